@@ -1,0 +1,91 @@
+"""Every error a user can cause: what, where, found, need, hint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, in the five fields of every magik message.
+
+    `what` is a phrase without a full stop; `where` names a file, node or key; `found` is the
+    offending value; `need` is the rule it breaks; `hint` is one thing that works, or empty.
+    """
+
+    what: str
+    where: str = ""
+    found: str = ""
+    need: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"error: {self.what}"]
+        lines += [f"{label}: {text}" for label, text in self._fields() if text]
+        if self.hint:
+            lines += ["", f" hint: {self.hint}"]
+        return "\n".join(lines)
+
+    def _fields(self) -> list[tuple[str, str]]:
+        return [("where", self.where), ("found", self.found), (" need", self.need)]
+
+
+class MagikError(Exception):
+    """Base of every error that a user's input can cause; holds one or more problems.
+
+    `exit_code` is the process status: 1 the model or the data cannot, 2 wrong usage.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str = "", *, where: str = "", found: str = "", need: str = "",
+                 hint: str = "", problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems) or (Problem(what, where, found, need, hint),)
+        super().__init__("\n\n".join(str(p) for p in self.problems))
+
+
+class UsageError(MagikError):
+    """A wrong command line, configuration key or argument."""
+
+    exit_code = 2
+
+
+class ModelError(MagikError):
+    """A source model that cannot be read."""
+
+
+class GraphError(MagikError):
+    """A source model that was read but does not hold together."""
+
+
+class DataError(MagikError):
+    """Calibration or input data that cannot be used."""
+
+
+class QuantizeError(MagikError):
+    """A range, scale or weight that has no integer form."""
+
+
+class LowerError(MagikError):
+    """A node that has no kernel operator."""
+
+
+class CheckError(MagikError):
+    """A program that the SoC cannot run."""
+
+
+class PackError(MagikError):
+    """A program that does not fit the model file, or a file that cannot be written."""
+
+
+class LoadError(MagikError):
+    """A model file that the runtime refuses."""
+
+
+class RunError(MagikError):
+    """Inputs that do not fit the loaded model."""
+
+
+class PluginError(MagikError):
+    """A plugin that is broken or missing."""
