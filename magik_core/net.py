@@ -188,7 +188,7 @@ def encode(p: Port, value: Array) -> Array:
     Raises: RunError: shape or dtype fit neither the source's terms nor the board's.
     """
     own = DTYPES[p.dtype]
-    if value.dtype == own and value.shape == p.board_shape and (p.quant is not None or p.shape != p.board_shape):
+    if p.quant is not None and value.dtype == own and value.shape == p.board_shape:
         return value
     if value.shape != p.shape:
         raise RunError("an input has another shape", where=f"input '{p.name}'", found=str(value.shape),

@@ -36,7 +36,8 @@ class DepthwiseConv(Conv):
     def integer(self, p: Params, x: Array, w: Array, b: Array, *rest: Array) -> Array:
         assert isinstance(p, ConvParams)
         *border, m, s = rest
-        x, w, flat = two_axes(x, w)
+        w = w if w.ndim == 3 else w[None]
+        x, _, flat = two_axes(x, w)
         acc = np.zeros((x.shape[0], *self.outputs(x.shape[1:3], w.shape[:2]), x.shape[3]), np.int64)
         for t, (kh, kw) in enumerate(np.ndindex(*w.shape[:2])):
             taps, inside = self.taps(x, (0, *w.shape[:2]), kh, kw, 0 if border else p.x_zero)
@@ -46,7 +47,8 @@ class DepthwiseConv(Conv):
         return flat(numerics.saturate(numerics.rescale(acc + b, m, s) + p.y_zero, p.low, p.high))
 
     def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
-        x, w, flat = two_axes(x, w)
+        w = w if w.ndim == 3 else w[None]
+        x, _, flat = two_axes(x, w)
         shape = (x.shape[0], *self.outputs(x.shape[1:3], w.shape[:2]), x.shape[3])
         acc = np.broadcast_to(b + np.float32(0), shape).copy()  # + 0: no negative zero to start from
         for kh, kw in np.ndindex(*w.shape[:2]):

@@ -39,6 +39,7 @@ class Reshape(Op):
 
     onnx = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
     dtypes = ("u8", "f32", "s32", "bool")
+    keeps_codes = True
 
     @classmethod
     def between(cls, x: Shape, y: Shape) -> Reshape:

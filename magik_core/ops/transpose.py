@@ -37,6 +37,7 @@ class Transpose(Op):
 
     onnx = ("Transpose",)
     dtypes = ("u8", "f32", "s32", "bool")
+    keeps_codes = True
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
