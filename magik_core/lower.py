@@ -46,13 +46,15 @@ class Quantization:
     weights: WeightQuantizer | None = None
 
 
-def lower(model: ir.Model, quantization: Quantization, name: str = "model") -> Program:
+def lower(model: ir.Model, quantization: Quantization, *, name: str = "model",
+          ops: Mapping[str, type[Op]] | None = None) -> Program:
     """Turn a prepared graph into a program.
 
-    Args:    model: after passes: static shapes, one opset, only standard operators.
+    Args:    model: after passes: static shapes, one opset, only standard operators; ops: the operator
+             for each ONNX operator type, by default magik's own.
     Raises:  LowerError: every node that has no kernel operator, all at once.
     """
-    to = Lowering(model, quantization)
+    to = Lowering(model, quantization, by_onnx() if ops is None else ops)
     problems: list[Problem] = []
     missing: set[str] = set()
     for node in model.graph:
@@ -72,7 +74,8 @@ def lower(model: ir.Model, quantization: Quantization, name: str = "model") -> P
 class Lowering:
     """The program under construction, and what an operator's `lower` may ask of it."""
 
-    def __init__(self, model: ir.Model, quantization: Quantization) -> None:
+    def __init__(self, model: ir.Model, quantization: Quantization, ops: Mapping[str, type[Op]]) -> None:
+        self._ops = ops
         self.graph = model.graph
         self.quantization = quantization
         self.tensors: dict[str, Tensor] = {}
@@ -247,7 +250,7 @@ class Lowering:
         return self.quantization.weights(w)
 
     def lower(self, node: ir.Node) -> None:
-        op = by_onnx().get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if op is None:
             kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             raise LowerError("no kernel for an operator", where=f"node '{node.name}'", found=kind,
