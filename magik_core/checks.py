@@ -7,12 +7,24 @@ weights OHWI as input 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magik_core.soc import Finding
 
 if TYPE_CHECKING:
     from magik_core.program import Program, Step
+
+
+@dataclass(frozen=True)
+class Names:
+    """A limit that is a list too long for a sentence: it is written as its title."""
+
+    title: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.title
 
 
 def stride(program: Program, step: Step, *, n: int) -> Finding:
@@ -44,16 +56,6 @@ def storage(program: Program, step: Step, *, dtypes: Sequence[str]) -> Finding:
     return None if dtype in dtypes else f"input {step.inputs[0]} is {dtype}"
 
 
-def feature_bits(program: Program, step: Step, *, bits: Sequence[int]) -> Finding:
-    """Codes of every activation that is read are of one of the widths."""
-    wide = [
-        t
-        for t in program.reads(step)
-        if not t.is_constant and t.quant is not None and t.quant.bits not in bits
-    ]
-    return ", ".join(f"input {t.name} has {t.quant.bits} bits" for t in wide if t.quant) or None
-
-
 def weight_bits(program: Program, step: Step, *, bits: Sequence[int]) -> Finding:
     """Weights are of one of the widths."""
     tensors = program.reads(step)[1:2]
@@ -69,11 +71,11 @@ def attribute(program: Program, step: Step, *, field: str, values: Sequence[obje
     return None if value in values else f"{field} {value}"
 
 
-def known_op(program: Program, step: Step, *, ops: Sequence[str]) -> Finding:
+def known_op(program: Program, step: Step, *, ops: Names) -> Finding:
     """The operator, by its name or one of the ONNX names that it stands for, is in the list."""
     cls = type(step.op)
     names = {cls.__name__, *getattr(cls, "onnx", ())}
-    return None if names & set(ops) else f"operator {cls.__name__}"
+    return None if names & set(ops.names) else f"operator {cls.__name__}"
 
 
 def broadcast(program: Program, step: Step) -> Finding:

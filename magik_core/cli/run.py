@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from magik_core.net import Net
 
-NUMPY_SUFFIXES = (".npy", ".npz")
-
 
 def command(
     model: Annotated[Path, typer.Argument(help="The model file to run.", metavar="OUT")],
@@ -103,13 +101,11 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
     return out, problems
 
 
-def _array(path: Path, info: Any, color: str) -> np.ndarray:
-    if path.suffix.lower() == ".npy":
-        array: np.ndarray = _numpy(path)
-        return array
+def _array(path: Path, info: Any, color: str) -> Any:
     from magik_core import samples
 
-    return samples.load_file(path, tuple(info.shape), color)
+    is_numpy = path.suffix.lower() == ".npy"
+    return _numpy(path) if is_numpy else samples.load_file(path, tuple(info.shape), color)
 
 
 def _numpy(path: Path) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_backends(register: Callable[[SoC], None]) -> None:
-    from magik_backend_t40.soc import X2500, T40
+    from magik_backend_t40.soc import T40, X2500
 
     register(T40)
     register(X2500)

@@ -12,24 +12,17 @@ from functools import partial
 from magik_core import checks
 from magik_core.soc import Check, check
 
-OPS = (  # tables 2-1 to 2-18, then the change log's additions; our names and ONNX's
-    *("Conv", "DepthwiseConv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu", "LeakyRelu"),
-    *("Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Elu", "Swish"),
-    *("MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "DepthToSpace", "Add", "Mul", "Concat"),
-    *("Min", "Max", "Sub", "LSTM", "Softmax", "ReduceSum", "Gather", "Pad", "Slice", "Transpose"),
-    *(
-        "GRU",
-        "Attention",
-        "LayerNormalization",
-        "Where",
-        "Equal",
-        "Sqrt",
-        "Pow",
-        "ReduceMean",
-        "Cast",
-        "Reshape",
+OPS = checks.Names(
+    "the operators of the vendor's manual and change log",
+    # tables 2-1 to 2-18, then the change log's additions; our names and ONNX's
+    tuple(
+        """
+        Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
+        Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
+        Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
+        Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
+        """.split()
     ),
-    *("Quantize", "Dequantize", "QuantizeLinear", "DequantizeLinear"),
 )
 notice = partial(check, notice=True)
 
@@ -57,7 +50,7 @@ def batch(op: str) -> Check:
 CHECKS: tuple[Check, ...] = (
     notice(
         "*",
-        "the operator is one of: {ops}",
+        "the operator is one of {ops}",
         name="nna_operator",
         source=manual("all tables, and the change log to 1.0.2") + "; uncertain: the list may be incomplete",
         ops=OPS,

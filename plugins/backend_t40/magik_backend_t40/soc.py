@@ -20,11 +20,10 @@ T40 = SoC(
     ),  # 512 bits; the vendor's kernel enables it on CPU 0 only, so a thread has to be pinned there
     checks=CHECKS,
     sources=(
-        "memory_bytes: product lists gathered by themactep/wiki: N 128 MB, XP 256 MB, A external; uncertain: not "
-        "measured, the size behind the A is not stated",
-        "alignment: vendor's Tensor and nmem API wants pointers and DMA buffers at multiples of 64 bytes",
-        "cpu: .MIPS.abiflags of the vendor's T40 libraries: ISA 32 rev 2, FP ABI 6, no ASE; read from the files",
-        "simd: gtxaspec/ingenic-mxu, tests on T40 hardware; that MSA is absent: Tencent/ncnn PR 3343, one unit",
+        "memory_bytes: themactep/wiki: N 128 MB, XP 256 MB, A external; uncertain, A's size not stated",
+        "alignment: the vendor's Tensor and nmem API wants pointers at multiples of 64 bytes",
+        "cpu: .MIPS.abiflags of the vendor's T40 libraries: ISA 32 rev 2, FP ABI 6, no ASE",
+        "simd: gtxaspec/ingenic-mxu, tests on T40 hardware; no MSA: Tencent/ncnn PR 3343, one unit",
     ),
 )
 

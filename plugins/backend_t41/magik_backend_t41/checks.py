@@ -13,24 +13,17 @@ from magik_core.soc import Check, check
 
 RECONSTRUCTION = "opensensor/thingino-accel, T41 NNA Programmer's Reference Manual, from hardware"
 MANUAL = "Venus Programming Manual 1.0.2; uncertain: its tables are of NNA1"
-OPS = (  # the manual's tables; the change log adds the same operators to both accelerators
-    *("Conv", "DepthwiseConv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu", "LeakyRelu"),
-    *("Relu", "Clip", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Elu", "Swish"),
-    *("MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "DepthToSpace", "Add", "Mul", "Concat"),
-    *("Min", "Max", "Sub", "LSTM", "Softmax", "ReduceSum", "Gather", "Pad", "Slice", "Transpose"),
-    *(
-        "GRU",
-        "Attention",
-        "LayerNormalization",
-        "Where",
-        "Equal",
-        "Sqrt",
-        "Pow",
-        "ReduceMean",
-        "Cast",
-        "Reshape",
+OPS = checks.Names(
+    "the operators of the vendor's manual and change log",
+    # the manual's tables; the change log adds the same operators to both accelerators
+    tuple(
+        """
+        Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
+        Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
+        Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
+        Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
+        """.split()
     ),
-    *("Quantize", "Dequantize", "QuantizeLinear", "DequantizeLinear"),
 )
 LAYERS = {"Conv": "convolution", "DepthwiseConv": "depthwise", "Gemm": "fullconnected"}
 notice = partial(check, notice=True)
@@ -48,9 +41,7 @@ def weight_bits(op: str) -> Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    notice("*", "the operator is one of: {ops}", name="nna_operator", source=MANUAL, ops=OPS)(
-        checks.known_op
-    ),
+    notice("*", "the operator is one of {ops}", name="nna_operator", source=MANUAL, ops=OPS)(checks.known_op),
     notice(
         "Conv",
         "strides are at most {n}; a first layer of {kernel}x{kernel} may have stride {stride}",

@@ -18,9 +18,9 @@ T41 = SoC(
     simd=("mxu3",),  # 512 bits; which of one or two cores a part has differs between sources
     checks=CHECKS,
     sources=(
-        "memory_bytes: product lists gathered by themactep/wiki: 64-256 MB, external 512 MB; uncertain: not measured",
-        "alignment: opensensor/thingino-accel, T41 NNA manual: DMA addresses and lengths in units of 64 bytes",
-        "cpu: .MIPS.abiflags of the vendor's T41 libraries: ISA 32 rev 2, FP ABI 6, no ASE; read from the files",
+        "memory_bytes: themactep/wiki: 64-256 MB, external 512 MB; uncertain: not measured",
+        "alignment: opensensor/thingino-accel, T41 NNA manual: DMA addresses in units of 64 bytes",
+        "cpu: .MIPS.abiflags of the vendor's T41 libraries: ISA 32 rev 2, FP ABI 6, no ASE",
         "simd: gtxaspec/ingenic-mxu, tests on T41 hardware",
     ),
 )
