@@ -21,7 +21,7 @@ fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.runtime.fuzz --mutants $(FUZZ)
 
 bench: $(VENV)/ready
-	$(BIN)/python bench/accuracy.py
+	$(BIN)/python -m bench.accuracy
 
 docs: $(VENV)/ready
 	$(BIN)/python docs/generate.py
