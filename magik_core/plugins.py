@@ -20,6 +20,7 @@ from magik_core.hookspecs import GROUP, Command, Frontend, Report
 from magik_core.soc import SoC
 
 if TYPE_CHECKING:
+    from magik_core.ops import Op
     from magik_core.quantizers import Quantizer
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ class Failure:
 
     @property
     def hint(self) -> str:
-        return f"pip uninstall {self.source.distribution}"
+        is_own = self.source.module == BUILTIN
+        return f"pip {'install --force-reinstall' if is_own else 'uninstall'} {self.source.distribution}"
 
     def __str__(self) -> str:
         return (
@@ -142,6 +144,13 @@ class Plugins:
     @cached_property
     def ops(self) -> Mapping[str, Any]:
         return self._values("op")
+
+    @cached_property
+    def onnx_ops(self) -> Mapping[str, type[Op]]:
+        """The operator that lowers each ONNX operator type: magik's own, then those of plugins."""
+        from magik_core.ops import by_onnx
+
+        return {**by_onnx(), **{name: op for op in self.ops.values() for name in op.onnx}}
 
     @cached_property
     def passes(self) -> Mapping[str, Callable[..., Any]]:
