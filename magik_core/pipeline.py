@@ -19,7 +19,7 @@ from magik_core.lower import Quantization, lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
-from magik_core.quantize import quantize, values_to_calibrate
+from magik_core.quantize import quantize, real_weights, values_to_calibrate
 from magik_core.recipe import Recipe
 from magik_core.samples import InputSpec, Samples, open_samples
 from magik_core.verify import verify_graph, verify_program
@@ -190,8 +190,9 @@ def _quantization(graph: ir.Model, recipe: Recipe, samples: Samples | None, prog
     values = values_to_calibrate(graph, recipe)
     ranges = calibrate.calibrate(graph, samples, values, feature, recipe.feature_bits, progress=progress, threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight)
-    if recipe.correct_bias:
-        graph = correct.correct_biases(graph, quantization.weights, samples, progress=progress)
+    if recipe.correct_bias and quantization.weights is not None:
+        weights = real_weights(graph, quantization.weights)
+        graph = correct.correct_biases(graph, weights, samples, progress=progress, threads=threads)
     return graph, quantization
 
 
