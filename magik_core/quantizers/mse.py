@@ -73,7 +73,8 @@ def weight_error(w: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
     s = scale.astype(np.float32)[:, None]
     top = weight_top(bits)
     error = w - np.clip(np.rint(w / s), -top, top) * s
-    return np.einsum("ck,ck->c", error, error, dtype=np.float64)
+    squares: np.ndarray = np.einsum("ck,ck->c", error, error, dtype=np.float64)
+    return squares
 
 
 QUANTIZER = Quantizer("MSE", Mse, scales)
