@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class Conv(Op):
     zero: int | None = None
     has_border: bool = False
 
-    onnx = ("Conv",)
+    onnx: ClassVar[tuple[str, ...]] = ("Conv",)
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
