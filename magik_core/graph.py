@@ -60,6 +60,14 @@ def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     return sizes if len(sizes) == len(value.shape) else None
 
 
+def is_head(node: ir.Node) -> bool:
+    """Whether a node is the MEAN or NORMAL of an input: lowering folds it, so passes leave it alone."""
+    source, _, suffix = (node.name or "").rpartition("/")
+    if suffix not in ("mean", "normal") or node.graph is None:
+        return False
+    return any(value.name == source for value in node.graph.inputs)
+
+
 def is_float(value: ir.Value | None) -> bool:
     """Whether a value holds real numbers."""
     return value is not None and value.dtype is not None and value.dtype.is_floating_point()
