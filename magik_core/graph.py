@@ -112,7 +112,7 @@ def insert(
     out = node.outputs[0]
     first = inputs[0]
     if first is not None:
-        out.dtype = first.dtype
+        out.type = first.type
     if shape is not None:
         out.shape = ir.Shape(shape)
     assert before.graph is not None
@@ -123,13 +123,13 @@ def insert(
 def replace(node: ir.Node, new: ir.Value) -> None:
     """Put a freshly inserted value in the place of a node's only output: name, shape, uses and all."""
     (old,) = node.outputs
-    name, shape, dtype = old.name, old.shape, old.dtype
+    name, shape, kind = old.name, old.shape, old.type
     producer = new.producer()
     assert producer is not None and node.graph is not None
     old.name = None
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     producer.name, node.name = node.name, None
-    new.name, new.shape, new.dtype = name, shape, dtype
+    new.name, new.shape, new.type = name, shape, kind
     node.graph.remove(node, safe=True)
 
 

@@ -66,7 +66,7 @@ def _copy(model: ir.Model) -> ir.Model:
     proto = ir.to_proto(model)
     copy: ir.Model = ir.from_proto(graph.convert_opset(proto))
     common.InlinePass()(copy)
-    common.RemoveUnusedFunctionsPass()(copy)
+    copy.functions.clear()  # inlined: nothing calls them
     common.RemoveInitializersFromInputsPass()(copy)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     copy.graph.opset_imports.clear()
@@ -83,8 +83,12 @@ def _bind_constants(model: ir.Model, constants: Mapping[str, np.ndarray]) -> Non
     """Make initializers of the named inputs."""
     known = {v.name or "": v for v in model.graph.inputs}
     problems = [
-        Problem("a constant names no input of the model", where=name, need=f"one of {', '.join(known)}",
-                hint=_nearest(name, list(known)))  # fmt: skip
+        Problem(
+            "a constant names no input of the model",
+            where=name,
+            need=f"one of {', '.join(known)}",
+            hint=_nearest(name, list(known)),
+        )
         for name in constants
         if name not in known
     ]
@@ -104,7 +108,11 @@ def _bind_constants(model: ir.Model, constants: Mapping[str, np.ndarray]) -> Non
 
 
 def _fits(value: ir.Value, array: np.ndarray) -> bool:
-    shape = [d if isinstance(d, int) and d > 0 else None for d in value.shape] if value.shape is not None else None
+    shape = (
+        [d if isinstance(d, int) and d > 0 else None for d in value.shape]
+        if value.shape is not None
+        else None
+    )
     if shape is not None and len(shape) != array.ndim:
         return False
     if shape is not None and any(d not in (None, n) for d, n in zip(shape, array.shape, strict=True)):
@@ -123,7 +131,11 @@ def _cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None
         return
     known = {v.name: v for v in graph.values(model) if v.name}
     problems = [
-        Problem(f"the model has no tensor to cut at for {key}", where=f"{key}: {name}", hint=_nearest(name, list(known)))
+        Problem(
+            f"the model has no tensor to cut at for {key}",
+            where=f"{key}: {name}",
+            hint=_nearest(name, list(known)),
+        )
         for key, names in (("INPUT", inputs), ("OUTPUT", outputs))
         for name in names
         if name not in known
@@ -167,33 +179,61 @@ def _bind_shapes(model: ir.Model, shapes: Sequence[Sequence[int]]) -> None:
     read = [v for v in model.graph.inputs if v.uses() or v.is_graph_output()]
     problems = []
     if len(shapes) > len(read):
-        problems.append(Problem("INPUT_SHAPE has more shapes than the model has inputs",
-                                found=f"{len(shapes)} shapes", need=f"at most {len(read)}"))  # fmt: skip
+        problems.append(
+            Problem(
+                "INPUT_SHAPE has more shapes than the model has inputs",
+                found=f"{len(shapes)} shapes",
+                need=f"at most {len(read)}",
+            )
+        )
     for value, shape in zip(read, shapes, strict=False):
         rank = len(value.shape) if value.shape is not None else len(shape)
         if rank != len(shape) or any(size < 1 for size in shape):
-            problems.append(Problem("INPUT_SHAPE does not fit an input", where=f"input '{value.name}'",
-                                    found=str(list(shape)), need=f"{rank} positive sizes: {_text(value)}"))  # fmt: skip
+            problems.append(
+                Problem(
+                    "INPUT_SHAPE does not fit an input",
+                    where=f"input '{value.name}'",
+                    found=str(list(shape)),
+                    need=f"{rank} positive sizes: {_text(value)}",
+                )
+            )
     _refuse(problems, UsageError)
-    symbols = {str(v.shape[0]): 1 for v in read if v.shape and len(v.shape) > 1 and not isinstance(v.shape[0], int)}
+    symbols = {
+        str(v.shape[0]): 1 for v in read if v.shape and len(v.shape) > 1 and not isinstance(v.shape[0], int)
+    }
     symbols.pop("None", None)
     for i, value in enumerate(read):
         given = list(shapes[i]) if i < len(shapes) else list(shapes[-1]) if shapes else []
         if i >= len(shapes) and value.shape is not None and len(given) != len(value.shape):
             given = []
         if given and value.shape is not None:
-            symbols.update((str(d), n) for d, n in zip(value.shape, given, strict=True) if not isinstance(d, int))
+            symbols.update(
+                (str(d), n) for d, n in zip(value.shape, given, strict=True) if not isinstance(d, int)
+            )
         if given:
             value.shape = ir.Shape(given)
     for value in read:
         _bind_symbols(value, symbols)
     open_inputs = [v for v in read if graph.static_shape(v) is None]
     if open_inputs:
-        want = [[d if isinstance(d, int) else "?" for d in v.shape] if v.shape is not None else ["?"] for v in read]
+        want = [
+            [d if isinstance(d, int) else "?" for d in v.shape] if v.shape is not None else ["?"]
+            for v in read
+        ]
         hint = f"INPUT_SHAPE: {want}".replace("'", "")
-        _refuse([Problem("the size of an input is not known", where=f"input '{v.name}'", found=_text(v),
-                         need="a number for every size but the batch", hint=hint) for v in open_inputs],
-                GraphError)  # fmt: skip
+        _refuse(
+            [
+                Problem(
+                    "the size of an input is not known",
+                    where=f"input '{v.name}'",
+                    found=_text(v),
+                    need="a number for every size but the batch",
+                    hint=hint,
+                )
+                for v in open_inputs
+            ],
+            GraphError,
+        )
     _forget_shapes(model)
 
 
@@ -250,18 +290,31 @@ def _unsupported(model: ir.Model) -> list[Problem]:
             what = "control flow depends on a value that is known only at run time"
             problems.append(Problem(what, where=where, hint=hint))
         elif graph.attribute(node, "training_mode", 0):
-            problems.append(Problem("a node is in training mode", where=where, need="a model exported for inference"))
+            problems.append(
+                Problem("a node is in training mode", where=where, need="a model exported for inference")
+            )
         elif node.op_type == "Reshape" and not _keeps_count(node):
             found = f"{_text(node.inputs[0])} to {_text(node.outputs[0])}" if node.inputs[0] else ""
             hint = "export the model with dynamic sizes, or use the size that it was exported with"
-            problems.append(Problem("a Reshape does not fit the input sizes", where=where, found=found, hint=hint))
+            problems.append(
+                Problem("a Reshape does not fit the input sizes", where=where, found=found, hint=hint)
+            )
         else:
             unknown = [v for v in node.outputs if v.name and graph.static_shape(v) is None]
-            problems += [Problem("a size is known only at run time", where=where, found=f"'{v.name}' {_text(v)}",
-                                 need="static shapes") for v in unknown]  # fmt: skip
+            problems += [
+                Problem(
+                    "a size is known only at run time",
+                    where=where,
+                    found=f"'{v.name}' {_text(v)}",
+                    need="static shapes",
+                )
+                for v in unknown
+            ]
             empty = [v for v in node.outputs if 0 in (graph.static_shape(v) or ())]
-            problems += [Problem("a tensor has no elements", where=where, found=f"'{v.name}' {_text(v)}")
-                         for v in empty]  # fmt: skip
+            problems += [
+                Problem("a tensor has no elements", where=where, found=f"'{v.name}' {_text(v)}")
+                for v in empty
+            ]
     for value in model.graph.outputs:
         producer = value.producer()
         if value.is_initializer() or (producer is not None and producer.op_type == "Constant"):
@@ -281,13 +334,19 @@ def _normalize(model: ir.Model, mean: Numbers, normal: Numbers) -> None:
     for key, lists in (("MEAN", means), ("NORMAL", normals)):
         if len(lists) > len(model.graph.inputs):
             need = f"at most {len(model.graph.inputs)}, one per input"
-            problems.append(Problem(f"{key} has more lists than the model has inputs", found=str(len(lists)), need=need))
+            problems.append(
+                Problem(f"{key} has more lists than the model has inputs", found=str(len(lists)), need=need)
+            )
     if any(n == 0 for one in normals for n in one):
         problems.append(Problem("NORMAL is a divisor and cannot be 0", where="NORMAL"))
     if not problems:
         for i, value in enumerate(list(model.graph.inputs)):
-            _normalize_one(model, value, _channels(means, i, value, "MEAN", problems),
-                           _channels(normals, i, value, "NORMAL", problems))  # fmt: skip
+            _normalize_one(
+                model,
+                value,
+                _channels(means, i, value, "MEAN", problems),
+                _channels(normals, i, value, "NORMAL", problems),
+            )
     _refuse(problems, UsageError)
 
 
@@ -297,7 +356,9 @@ def _per_input(numbers: Numbers) -> list[list[float]]:
     return [[float(n) for n in one] for one in numbers]  # type: ignore[union-attr]
 
 
-def _channels(lists: list[list[float]], i: int, value: ir.Value, key: str, problems: list[Problem]) -> list[float]:
+def _channels(
+    lists: list[list[float]], i: int, value: ir.Value, key: str, problems: list[Problem]
+) -> list[float]:
     """Numbers of one input; a list that is only broadcast to it concerns images alone."""
     shape = graph.static_shape(value) or ()
     if not lists or (i >= len(lists) and (len(shape) != 4 or not graph.is_float(value))):
@@ -339,7 +400,7 @@ def _normalize_one(model: ir.Model, value: ir.Value, mean: list[float], normal: 
         operand = graph.add_constant(model, f"{name}/value", array.astype(value.dtype.numpy()))
         node = ir.node(op, [now, operand], name=name)
         producer, now = now.producer(), node.outputs[0]
-        now.name, now.shape, now.dtype = name, value.shape, value.dtype
+        now.name, now.shape, now.type = name, value.shape, value.type
         if producer is None:
             model.graph.insert_before(model.graph[0], node)
         else:

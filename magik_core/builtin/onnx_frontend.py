@@ -64,7 +64,7 @@ def _refuse(problems: list[Problem], error: type[ModelError] | type[GraphError])
 
 def _parse(path: Path) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     where = str(path)
     if not path.exists():
@@ -73,12 +73,19 @@ def _parse(path: Path) -> onnx.ModelProto:
         raise ModelError("the model is not a file", where=where, found="a directory" if path.is_dir() else "")
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise ModelError("the model is too large", where=where, found=f"{size} bytes",
-                         need=f"at most {MAX_BYTES} bytes", hint="save its weights as external data")  # fmt: skip
+        raise ModelError(
+            "the model is too large",
+            where=where,
+            found=f"{size} bytes",
+            need=f"at most {MAX_BYTES} bytes",
+            hint="save its weights as external data",
+        )
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelError("the model cannot be read", where=where, found=error.strerror or str(error)) from None
+        raise ModelError(
+            "the model cannot be read", where=where, found=error.strerror or str(error)
+        ) from None
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)
@@ -86,8 +93,12 @@ def _parse(path: Path) -> onnx.ModelProto:
     except DecodeError:
         whole = False
     if not whole:
-        raise ModelError("the model is no ONNX file, or a truncated one", where=where, found=f"{size} bytes",
-                         need="a ModelProto with a graph and an opset")  # fmt: skip
+        raise ModelError(
+            "the model is no ONNX file, or a truncated one",
+            where=where,
+            found=f"{size} bytes",
+            need="a ModelProto with a graph and an opset",
+        )
     return proto
 
 
@@ -122,11 +133,11 @@ def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 def _functions(proto: onnx.ModelProto, path: Path) -> list[Problem]:
     """Find local functions that call themselves: inlining one would not end."""
-    calls = {
-        (f.domain, f.name): {(node.domain, node.op_type) for node in f.node} for f in proto.functions
-    }
+    calls = {(f.domain, f.name): {(node.domain, node.op_type) for node in f.node} for f in proto.functions}
     done: set[tuple[str, str]] = set()
-    while ready := [key for key, used in calls.items() if key not in done and not (used & calls.keys()) - done]:
+    while ready := [
+        key for key, used in calls.items() if key not in done and not (used & calls.keys()) - done
+    ]:
         done.update(ready)
     stuck = sorted(name for domain, name in calls.keys() - done)
     if not stuck:
@@ -156,8 +167,12 @@ def _external(proto: onnx.ModelProto, path: Path) -> list[Problem]:
             found += f" of {target.stat().st_size} bytes"
         if found:
             problems.append(
-                Problem("external data cannot be read", where=f"initializer '{tensor.name}' in {path.name}",
-                        found=found, need=f"a file under {folder}")  # fmt: skip
+                Problem(
+                    "external data cannot be read",
+                    where=f"initializer '{tensor.name}' in {path.name}",
+                    found=found,
+                    need=f"a file under {folder}",
+                )
             )
         else:
             helper.load_external_data_for_tensor(tensor, str(folder))
@@ -182,7 +197,9 @@ def _inline(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.inliner.inline_local_functions(proto)
     except Exception as error:  # the inliner is C++ and raises what it likes
-        raise GraphError("a function of the model cannot be inlined", where=str(path), found=str(error)) from None
+        raise GraphError(
+            "a function of the model cannot be inlined", where=str(path), found=str(error)
+        ) from None
 
 
 def _structure(proto: onnx.ModelProto, path: Path) -> list[Problem]:
@@ -206,7 +223,9 @@ def _structure(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         if missing:
             where = f"node {_label(node)} in {path.name}"
             need = "every input is a graph input, an initializer or another node's output"
-            problems.append(Problem("an input is defined nowhere", where=where, found=_some(missing), need=need))
+            problems.append(
+                Problem("an input is defined nowhere", where=where, found=_some(missing), need=need)
+            )
     lost = [o.name for o in graph.output if o.name not in made]
     if lost:
         problems.append(Problem("graph outputs are defined nowhere", where=str(path), found=_some(lost)))
@@ -278,8 +297,15 @@ def _operators(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         return [Problem("the model names no opset", where=str(path), need=need)]
     if version > defs.onnx_opset_version():
         need = f"at most opset {defs.onnx_opset_version()}, the newest that the installed onnx knows"
-        return [Problem("the model's opset is too new", where=str(path), found=f"opset {version}", need=need,
-                        hint="pip install --upgrade onnx")]  # fmt: skip
+        return [
+            Problem(
+                "the model's opset is too new",
+                where=str(path),
+                found=f"opset {version}",
+                need=need,
+                hint="pip install --upgrade onnx",
+            )
+        ]
     problems = []
     for node in chain.from_iterable(graph.node for graph in _subgraphs(proto.graph)):
         where = f"node {_label(node)} in {path.name}"
@@ -316,7 +342,9 @@ def _weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             nan, inf = int(np.isnan(array).sum()), int(np.isinf(array).sum())
             found = f"{nan} NaN and {inf} infinite of {array.size} values"
-            problems.append(Problem("a weight is not a number", where=where, found=found, need="finite weights"))
+            problems.append(
+                Problem("a weight is not a number", where=where, found=found, need="finite weights")
+            )
     return problems
 
 
