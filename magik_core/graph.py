@@ -60,6 +60,12 @@ def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     return sizes if len(sizes) == len(value.shape) else None
 
 
+def describe(value: ir.Value) -> str:
+    """Return dtype and shape for a message, unknown sizes as the model writes them."""
+    sizes = [str(d) for d in value.shape] if value.shape is not None else ["?"]
+    return f"{value.dtype} [{', '.join(sizes)}]"
+
+
 def is_head(node: ir.Node) -> bool:
     """Whether a node is the MEAN or NORMAL of an input: lowering folds it, so passes leave it alone."""
     source, _, suffix = (node.name or "").rpartition("/")
