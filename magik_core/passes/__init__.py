@@ -21,6 +21,7 @@ from magik_core.passes.fold_constants import fold_constants
 from magik_core.passes.fold_gemm import fold_gemm
 from magik_core.passes.gather_to_slice import gather_to_slice
 from magik_core.passes.merge_clips import merge_clips
+from magik_core.passes.merge_moves import merge_moves
 from magik_core.passes.merge_reshapes import merge_reshapes
 from magik_core.passes.merge_transposes import merge_transposes
 from magik_core.passes.normalize_operands import normalize_operands
@@ -66,6 +67,7 @@ PASSES: tuple[Pass, ...] = (
     fold_affine_forward,
     merge_reshapes,
     merge_transposes,
+    merge_moves,
 )
 MAX_ROUNDS = 32
 

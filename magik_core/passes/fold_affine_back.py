@@ -22,7 +22,11 @@ def fold_affine_back(model: ir.Model, decline: Callable[[str, str], None]) -> in
     for node in list(model.graph):
         for value in node.inputs:
             linear = value.producer() if value is not None else None
-            if linear is not None and linear.op_type in LINEAR and graph.constant(linear.inputs[1]) is not None:
+            if (
+                linear is not None
+                and linear.op_type in LINEAR
+                and graph.constant(linear.inputs[1]) is not None
+            ):
                 changed += _fold(model, node, linear, decline)
                 break
     return changed
@@ -32,7 +36,7 @@ def _fold(model: ir.Model, node: ir.Node, linear: ir.Node, decline: Callable[[st
     y = linear.outputs[0]
     rank = len(graph.static_shape(y) or ())
     line = affine(node, 1 if linear.op_type in ("Conv", "ConvTranspose") else rank - 1)
-    if line is None or line == "":
+    if line is None or (linear.op_type == "MatMul" and isinstance(line, Affine) and np.any(line.bias)):
         return 0
     reason = line if isinstance(line, str) else _obstacle(node, linear, line)
     if isinstance(line, str) or reason:
@@ -57,8 +61,8 @@ def _obstacle(node: ir.Node, linear: ir.Node, line: Affine) -> str:
     weight, bias = graph.constant(linear.inputs[1]), linear.inputs[2] if len(linear.inputs) > 2 else None
     if bias is not None and graph.constant(bias) is None:
         return "its bias is not constant"
-    if linear.op_type == "MatMul" and (weight is None or weight.ndim != 2 or np.any(line.bias)):
-        return "MatMul has no bias" if np.any(line.bias) else "its weights have a rank other than 2"
+    if linear.op_type == "MatMul" and (weight is None or weight.ndim != 2):
+        return "its weights have a rank other than 2"
     if linear.op_type == "Gemm" and bias is not None:
         array = graph.constant(bias)
         if array is not None and array.size not in (1, line.scale.size):
@@ -70,7 +74,7 @@ def _bias(linear: ir.Node) -> np.ndarray:
     array = graph.constant(linear.inputs[2]) if len(linear.inputs) > 2 else None
     if array is None:
         return np.zeros(1)
-    return array.reshape(-1).astype(np.float64) * graph.attribute(linear, "beta", 1.0)
+    return np.asarray(array.reshape(-1) * np.float64(graph.attribute(linear, "beta", 1.0)))
 
 
 def _along_outputs(linear: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -55,7 +55,10 @@ def _obstacle(conv: ir.Node, line: Affine) -> str:
 
 
 def _write(model: ir.Model, conv: ir.Node, line: Affine) -> None:
-    weight, bias = graph.constant(conv.inputs[1]), graph.constant(conv.inputs[2]) if len(conv.inputs) > 2 else None
+    weight, bias = (
+        graph.constant(conv.inputs[1]),
+        graph.constant(conv.inputs[2]) if len(conv.inputs) > 2 else None,
+    )
     assert weight is not None
     wide = weight.astype(np.float64)
     scaled, extra = _conv(conv, wide, line) if conv.op_type == "Conv" else _gemm(conv, wide, line)
@@ -75,7 +78,9 @@ def _conv(conv: ir.Node, weight: np.ndarray, line: Affine) -> tuple[np.ndarray, 
     scale = np.repeat(line.scale.reshape(groups, -1), out // groups, axis=0)
     shift = np.repeat(line.bias.reshape(groups, -1), out // groups, axis=0)
     taps = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
-    return weight * scale.reshape(*weight.shape[:2], *(1 for _ in weight.shape[2:])), (taps * shift).sum(axis=1)
+    return weight * scale.reshape(*weight.shape[:2], *(1 for _ in weight.shape[2:])), (taps * shift).sum(
+        axis=1
+    )
 
 
 def _gemm(gemm: ir.Node, weight: np.ndarray, line: Affine) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,11 @@ import onnx_ir as ir
 from magik_core import graph
 
 # One input, one output, each element by itself: the order of the axes does not matter.
-POINTWISE = frozenset(
-    "Abs Cast Ceil Celu Clip Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg "
-    "Reciprocal Relu Round Selu Sigmoid Softplus Softsign Sqrt Swish Tanh ThresholdedRelu".split()
-)
+NAMES = """
+    Abs Cast Ceil Celu Clip Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg
+    Reciprocal Relu Round Selu Sigmoid Softplus Softsign Sqrt Swish Tanh ThresholdedRelu
+"""
+POINTWISE = frozenset(NAMES.split())
 SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 
 
@@ -20,7 +21,7 @@ def merge_transposes(model: ir.Model, decline: Callable[[str, str], None]) -> in
     """Transpose(Transpose(x)) becomes one Transpose, or x where they cancel.
 
     1. Transpose of a Transpose: the product of both; the identity is remove_no_ops's
-    2. Transpose -> f -> Transpose back, f pointwise or a softmax, no other readers: f alone, along its new axis
+    2. Transpose -> f -> Transpose back, no other readers: f, pointwise or a softmax along its new axis
     """
     changed = 0
     for node in list(model.graph):

@@ -16,7 +16,7 @@ def remove_no_ops(model: ir.Model, decline: Callable[[str, str], None]) -> int:
     """y = f(x) with f(x) = x becomes x.
 
     1. Identity; Dropout at inference; Concat, Sum, Mean, Min, Max of one
-    2. Cast to the dtype that x has; Reshape, Expand, Tile, Slice, Resize by shape or scale that change nothing
+    2. Cast to the dtype that x has; Reshape, Expand, Tile, Slice, Resize to the shape that x has
     3. Pad by 0; Transpose that keeps the order
     4. x * 1, x / 1, x + 0, x - 0 of the same shape
     A node whose output is the graph's stays where removing it would rename an input.
@@ -83,7 +83,11 @@ def _same_size(node: ir.Node) -> bool:
     mode = graph.attribute(node, "coordinate_transformation_mode", "half_pixel")
     scales = graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
     exact = scales is None or scales.size == 0 or bool(np.all(scales == 1))
-    return _same_shape(node) and exact and mode in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
+    return (
+        _same_shape(node)
+        and exact
+        and mode in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
+    )
 
 
 TESTS: Mapping[str, Callable[[ir.Node], bool]] = {
