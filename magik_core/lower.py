@@ -209,7 +209,7 @@ class Lowering:
 
     def add(self, name: str, data: np.ndarray, dtype: str, quant: Any = None) -> Tensor:
         """A constant of the program in stored order."""
-        return self._add(Tensor(self._unique(name), dtype, tuple(data.shape), quant, np.ascontiguousarray(data),
+        return self._add(Tensor(self._unique(name), dtype, tuple(data.shape), quant, np.asarray(data, order="C"),
                                 layout.source_order(data.ndim)))
 
     # ---- what comes out -------------------------------------------------------------------------
@@ -327,7 +327,7 @@ class Lowering:
             data = np.clip(data, -(2**31), 2**31 - 1).astype(np.int32)
         else:
             data = data.astype({"f32": np.float32, "bool": np.uint8}[kind])
-        return self._add(Tensor(name, kind, tuple(data.shape), quant, np.ascontiguousarray(data),
+        return self._add(Tensor(name, kind, tuple(data.shape), quant, np.asarray(data, order="C"),
                                 layout.source_order(data.ndim)))
 
     def _convert(self, value: ir.Value, t: Tensor, dtype: str) -> Tensor:
