@@ -16,7 +16,8 @@ from magik_core.quantizers import Quantizer
 
 Arrays = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)
-In, Out = TypeVar("In"), TypeVar("Out")
+In = TypeVar("In")
+Out = TypeVar("Out")
 MAX_PROBLEMS = 20
 
 
@@ -59,7 +60,7 @@ class FloatSession:
         return {name: out[name] if name in out else typed[name] for name in self.names}
 
 
-_DTYPES = {
+_DTYPES: Mapping[str, Any] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,

@@ -21,7 +21,11 @@ class Names:
     """A limit that is a list too long for a sentence: it is written as its title."""
 
     title: str
-    names: tuple[str, ...]
+    text: str  # the names, separated by white space
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.text.split())
 
     def __str__(self) -> str:
         return self.title
@@ -75,7 +79,7 @@ def known_op(program: Program, step: Step, *, ops: Names) -> Finding:
     """The operator, by its name or one of the ONNX names that it stands for, is in the list."""
     cls = type(step.op)
     names = {cls.__name__, *getattr(cls, "onnx", ())}
-    return None if names & set(ops.names) else f"operator {cls.__name__}"
+    return None if names & ops.names else f"operator {cls.__name__}"
 
 
 def broadcast(program: Program, step: Step) -> Finding:

@@ -28,8 +28,8 @@ def correct_biases(
         bias += E[op(x, W)] - E[op(x, W')] = E[op(x, W - W')]
 
     per output channel, over samples and positions, with x the float model's: each node makes up for its own
-    weights only, so that nothing is corrected twice and one pass over the samples is enough. A missing bias is
-    added; a bias that is computed stays as it is. MatMul has no bias and is left alone.
+    weights only, so that nothing is corrected twice and one pass over the samples is enough. A missing bias
+    is added; a bias that is computed stays as it is. MatMul has no bias and is left alone.
 
     Memory: one number per output channel, and what onnxruntime holds for `threads` samples.
     Source: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
@@ -78,7 +78,9 @@ def _add_probe(node: ir.Node, weights: Mapping[str, np.ndarray]) -> str:
     result = f"{node.outputs[0].name}/mean_error"
     constant = ir.Value(name=f"{result}/weight", const_value=ir.tensor(difference.astype(np.float32)))
     graph.register_initializer(constant)
-    probe = ir.node(node.op_type, [node.inputs[0], constant], list(node.attributes.values()))
+    probe = ir.node(node.op_type, [node.inputs[0], constant])
+    for attribute in node.attributes.values():
+        probe.attributes.add(attribute)
     nodes = [probe]
     if node.op_type in _CONVOLUTIONS:
         nodes.append(ir.node("GlobalAveragePool", [probe.outputs[0]]))
@@ -99,5 +101,5 @@ def _add_to_bias(node: ir.Node, shift: np.ndarray) -> None:
     graph.register_initializer(value)
     node.resize_inputs(3)
     node.replace_input_with(2, value)
-    if old is not None and not old.uses() and not old.is_graph_output() and old.name in graph.initializers:
-        del graph.initializers[old.name]
+    if old is not None and old.name and old.is_initializer() and not old.uses() and not old.is_graph_output():
+        graph.initializers.pop(old.name)

@@ -60,6 +60,20 @@ def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     return sizes if len(sizes) == len(value.shape) else None
 
 
+def describe(value: ir.Value) -> str:
+    """Return dtype and shape for a message, unknown sizes as the model writes them."""
+    sizes = [str(d) for d in value.shape] if value.shape is not None else ["?"]
+    return f"{value.dtype} [{', '.join(sizes)}]"
+
+
+def is_head(node: ir.Node) -> bool:
+    """Whether a node is the MEAN or NORMAL of an input: lowering folds it, so passes leave it alone."""
+    source, _, suffix = (node.name or "").rpartition("/")
+    if suffix not in ("mean", "normal") or node.graph is None:
+        return False
+    return any(value.name == source for value in node.graph.inputs)
+
+
 def is_float(value: ir.Value | None) -> bool:
     """Whether a value holds real numbers."""
     return value is not None and value.dtype is not None and value.dtype.is_floating_point()
@@ -104,7 +118,7 @@ def insert(
     out = node.outputs[0]
     first = inputs[0]
     if first is not None:
-        out.dtype = first.dtype
+        out.type = first.type
     if shape is not None:
         out.shape = ir.Shape(shape)
     assert before.graph is not None
@@ -115,13 +129,13 @@ def insert(
 def replace(node: ir.Node, new: ir.Value) -> None:
     """Put a freshly inserted value in the place of a node's only output: name, shape, uses and all."""
     (old,) = node.outputs
-    name, shape, dtype = old.name, old.shape, old.dtype
+    name, shape, kind = old.name, old.shape, old.type
     producer = new.producer()
     assert producer is not None and node.graph is not None
     old.name = None
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     producer.name, node.name = node.name, None
-    new.name, new.shape, new.dtype = name, shape, dtype
+    new.name, new.shape, new.type = name, shape, kind
     node.graph.remove(node, safe=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +189,12 @@ def _quantization(graph: ir.Model, recipe: Recipe, samples: Samples | None, prog
     installed = plugins.load()
     feature, weight = installed.quantizer(recipe.feature_method), installed.quantizer(recipe.weight_method)
     values = values_to_calibrate(graph, recipe)
-    ranges = calibrate.calibrate(graph, samples, values, feature, recipe.feature_bits, progress=progress, threads=threads)
+    ranges = calibrate.calibrate(graph, samples, values, feature, recipe.feature_bits,
+                                 progress=partial(progress, "calibrate"), threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight)
     if recipe.correct_bias and quantization.weights is not None:
         weights = real_weights(graph, quantization.weights)
-        graph = correct.correct_biases(graph, weights, samples, progress=progress, threads=threads)
+        graph = correct.correct_biases(graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads)
     return graph, quantization
 
 

@@ -56,7 +56,8 @@ class Failure:
 
     @property
     def hint(self) -> str:
-        return f"pip uninstall {self.source.distribution}"
+        is_own = self.source.module == BUILTIN
+        return f"pip {'install --force-reinstall' if is_own else 'uninstall'} {self.source.distribution}"
 
     def __str__(self) -> str:
         return (

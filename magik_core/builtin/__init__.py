@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,17 +14,18 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_frontends(register: Callable[[Frontend], None]) -> None:
-    """Every `<format>_frontend.py` in this folder."""
-    for info in pkgutil.iter_modules(__path__):
-        if info.name.endswith("_frontend"):
-            register(importlib.import_module(f"{__name__}.{info.name}").FRONTEND)
+    """ONNX."""
+    from magik_core.builtin import onnx_frontend as onnx
+
+    register(Frontend("onnx", onnx.SUFFIXES, onnx.sniff, onnx.load))
 
 
 @hookimpl
 def register_quantizers(register: Callable[[Quantizer], None]) -> None:
-    from magik_core.builtin import quantizers
+    """Every file in magik_core/quantizers."""
+    from magik_core import quantizers
 
-    for quantizer in quantizers.found():
+    for quantizer in quantizers.found().values():
         register(quantizer)
 
 

@@ -10,7 +10,7 @@ import typer
 from magik_core.cli import _console, _options
 
 if TYPE_CHECKING:
-    from magik_core.pipeline import Finding
+    from magik_core.legalize import Finding
 
 COLUMNS = ("", "node", "op", "check", "found", "need", "hint")
 

@@ -14,6 +14,7 @@ import typer
 
 from magik_core import __version__, plugins
 from magik_core.cli import _console, _options
+from magik_core.errors import MagikError
 
 MODULES = {  # import name -> distribution, of magik-core's dependencies
     "numpy": "numpy",
@@ -76,8 +77,12 @@ def _packages() -> Iterator[Finding]:
 def _library() -> Finding:
     """The C runtime: found and loaded."""
     try:
-        net = importlib.import_module("magik_core.net")
-        return Finding("ok", "C library", str(net.library()))
+        from magik_core import library
+
+        library.library()
+        return Finding("ok", "C library", str(library.path()))
+    except MagikError as error:
+        return Finding("broken", "C library", error.problems[0].found, error.problems[0].hint)
     except Exception as error:
         return Finding("broken", "C library", _cause(error), "pip install --force-reinstall magik-core")
 

@@ -15,7 +15,7 @@ from magik_core.errors import DataError, Problem, RunError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from magik_core.net import Net
+    from magik_core.net import Net, Port
 
 
 def command(
@@ -45,7 +45,7 @@ def command(
     """
     from magik_core import net
 
-    loaded = net.load(model) if threads == 1 else net.load(model, threads=threads)
+    loaded = net.load(model, threads=threads)
     names = [value.name for value in loaded.outputs]
     if output is not None:
         _check_output(output, names)
@@ -60,17 +60,17 @@ def _feeds(net: Net, texts: Sequence[str], color: str) -> dict[str, np.ndarray]:
 
     Raises: UsageError, DataError, RunError: all that is wrong with names; the first unreadable file.
     """
-    infos = {value.name: value for value in net.inputs}
-    named, problems = _names(texts, tuple(infos))
+    ports = {value.name: value for value in net.inputs}
+    named, problems = _names(texts, tuple(ports))
     feeds: dict[str, np.ndarray] = {}
     for name, path in named:
         if path.suffix.lower() == ".npz":
             feeds.update(_numpy(path).items())
-        elif name in infos:
-            feeds[name] = _array(path, infos[name], color)
-    for name in feeds.keys() - infos.keys():
-        problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(infos)}"))
-    for name in infos.keys() - feeds.keys() - {problem.where for problem in problems}:
+        elif name in ports:
+            feeds[name] = _array(path, ports[name], color)
+    for name in feeds.keys() - ports.keys():
+        problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(ports)}"))
+    for name in ports.keys() - feeds.keys() - {problem.where for problem in problems}:
         problems.append(Problem("an input is missing", name, hint=f"add {name}=PATH"))
     if problems:
         raise RunError(problems=problems)
@@ -101,11 +101,14 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
     return out, problems
 
 
-def _array(path: Path, info: Any, color: str) -> Any:
-    from magik_core import samples
+def _array(path: Path, port: Port, color: str) -> Any:
+    if path.suffix.lower() == ".npy":
+        return _numpy(path)
+    from magik_core import data_files, samples
 
-    is_numpy = path.suffix.lower() == ".npy"
-    return _numpy(path) if is_numpy else samples.load_file(path, tuple(info.shape), color)
+    shape = port.shape
+    is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
+    return samples.load_file(path, data_files.InputSpec(port.name, shape, color, is_nhwc))
 
 
 def _numpy(path: Path) -> Any:

@@ -39,7 +39,7 @@ class Histogram:
         flat = np.asarray(x, np.float32).reshape(-1)
         self._cover(min(float(flat.min()), self.lo), max(float(flat.max()), self.hi))
         # f64 where the factor would leave the f32 range; a power of two changes no mantissa bit
-        factor = np.float32(1 / self.width) if -120 < self._exponent < 120 else 1 / self.width
+        factor = np.float32(1 / self.width) if -120 < self._exponent < 120 else np.float64(1 / self.width)
         index = np.floor(flat * factor).astype(np.int32)
         index -= np.int32(self._start)
         self._counts += np.bincount(index, minlength=self._counts.size)

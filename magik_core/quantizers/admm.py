@@ -60,8 +60,7 @@ class Admm:
 def scales(w: np.ndarray, bits: int) -> np.ndarray:
     """Per channel, q = round(w / s) and s = <w, q> / <q, q> in turn; the best of several starts."""
     top = weight_top(bits)
-    full = np.abs(w).max(axis=1, initial=0).astype(np.float64) / top
-    full[full == 0] = 1.0
+    full = weight_scales(np.abs(w).max(axis=1, initial=0).astype(np.float64) / top)
     best, errors = full, weight_error(w, full, bits)
     for factor in _STARTS:
         scale = factor * full

@@ -59,8 +59,8 @@ def divergence(seen: np.ndarray, said: np.ndarray) -> np.ndarray:
     """Kullback-Leibler divergence of the rows, which need not sum to one."""
     p = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1e-300)
     q = np.maximum(said / np.maximum(said.sum(axis=1, keepdims=True), 1e-300), _FLOOR)
-    terms: np.ndarray = np.where(p > 0, p * np.log(np.maximum(p, 1e-300) / q), 0.0)
-    return terms.sum(axis=1)
+    loss: np.ndarray = np.where(p > 0, p * np.log(np.maximum(p, 1e-300) / q), 0.0).sum(axis=1)
+    return loss
 
 
 def scales(w: np.ndarray, bits: int) -> np.ndarray:

@@ -51,8 +51,7 @@ def squared_error(counts: np.ndarray, edges: np.ndarray, scale: float, zero_poin
 
 def scales(w: np.ndarray, bits: int) -> np.ndarray:
     """Per channel, the shrink of the MAX_ABS scale that has the least squared error."""
-    full = np.abs(w).max(axis=1, initial=0).astype(np.float64) / weight_top(bits)
-    full[full == 0] = 1.0
+    full = weight_scales(np.abs(w).max(axis=1, initial=0).astype(np.float64) / weight_top(bits))
     factors, errors = np.ones(len(w)), weight_error(w, full, bits)
     center = factors
     for offsets in (
@@ -73,7 +72,8 @@ def weight_error(w: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
     s = scale.astype(np.float32)[:, None]
     top = weight_top(bits)
     error = w - np.clip(np.rint(w / s), -top, top) * s
-    return np.einsum("ck,ck->c", error, error, dtype=np.float64)
+    squares: np.ndarray = np.einsum("ck,ck->c", error, error, dtype=np.float64)
+    return squares
 
 
 QUANTIZER = Quantizer("MSE", Mse, scales)

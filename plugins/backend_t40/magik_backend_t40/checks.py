@@ -15,14 +15,12 @@ from magik_core.soc import Check, check
 OPS = checks.Names(
     "the operators of the vendor's manual and change log",
     # tables 2-1 to 2-18, then the change log's additions; our names and ONNX's
-    tuple(
-        """
-        Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
-        Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
-        Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
-        Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
-        """.split()
-    ),
+    """
+    Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
+    Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
+    Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
+    Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
+    """,
 )
 notice = partial(check, notice=True)
 

@@ -16,14 +16,12 @@ MANUAL = "Venus Programming Manual 1.0.2; uncertain: its tables are of NNA1"
 OPS = checks.Names(
     "the operators of the vendor's manual and change log",
     # the manual's tables; the change log adds the same operators to both accelerators
-    tuple(
-        """
-        Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
-        Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
-        Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
-        Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
-        """.split()
-    ),
+    """
+    Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
+    Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
+    Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
+    Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
+    """,
 )
 LAYERS = {"Conv": "convolution", "DepthwiseConv": "depthwise", "Gemm": "fullconnected"}
 notice = partial(check, notice=True)
