@@ -30,7 +30,7 @@ class Rewritten:
 Rewrite = Callable[..., Rewritten]
 
 
-def model_of(text: str, **constants: np.ndarray) -> ir.Model:
+def model_of(text: str, /, **constants: np.ndarray) -> ir.Model:
     """Prepare a model of ONNX text; `constants` become initializers that the text may name."""
     body = parser.parse_graph(text)
     body.initializer.extend(numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items())
@@ -60,7 +60,7 @@ def random_feeds(model: ir.Model, seed: int = 0) -> dict[str, np.ndarray]:
 def rewrite() -> Rewrite:
     """Run one pass on a graph until it changes no more; the outputs may not change beyond 1e-4."""
 
-    def inner(one: passes.Pass, text: str, **constants: np.ndarray) -> Rewritten:
+    def inner(one: passes.Pass, text: str, /, **constants: np.ndarray) -> Rewritten:
         model = model_of(text, **constants)
         passes.apply(passes.normalize_operands, model, lambda node, reason: None)
         feeds, declined, count = random_feeds(model), [], 0

@@ -23,7 +23,10 @@ SHUFFLE = "a = Reshape(x, split) b = Transpose<perm=[1,0,2]>(a) c = Reshape(b, j
 
 @pytest.mark.parametrize(("bounds", "start"), [("zero, one", 0), ("one, two", 1)])
 def test_shuffle_and_split_is_a_strided_slice(rewrite: Any, bounds: str, start: int) -> None:
-    text = f"agraph (float[1,8,5,6] x) => (float[1,4,5,6] y) {{ {SHUFFLE} d = Slice(c, {bounds}, axis) y = Reshape(d, out) }}"
+    text = (
+        f"agraph (float[1,8,5,6] x) => (float[1,4,5,6] y)"
+        f" {{ {SHUFFLE} d = Slice(c, {bounds}, axis) y = Reshape(d, out) }}"
+    )
     used = {k: v for k, v in INTS.items() if k not in {"zero", "two"} - set(bounds.split(", "))}
     done = rewrite(merge_moves, text, **used)
     assert done.ops == {"Slice": 1}

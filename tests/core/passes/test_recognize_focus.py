@@ -25,7 +25,8 @@ def focus(order: Any, size: int = 6, axis: int = 1) -> str:
     body = ""
     for i, (row, column) in enumerate(order):
         body += f"r{i} = Slice(x, n{row}, end, h, two) p{i} = Slice(r{i}, n{column}, end, w, two) "
-    return f"agraph (float[1,3,{size},{size}] x) => (float[a,b,c,d] y) {{ {body} y = Concat<axis={axis}>(p0, p1, p2, p3) }}"
+    body += f"y = Concat<axis={axis}>(p0, p1, p2, p3)"
+    return f"agraph (float[1,3,{size},{size}] x) => (float[a,b,c,d] y) {{ {body} }}"
 
 
 @pytest.mark.parametrize("order", [FOCUS, SPACE_TO_DEPTH])
