@@ -8,6 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.program import DTYPES, Program
 
 
 class InvariantError(AssertionError):
@@ -77,3 +78,30 @@ def _reachable(model: ir.Model) -> list[str]:
         needed.update(v for v in node.inputs if v is not None)
     broken += [f"initializer '{n}' is dead" for n, v in model.graph.initializers.items() if v not in needed]
     return broken
+
+
+def verify_program(program: Program, after: str = "lower") -> Program:
+    """Hold a program against its contract and return it.
+
+    Args:   after: the stage that ran last; the message names it.
+    Raises: InvariantError: every broken rule.
+    """
+    broken: list[str] = []
+    known = {t.name for t in program.tensors.values() if t.is_constant} | set(program.inputs)
+    for step in program.steps:
+        broken += [f"{step.name} reads '{n}' before it is computed" for n in step.inputs if n not in known]
+        broken += [f"{step.name} computes '{n}' again" for n in step.outputs if n in known]
+        known.update(step.outputs)
+        want = step.op.shape(*(t.shape for t in program.reads(step)))
+        have = tuple(t.shape for t in program.writes(step))
+        if want != have:
+            broken.append(f"{step.name} computes {want}, its tensors say {have}")
+    broken += [f"output '{n}' is not computed" for n in program.outputs if n not in known]
+    for t in program.tensors.values():
+        if t.data is not None and (t.data.shape != t.shape or t.data.dtype != DTYPES[t.dtype]):
+            broken.append(f"'{t.name}' holds {t.data.dtype} {t.data.shape}, it says {t.dtype} {t.shape}")
+        if sorted(t.axes) != list(range(len(t.shape))):
+            broken.append(f"'{t.name}' has axes {t.axes}")
+    if broken:
+        raise InvariantError(f"after {after}: " + "; ".join(broken))
+    return program

@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from magik_core.program import Shape, Tensor
+from magik_core.errors import LowerError
+from magik_core.program import DTYPES, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -67,6 +68,7 @@ class Op:
 
     onnx: ClassVar[tuple[str, ...]] = ()  # ONNX operator types that this file lowers
     dtypes: ClassVar[tuple[str, ...]] = ("u8", "f32")  # storage of the activations it computes on
+    keeps_codes: ClassVar[bool] = False  # codes of the outputs mean what those of input 0 do
     in_place: ClassVar[tuple[int, ...]] = ()  # inputs that output 0 may overwrite when the bytes are as many
 
     @classmethod
@@ -77,8 +79,8 @@ class Op:
         """
         raise NotImplementedError
 
-    def shape(self, *x: Shape) -> tuple[Shape, ...]:
-        """Stored shapes of the outputs from those of the inputs; C infers the same."""
+    def shape(self, *x: Any, **_: Any) -> tuple[Shape, ...]:
+        """Stored shapes of the outputs from those of the inputs, one argument each; C infers the same."""
         return (x[0],)
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
@@ -93,11 +95,11 @@ class Op:
         """Constant arrays of the kernel (multipliers, look-up tables); they follow the inputs."""
         return ()
 
-    def integer(self, p: Params, *x: Array) -> Array | tuple[Array, ...]:
+    def integer(self, p: Any, *x: Any, **_: Any) -> Array | tuple[Array, ...]:
         """The meaning on codes, bit for bit; `x` are the inputs, then the tables."""
         raise NotImplementedError
 
-    def real(self, p: Params, *x: Array) -> Array | tuple[Array, ...]:
+    def real(self, p: Any, *x: Any, **_: Any) -> Array | tuple[Array, ...]:
         """The meaning on f32, bit for bit: one stated order of operations, each rounded to f32."""
         raise NotImplementedError
 
@@ -138,3 +140,19 @@ def found() -> Mapping[str, type[Op]]:
 def by_onnx() -> Mapping[str, type[Op]]:
     """The operator that lowers each ONNX operator type."""
     return {name: op for op in found().values() for name in op.onnx}
+
+
+def width(x: Tensors) -> str:
+    """Kernel suffix of an operator that only moves data: x8, x16 or x32."""
+    return f"x{8 * DTYPES[x[0].dtype].itemsize}"
+
+
+def pad8(values: Iterable[int], fill: int = 0) -> tuple[int, ...]:
+    """A tuple of MAX_DIMS words.
+
+    Raises: LowerError: there are more values.
+    """
+    out = tuple(values)
+    if len(out) > MAX_DIMS:
+        raise LowerError("too many axes", found=str(len(out)), need=f"at most {MAX_DIMS}")
+    return out + (fill,) * (MAX_DIMS - len(out))

@@ -1,0 +1,208 @@
+"""Run a model file on this machine with the runtime that the board uses."""
+
+from __future__ import annotations
+
+import ctypes as c
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from magik_core import layout, numerics
+from magik_core.errors import LoadError, Problem, RunError
+from magik_core.library import CFault, CMeaning, CParallel, library
+from magik_core.program import DTYPES, QuantParams, Shape
+
+Array = np.ndarray
+DTYPE_NAMES = {1: "u8", 2: "s8", 3: "u16", 4: "s16", 5: "s32", 6: "f32", 7: "bool"}
+LAYOUTS = {(0, 2, 3, 1): "NHWC", (0, 1, 2, 3): "NCHW", (0, 2, 1): "NLC"}
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output.
+
+    Args:
+        shape: in the source model's axis order; board_shape: as stored on the board.
+        dtype: of the board's tensor; scale, zero_point: of its codes (0 without quantization).
+        axes: stored axis i is source axis axes[i]; layout: its name.
+    """
+
+    name: str
+    shape: Shape
+    board_shape: Shape
+    dtype: str
+    scale: float
+    zero_point: float
+    bits: int
+    axes: tuple[int, ...]
+
+    @property
+    def layout(self) -> str:
+        """ "NHWC", "NLC", or the stored order of the source's axes."""
+        if self.axes == layout.source_order(len(self.axes)) and len(self.axes) != 4:
+            return "source"
+        return LAYOUTS.get(self.axes, "".join(map(str, self.axes)))
+
+    @property
+    def quant(self) -> QuantParams | None:
+        return QuantParams(self.scale, self.zero_point, self.bits) if self.bits else None
+
+
+def load(path: str | Path, *, threads: int = 1, library_path: str | None = None) -> Net:
+    """Load a `.bin` or `.mgk`.
+
+    Args:   threads: how many to run on; the results are the same for any number.
+    Raises: LoadError: the file is missing, damaged, of another kind, or needs a newer magik.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise LoadError("a model file cannot be read", where=str(path), found=error.strerror or str(error)) from error
+    return Net(data, name=str(path), threads=threads, library_path=library_path)
+
+
+class Net:
+    """A loaded model: it owns its memory, belongs to one thread at a time."""
+
+    def __init__(self, data: bytes, *, name: str = "model", threads: int = 1, library_path: str | None = None) -> None:
+        if threads < 1:
+            raise RunError("the number of threads is wrong", found=str(threads), need="1 or more")
+        self._lib = library(library_path)
+        self._pool = None
+        self._data = _aligned(len(data))
+        self._data[:] = np.frombuffer(data, np.uint8)
+        self._net = self._load(name)
+        self._arena = _aligned(self._lib.magik_arena_bytes(self._net))
+        self._arena[:] = 0
+        self._lib.magik_set_arena(self._net, self._arena.ctypes.data, self._arena.nbytes)
+        self._parallel: CParallel | None = None
+        if threads > 1:
+            self._start(threads)
+        lib = self._lib
+        self._in = [lib.magik_input(self._net, i) for i in range(lib.magik_inputs(self._net))]
+        self._out = [lib.magik_output(self._net, i) for i in range(lib.magik_outputs(self._net))]
+        self.inputs = tuple(self.port(i) for i in self._in)
+        self.outputs = tuple(self.port(i) for i in self._out)
+
+    def _load(self, name: str) -> c.c_void_p:
+        lib, fault, net = self._lib, CFault(0, -1, -1), c.c_void_p()
+        where, size = self._data.ctypes.data, self._data.nbytes
+        self._memory = _aligned(max(lib.magik_net_bytes(where, size), 64))
+        status = lib.magik_load(c.byref(net), where, size, self._memory.ctypes.data, self._memory.nbytes, c.byref(fault))
+        if status != 0:
+            at = f", step {fault.step}" * (fault.step >= 0) + f", tensor {fault.tensor}" * (fault.tensor >= 0)
+            raise LoadError("a model file is refused", where=name + at, found=lib.magik_phrase(status).decode(),
+                            need="a .bin or .mgk as `magik convert` writes them")
+        return net
+
+    def _start(self, threads: int) -> None:
+        self._pool = self._lib.magik_threads_start(threads)
+        if not self._pool:
+            raise RunError("threads cannot be started", found=str(threads), hint="ask for fewer threads")
+        self._parallel = CParallel()
+        self._lib.magik_threads_parallel(self._pool, c.byref(self._parallel))
+
+    def __del__(self) -> None:
+        if getattr(self, "_pool", None):
+            self._lib.magik_threads_stop(self._pool)
+
+    def port(self, index: int, name: str | None = None) -> Port:
+        """Description of a tensor of the file."""
+        t, m = self._lib.magik_tensor(self._net, index).contents, CMeaning()
+        self._lib.magik_meaning(self._net, index, c.byref(m))
+        stored, axes = tuple(t.dims[: t.rank]), tuple(m.axes[: t.rank])
+        if sorted(axes) != list(range(t.rank)):
+            axes = layout.source_order(t.rank)
+        return Port(name or m.name.decode(errors="replace"), layout.logical(stored, axes), stored, DTYPE_NAMES[t.dtype],
+                    m.scale, m.zero_point, m.bits, axes)
+
+    def run(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:
+        """Run on arrays in the source model's terms.
+
+        Args:    feeds: per input name (or one array): floats in the source's axis order, raw pixels where MEAN
+                 and NORMAL were folded in; or codes in the board's layout, dtype of the board's tensor.
+        Returns: per output name f32 arrays (integers stay integers) in the source's axis order.
+        Raises:  RunError: names, shapes or dtypes that do not fit, all at once.
+        """
+        codes = self.run_quantized(feeds)
+        out = {}
+        for p in self.outputs:
+            y = codes[p.name] if p.quant is None else numerics.dequantize(codes[p.name], p.quant)
+            out[p.name] = np.ascontiguousarray(y.transpose([p.axes.index(a) for a in range(len(p.axes))]))
+        return out
+
+    def run_quantized(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:
+        """Run and return the board's own tensors, in its layout and dtype."""
+        self._feed(feeds)
+        self._lib.magik_run(self._net, self._parallel and c.byref(self._parallel))
+        return {p.name: self._read(i).copy() for p, i in zip(self.outputs, self._out, strict=True)}
+
+    def trace(self, feeds: Mapping[str, Array] | Array) -> list[tuple[str, int, Array]]:
+        """Run step by step: (kernel, index of the tensor in the file, its value) for every output of every step."""
+        self._feed(feeds)
+        lib, out = self._lib, []
+        for step in range(lib.magik_steps(self._net)):
+            lib.magik_run_step(self._net, step, self._parallel and c.byref(self._parallel))
+            kernel = lib.magik_step_kernel(self._net, step).decode()
+            for k in range(lib.magik_step_outputs(self._net, step)):
+                index = lib.magik_step_output(self._net, step, k)
+                out.append((kernel, index, self._read(index).copy()))
+        return out
+
+    @property
+    def arena_bytes(self) -> int:
+        return self._arena.nbytes
+
+    def _read(self, index: int) -> Array:
+        """A view of a tensor in the arena."""
+        t = self._lib.magik_tensor(self._net, index).contents
+        dtype = DTYPES[DTYPE_NAMES[t.dtype]]
+        start = t.data - self._arena.ctypes.data
+        flat = self._arena[start : start + t.count * dtype.itemsize].view(dtype)
+        return flat.reshape(tuple(t.dims[: t.rank]))
+
+    def _feed(self, feeds: Mapping[str, Array] | Array) -> None:
+        named = feeds if isinstance(feeds, Mapping) else {p.name: feeds for p in self.inputs[:1]}
+        problems = [Problem("an input is missing", found=", ".join(named) or "nothing", need=p.name)
+                    for p in self.inputs if p.name not in named]
+        problems += [Problem("an input has an unknown name", found=n, need=", ".join(p.name for p in self.inputs))
+                     for n in named if n not in {p.name for p in self.inputs}]
+        ready = []
+        for p, index in zip(self.inputs, self._in, strict=True):
+            if p.name in named:
+                try:
+                    ready.append((index, encode(p, np.asarray(named[p.name]))))
+                except RunError as error:
+                    problems += error.problems
+        if problems:
+            raise RunError(problems=problems)
+        for index, value in ready:
+            self._read(index)[...] = value
+
+
+def encode(p: Port, value: Array) -> Array:
+    """An input array as the board's tensor.
+
+    Raises: RunError: shape or dtype fit neither the source's terms nor the board's.
+    """
+    own = DTYPES[p.dtype]
+    if p.quant is not None and value.dtype == own and value.shape == p.board_shape:
+        return value
+    if value.shape != p.shape:
+        raise RunError("an input has another shape", where=f"input '{p.name}'", found=str(value.shape),
+                       need=f"{p.shape}, or {p.dtype} {p.board_shape} in the board's layout")
+    if not np.issubdtype(value.dtype, np.number) and value.dtype != np.bool_:
+        raise RunError("an input is not numbers", where=f"input '{p.name}'", found=str(value.dtype), need="floats or integers")
+    stored = value.transpose(p.axes)
+    if p.quant is not None:
+        return numerics.quantize(stored.astype(np.float32), p.quant)
+    return (stored != 0).astype(own) if p.dtype == "bool" else stored.astype(own)
+
+
+def _aligned(size: int, alignment: int = 64) -> Array:
+    """Zeroed bytes at an aligned address."""
+    raw = np.zeros(size + alignment, np.uint8)
+    start = -raw.ctypes.data % alignment
+    return raw[start : start + size]

@@ -1,0 +1,109 @@
+"""All integer arithmetic of magik, in numpy; `runtime/src/fixed.h` says the same in C.
+
+docs/quantization.md is the normative text. Everything here works on arrays of any shape.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from magik_core.errors import QuantizeError
+from magik_core.program import QuantParams
+
+Array = np.ndarray
+INT32_MAX = 2**31 - 1
+MAX_SHIFT = 62
+AVERAGE_BITS = 16  # fraction bits of a mean before it is rescaled
+
+
+def multiplier(ratio: float) -> tuple[int, int]:
+    """Express a real factor as m / 2**s.
+
+    Args:    ratio: finite, any sign.
+    Returns: (m, s) with |m| in [2^30, 2^31) and s in [1, 62]; (0, 1) for a factor below 2^-32.
+    Raises:  QuantizeError: the factor is not finite, or 2^29 and above.
+    Source:  docs/quantization.md, "Rescale".
+    """
+    (m,), s = multipliers(ratio)
+    return m, s
+
+
+def multipliers(*ratios: float) -> tuple[tuple[int, ...], int]:
+    """Express several factors over one shift, so that the largest has full precision.
+
+    Returns: (m per factor, s), s in [1, 62].
+    """
+    largest = max(abs(r) for r in ratios)
+    if not all(map(math.isfinite, ratios)) or largest >= 2.0**29:
+        raise QuantizeError("a rescale factor is out of range", found=f"{largest:g}", need="|factor| < 2^29")
+    if largest < 2.0**-32:
+        return (0,) * len(ratios), 1
+    s = 31 - math.frexp(largest)[1]
+    if _half_up(math.ldexp(largest, s)) > INT32_MAX:
+        s -= 1
+    return tuple(_half_up(math.ldexp(r, s)) for r in ratios), s
+
+
+def _half_up(x: float) -> int:
+    return math.floor(x + 0.5)
+
+
+def round_half_up(x: Array) -> Array:
+    """Nearest integer of float64 values, ties towards plus infinity, as int64."""
+    return np.floor(np.asarray(x, np.float64) + 0.5).astype(np.int64)
+
+
+def rescale(acc: Array, m: Array | int, s: Array | int) -> Array:
+    """Multiply by m / 2**s, rounding half up.
+
+    Args:    acc: int32 values (as any integer dtype); m: int32; s: [1, 62].
+    Returns: int64.
+    Source:  docs/quantization.md, "Rescale".
+    """
+    shift = np.asarray(s, np.int64)
+    return (np.asarray(acc, np.int64) * np.asarray(m, np.int64) + (np.int64(1) << (shift - 1))) >> shift
+
+
+def average(total: Array, count: Array | int) -> Array:
+    """Mean with AVERAGE_BITS fraction bits, rounding half up: rescale it with a shift that many larger.
+
+    Args:    total: int32 sums; count: [1, 2^22].
+    """
+    n = np.asarray(count, np.int64)
+    return ((np.asarray(total, np.int64) << AVERAGE_BITS) + (n >> 1)) // n
+
+
+def saturate(v: Array, low: int, high: int, dtype: str = "u8") -> Array:
+    """Limit codes to [low, high] and store them as `dtype`."""
+    return np.clip(v, low, high).astype({"u8": np.uint8, "u16": np.uint16}[dtype])
+
+
+def quantize(x: Array, q: QuantParams) -> Array:
+    """Codes of f32 values: x / scale + zero_point in f32, rounded half up, saturated; NaN gives 0."""
+    with np.errstate(all="ignore"):
+        t = np.asarray(x, np.float32) / np.float32(q.scale) + np.float32(q.zero_point)
+        t = np.where(t > 0, np.minimum(t, np.float32(q.top)), np.float32(0))
+    whole = np.floor(t)
+    return (whole + (t - whole >= np.float32(0.5))).astype(np.uint8 if q.bits <= 8 else np.uint16)
+
+
+def dequantize(codes: Array, q: QuantParams) -> Array:
+    """f32 values of codes: scale * (q - zero_point), the difference exact."""
+    return np.float32(q.scale) * (codes.astype(np.float32) - np.float32(q.zero_point))
+
+
+def params_of_range(low: float, high: float, bits: int = 8) -> QuantParams:
+    """Scale and zero point that cover [low, high] and real zero.
+
+    Raises: QuantizeError: the range is not finite.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    if not math.isfinite(high - low):
+        raise QuantizeError("a range is not finite", found=f"[{low:g}, {high:g}]", need="finite bounds")
+    top = (1 << bits) - 1
+    scale = float(np.float32((high - low) / top))
+    if scale < 1e-30:  # a tensor that is always zero
+        return QuantParams(1.0, 0.0, bits)
+    return QuantParams(scale, float(min(max(_half_up(-low / scale), 0), top)), bits)

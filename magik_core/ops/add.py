@@ -1,0 +1,92 @@
+"""Add and Sub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from magik_core import numerics
+from magik_core.ops import Array, Op, Params, Tensors
+from magik_core.ops.broadcast import affine_by_constant, broadcast_shape
+from magik_core.ops.cases import Input, case, floats
+from magik_core.ops.convolution import clip, code_limits
+from magik_core.program import QuantParams, Shape
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from magik_core.lower import Lowering
+
+
+@dataclass(frozen=True)
+class AddParams(Params):
+    a_zero: int
+    b_zero: int
+    y_zero: int
+    a_multiplier: int
+    b_multiplier: int  # negative: subtract
+    shift: int  # [1, 62]
+    low: int  # smallest and largest code of y
+    high: int
+    real_low: float
+    real_high: float
+    sign: float  # 1 adds b, -1 subtracts it
+
+
+@dataclass(frozen=True)
+class Add(Op):
+    """a + sign * b with numpy broadcasting, then limits; one rounding.
+
+    Attributes: sign: 1 or -1; low, high: limits of y in reals.
+    Shapes: a, b of one rank, sizes equal or 1; y the larger of each.
+    Source: ONNX Add and Sub, opset 14; docs/quantization.md, "Add".
+    """
+
+    sign: int = 1
+    low: float = -np.inf
+    high: float = np.inf
+
+    onnx = ("Add", "Sub")
+    in_place = (0, 1)
+
+    @classmethod
+    def lower(cls, node: ir.Node, to: Lowering) -> None:
+        if affine_by_constant(node, to):
+            return
+        y, low, high = to.fuse_clip(node)
+        a, b = to.aligned(node, (0, 1), to.dtype(node, cls, y), y)
+        to.emit(node, cls(1 if node.op_type == "Add" else -1, low, high), [a, b], y)
+
+    def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
+        return (broadcast_shape(a, b),)
+
+    def params(self, x: Tensors, y: Tensors) -> AddParams:
+        a, b, c = x[0].quant, x[1].quant, y[0].quant
+        real = float(self.low), float(self.high), float(self.sign)
+        if not (isinstance(a, QuantParams) and isinstance(b, QuantParams) and isinstance(c, QuantParams)):
+            return AddParams(0, 0, 0, 0, 0, 1, 0, 0, *real)
+        (m, n), shift = numerics.multipliers(a.scale / c.scale, self.sign * b.scale / c.scale)
+        zeros = int(a.zero_point), int(b.zero_point), int(c.zero_point)
+        return AddParams(*zeros, m, n, shift, *code_limits(c, self.low, self.high), *real)
+
+    def integer(self, p: Params, a: Array, b: Array) -> Array:
+        assert isinstance(p, AddParams)
+        total = (a.astype(np.int64) - p.a_zero) * p.a_multiplier + (b.astype(np.int64) - p.b_zero) * p.b_multiplier
+        return numerics.saturate(numerics.rescale(total, 1, p.shift) + p.y_zero, p.low, p.high)
+
+    def real(self, p: Params, a: Array, b: Array) -> Array:
+        return clip(a + b if self.sign > 0 else a - b, self.low, self.high)
+
+
+CASES = [
+    case("Add", (2, 3, 4, 5), x=(2, 3, 4, 5)),
+    case("Add", Input((1, 3, 1, 1), 0, 5), x=Input((2, 3, 4, 5), -3, 0)),
+    case("Sub", Input((4, 1), -1, 7), x=Input((2, 3, 1, 5), 0, 2)),
+    case("Sub", Input((1, 3, 4, 5), 0, 0.01), x=Input((1, 3, 4, 5), -9, 9), range=(-1, 1)),
+    case("Add", floats(1, 3, 1, 1), x=Input((1, 3, 4, 5), -1, 2)),
+    case("Add", floats(1, seed=5), x=Input((1, 3, 4, 5), -1, 2)),
+    case("Sub", Input((1, 3, 4, 5), -1, 2), x=floats(1)),
+    case("Add", np.full((1, 3, 4, 5), 0.5, np.float32), x=Input((1, 3, 4, 5), -1, 2)),
+]

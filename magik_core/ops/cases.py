@@ -1,0 +1,81 @@
+"""What `CASES` of an operator are made of: one ONNX node with shapes, weights and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An activation of a case: its source shape and the range that its codes cover.
+
+    `values` fixes the data (an index tensor, say); `dtype` is f32, s32 (int64 in ONNX) or bool.
+    """
+
+    shape: tuple[int, ...]
+    low: float = -1.0
+    high: float = 1.0
+    dtype: str = "f32"
+    values: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One ONNX node that every check of an operator runs: numpy, C, onnxruntime, pack and unpack.
+
+    Args:
+        op_type, attributes: of the node.
+        inputs: in the node's order; an Input is an activation, an array a constant, None absent.
+        outputs: how many.
+        range: of the output's codes; by default what the float result spans.
+        steps: bound on |integer - float| in output codes when inputs and weights are exactly
+            representable; 0.5 is one correct rounding, a little more allows for f32 in the reference.
+        relative: bound on the f32 step's error, relative to the largest output.
+        is_float_only: there is no integer kernel for this case.
+    """
+
+    op_type: str
+    inputs: tuple[Input | np.ndarray | None, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    outputs: int = 1
+    range: Range | None = None
+    steps: float = 0.51
+    relative: float = 2e-6
+    is_float_only: bool = False
+
+    def __str__(self) -> str:
+        shapes = ["x".join(map(str, i.shape)) if i is not None else "none" for i in self.inputs]
+        extra = [f"{k}={v}" for k, v in self.attributes.items()]
+        return f"{self.op_type}({', '.join([*shapes, *extra])})"
+
+
+def case(op_type: str, *more: Input | Sequence[int] | np.ndarray | None, x: Input | Sequence[int] | np.ndarray,
+         outputs: int = 1, range: Range | None = None, steps: float = 0.51, relative: float = 2e-6,
+         is_float_only: bool = False, **attributes: Any) -> Case:
+    """A case whose first input is `x`; a tuple is the shape of an activation in [-1, 1], an array a constant."""
+    inputs = tuple(Input(i) if isinstance(i, tuple) else i for i in (x, *more))
+    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only)  # type: ignore[arg-type]
+
+
+def weights(*shape: int, seed: int = 0, bits: int = 8) -> np.ndarray:
+    """Random weights that quantize without error: integers times a power of two, each channel at full range."""
+    top = 2 ** (bits - 1) - 1
+    codes = np.random.default_rng(seed).integers(-top, top + 1, shape)
+    codes.reshape(shape[0], -1)[:, 0] = top
+    return (codes / 128.0).astype(np.float32)
+
+
+def floats(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0) -> np.ndarray:
+    """Random f32 constants."""
+    return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
+
+
+def ints(*values: int) -> np.ndarray:
+    """An int64 constant, as ONNX wants shapes, axes and indices."""
+    return np.array(values, np.int64)

@@ -1,0 +1,127 @@
+/* Conv: convolution over one or two axes, any groups. */
+#include "conv.h"
+
+struct params {
+    struct window window;
+    struct conv_codes codes;
+};
+
+int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct params *p = n->params;
+    if (n->n_in < 3 || n->params_bytes != sizeof *p)
+        return MAGIK_BAD_STEP;
+    const struct magik_tensor *x = n->in[0], *w = n->in[1];
+    if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank)
+        return MAGIK_BAD_SHAPE;
+    const struct image s = image_of(x), k = image_of(w);
+    if (p->codes.groups < 1 || k.n % p->codes.groups != 0 || (int64_t)k.c * p->codes.groups != s.c)
+        return MAGIK_BAD_SHAPE;
+    const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
+    y->dtype = n->dtype;
+    return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.n, y) : status;
+}
+
+/* Where the window of one output pixel lies. */
+struct place {
+    int32_t ih, iw; /* of its first tap; may be outside */
+    int32_t inside; /* whether every tap is inside */
+};
+
+static struct place place_of(const struct window *p, struct image s, struct image k, int32_t oh, int32_t ow)
+{
+    struct place at = {oh * p->stride_h - p->top, ow * p->stride_w - p->left, 0};
+    at.inside = at.ih >= 0 && at.iw >= 0 && at.ih + (k.h - 1) * p->dilation_h < s.h && at.iw + (k.w - 1) * p->dilation_w < s.w;
+    return at;
+}
+
+static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
+{
+    int32_t acc = 0;
+    for (int32_t i = 0; i < count; i++)
+        acc = fx_mac(acc, x[i], w[i]);
+    return acc;
+}
+
+static int32_t sum(const int8_t *w, int32_t count)
+{
+    int32_t acc = 0;
+    for (int32_t i = 0; i < count; i++)
+        acc += w[i];
+    return acc;
+}
+
+/* Sum of one output: x at the image and the group's first channel, w at the output channel. */
+static int32_t taps_u8(const struct params *p, struct image s, struct image k, struct place at, const uint8_t *x, const int8_t *w, const int32_t *border)
+{
+    int32_t acc = 0, tap = 0;
+    for (int32_t kh = 0; kh < k.h; kh++)
+        for (int32_t kw = 0; kw < k.w; kw++, tap++, w += k.c) {
+            const int32_t ih = at.ih + kh * p->window.dilation_h, iw = at.iw + kw * p->window.dilation_w;
+            if (at.inside || (ih >= 0 && ih < s.h && iw >= 0 && iw < s.w))
+                acc = fx_mac(acc, 1, dot(x + (ih * s.w + iw) * s.c, w, k.c));
+            else
+                acc = border != NULL ? fx_mac(acc, 1, border[tap]) : fx_mac(acc, p->codes.x_zero, sum(w, k.c));
+        }
+    return acc;
+}
+
+void magik_conv_u8(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
+    const int32_t *bias = n->in[2]->data, *border = p->codes.has_border ? n->in[3]->data : NULL;
+    const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
+    const int32_t per_group = k.n / p->codes.groups, taps = k.h * k.w;
+    int32_t row, end;
+    op_span(n, o.n * o.h, &row, &end);
+    for (; row < end; row++) {
+        const uint8_t *x = (const uint8_t *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
+        uint8_t *y = (uint8_t *)n->out[0]->data + row * (o.w * o.c);
+        for (int32_t ow = 0; ow < o.w; ow++) {
+            const struct place at = place_of(&p->window, s, k, row % o.h, ow);
+            for (int32_t c = 0; c < k.n; c++) {
+                const int8_t *w = (const int8_t *)n->in[1]->data + c * (taps * k.c);
+                const int32_t acc = fx_mac(taps_u8(p, s, k, at, x + c / per_group * k.c, w, border != NULL ? border + c * taps : NULL), 1, bias[c]);
+                *y++ = fx_u8(fx_rescale(acc, m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
+            }
+        }
+    }
+}
+
+/* The sum runs from the bias over kh, kw, i, each product and sum rounded to f32. */
+static float taps_f32(const struct params *p, struct image s, struct image k, struct place at, const float *x, const float *w, float acc)
+{
+    for (int32_t kh = 0; kh < k.h; kh++)
+        for (int32_t kw = 0; kw < k.w; kw++, w += k.c) {
+            const int32_t ih = at.ih + kh * p->window.dilation_h, iw = at.iw + kw * p->window.dilation_w;
+            if (!at.inside && (ih < 0 || ih >= s.h || iw < 0 || iw >= s.w))
+                continue;
+            const float *v = x + (ih * s.w + iw) * s.c;
+            for (int32_t i = 0; i < k.c; i++)
+                acc += v[i] * w[i];
+        }
+    return acc;
+}
+
+void magik_conv_f32(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
+    const float *bias = n->in[2]->data;
+    const int32_t per_group = k.n / p->codes.groups;
+    int32_t row, end;
+    op_span(n, o.n * o.h, &row, &end);
+    for (; row < end; row++) {
+        const float *x = (const float *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
+        float *y = (float *)n->out[0]->data + row * (o.w * o.c);
+        for (int32_t ow = 0; ow < o.w; ow++) {
+            const struct place at = place_of(&p->window, s, k, row % o.h, ow);
+            for (int32_t c = 0; c < k.n; c++) {
+                const float *w = (const float *)n->in[1]->data + c * (k.h * k.w * k.c);
+                const float acc = taps_f32(p, s, k, at, x + c / per_group * k.c, w, bias[c] + 0.0f);
+                *y++ = fx_clip(acc, p->codes.real_low, p->codes.real_high);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+/* DepthwiseConv: a convolution of each channel by itself. Kernels run along the channels. */
+#include "conv.h"
+
+struct params {
+    struct window window;
+    struct conv_codes codes;
+};
+
+enum { BLOCK = 64 }; /* channels whose sums are held at a time */
+
+/* Weights (kh, kw, C) or (k, C) as an image of one batch. */
+static struct image kernel_of(const struct magik_tensor *w)
+{
+    struct image k = {1, 1, w->dims[0], w->dims[w->rank - 1]};
+    if (w->rank == 3) {
+        k.h = w->dims[0];
+        k.w = w->dims[1];
+    }
+    return k;
+}
+
+int32_t magik_depthwise_conv_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct params *p = n->params;
+    if (n->n_in < 3 || n->params_bytes != sizeof *p)
+        return MAGIK_BAD_STEP;
+    const struct magik_tensor *x = n->in[0], *w = n->in[1];
+    if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank - 1)
+        return MAGIK_BAD_SHAPE;
+    const struct image s = image_of(x), k = kernel_of(w);
+    if (k.c != s.c)
+        return MAGIK_BAD_SHAPE;
+    const int32_t status = conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
+    y->dtype = n->dtype;
+    return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.c, y) : status;
+}
+
+/* One window of a row of outputs. */
+struct place {
+    const struct params *p;
+    struct image s, k;
+    int32_t ih, iw;
+};
+
+/* Element of x that a tap meets in channel 0, or -1 for padding. */
+static int32_t meets(const struct place *at, int32_t kh, int32_t kw)
+{
+    const int32_t ih = at->ih + kh * at->p->window.dilation_h, iw = at->iw + kw * at->p->window.dilation_w;
+    return ih < 0 || ih >= at->s.h || iw < 0 || iw >= at->s.w ? -1 : (ih * at->s.w + iw) * at->s.c;
+}
+
+/* Sums of channels [c, c + count). */
+static void sum_u8(const struct place *at, const uint8_t *x, const int8_t *w, const int32_t *border, int32_t c, int32_t count, int32_t *acc)
+{
+    const int32_t taps = at->k.h * at->k.w;
+    for (int32_t t = 0; t < taps; t++) {
+        const int32_t from = meets(at, t / at->k.w, t % at->k.w);
+        const int8_t *wt = w + t * at->k.c + c;
+        if (from >= 0)
+            for (int32_t i = 0; i < count; i++)
+                acc[i] = fx_mac(acc[i], x[from + c + i], wt[i]);
+        else if (border != NULL)
+            for (int32_t i = 0; i < count; i++)
+                acc[i] = fx_mac(acc[i], 1, border[(c + i) * taps + t]);
+        else
+            for (int32_t i = 0; i < count; i++)
+                acc[i] = fx_mac(acc[i], at->p->codes.x_zero, wt[i]);
+    }
+}
+
+void magik_depthwise_conv_u8(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct conv_codes *q = &p->codes;
+    const struct image o = image_of(n->out[0]);
+    struct place at = {p, image_of(n->in[0]), kernel_of(n->in[1]), 0, 0};
+    const int32_t *bias = n->in[2]->data, *border = q->has_border ? n->in[3]->data : NULL;
+    const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
+    int32_t row, end;
+    op_span(n, o.n * o.h, &row, &end);
+    for (; row < end; row++)
+        for (int32_t ow = 0; ow < o.w; ow++) {
+            const uint8_t *x = (const uint8_t *)n->in[0]->data + row / o.h * (at.s.h * at.s.w * at.s.c);
+            uint8_t *y = (uint8_t *)n->out[0]->data + (row * o.w + ow) * o.c;
+            at.ih = row % o.h * p->window.stride_h - p->window.top;
+            at.iw = ow * p->window.stride_w - p->window.left;
+            for (int32_t c = 0; c < o.c; c += BLOCK) {
+                const int32_t count = o.c - c < BLOCK ? o.c - c : BLOCK;
+                int32_t acc[BLOCK];
+                memcpy(acc, bias + c, sizeof(int32_t) * (size_t)count);
+                sum_u8(&at, x, n->in[1]->data, border, c, count, acc);
+                for (int32_t i = 0; i < count; i++)
+                    y[c + i] = fx_u8(fx_rescale(acc[i], m[c + i], shift[c + i]) + q->y_zero, q->low, q->high);
+            }
+        }
+}
+
+void magik_depthwise_conv_f32(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct image o = image_of(n->out[0]);
+    struct place at = {p, image_of(n->in[0]), kernel_of(n->in[1]), 0, 0};
+    const float *bias = n->in[2]->data, *w = n->in[1]->data;
+    int32_t row, end;
+    op_span(n, o.n * o.h, &row, &end);
+    for (; row < end; row++)
+        for (int32_t ow = 0; ow < o.w; ow++) {
+            const float *x = (const float *)n->in[0]->data + row / o.h * (at.s.h * at.s.w * at.s.c);
+            float *y = (float *)n->out[0]->data + (row * o.w + ow) * o.c;
+            at.ih = row % o.h * p->window.stride_h - p->window.top;
+            at.iw = ow * p->window.stride_w - p->window.left;
+            for (int32_t c = 0; c < o.c; c++) {
+                float acc = bias[c] + 0.0f;
+                for (int32_t t = 0; t < at.k.h * at.k.w; t++) {
+                    const int32_t from = meets(&at, t / at.k.w, t % at.k.w);
+                    if (from >= 0)
+                        acc += x[from + c] * w[t * at.k.c + c];
+                }
+                y[c] = fx_clip(acc, p->codes.real_low, p->codes.real_high);
+            }
+        }
+}

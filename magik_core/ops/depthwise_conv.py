@@ -1,0 +1,68 @@
+"""DepthwiseConv: a convolution of each channel by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from magik_core import layout, numerics
+from magik_core.ops import Array, Params, Tensors
+from magik_core.ops.cases import Input, case, floats, weights
+from magik_core.ops.conv import Conv, ConvParams
+from magik_core.ops.convolution import clip, two_axes
+from magik_core.program import Shape
+
+
+@dataclass(frozen=True)
+class DepthwiseConv(Conv):
+    """Conv with as many groups as channels in and out; weights lie channels-last, so kernels run along them.
+
+    Attributes: as Conv.
+    Shapes: x (N, H, W, C) or (N, L, C); w (kh, kw, C) or (k, C), s8 or f32; b (C); with a border
+        (C, kh * kw), s32; y (N, OH, OW, C) or (N, OL, C).
+    Source: ONNX Conv, opset 22; docs/quantization.md, "Convolution".
+    """
+
+    onnx = ()  # Conv lowers to it
+
+    @staticmethod
+    def store(w: Array) -> Array:
+        return np.ascontiguousarray(np.moveaxis(w[..., 0], 0, -1))
+
+    def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:
+        return ((x[0], *self.outputs(x[1:-1], w[:-1]), x[-1]),)
+
+    def integer(self, p: Params, x: Array, w: Array, b: Array, *rest: Array) -> Array:
+        assert isinstance(p, ConvParams)
+        *border, m, s = rest
+        w = w if w.ndim == 3 else w[None]
+        x, _, flat = two_axes(x, w)
+        acc = np.zeros((x.shape[0], *self.outputs(x.shape[1:3], w.shape[:2]), x.shape[3]), np.int64)
+        for t, (kh, kw) in enumerate(np.ndindex(*w.shape[:2])):
+            taps, inside = self.taps(x, (0, *w.shape[:2]), kh, kw, 0 if border else p.x_zero)
+            acc += taps.astype(np.int64) * w[kh, kw]
+            if border:
+                acc += np.where(inside[..., None], 0, border[0][:, t].astype(np.int64))
+        return flat(numerics.saturate(numerics.rescale(acc + b, m, s) + p.y_zero, p.low, p.high))
+
+    def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
+        w = w if w.ndim == 3 else w[None]
+        x, _, flat = two_axes(x, w)
+        shape = (x.shape[0], *self.outputs(x.shape[1:3], w.shape[:2]), x.shape[3])
+        acc = np.broadcast_to(b + np.float32(0), shape).copy()  # + 0: no negative zero to start from
+        for kh, kw in np.ndindex(*w.shape[:2]):
+            taps, inside = self.taps(x, (0, *w.shape[:2]), kh, kw, 0)
+            acc = np.where(inside[..., None], acc + taps * w[kh, kw], acc)
+        return flat(clip(acc, self.low, self.high))
+
+    def macs(self, x: Tensors, y: Tensors) -> int:
+        return y[0].count * layout.count(x[1].shape[:-1])
+
+
+CASES = [
+    case("Conv", weights(6, 1, 3, 3), floats(6), x=Input((1, 6, 7, 5)), group=6, pads=[1, 1, 1, 1]),
+    case("Conv", weights(5, 1, 2, 3), None, x=Input((2, 5, 9, 8), -3, 1), group=5, strides=[2, 2], pads=[0, 1, 2, 0]),
+    case("Conv", weights(4, 1, 3, 3), floats(4), x=Input((1, 4, 9, 9), 0, 6), group=4, dilations=[3, 2], pads=[3, 2, 3, 2]),
+    case("Conv", weights(70, 1, 5), floats(70), x=Input((1, 70, 11)), group=70, pads=[2, 2]),
+]

@@ -1,0 +1,179 @@
+"""Write a program as a model file; docs/model-format.md specifies every byte, `load.c` reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from magik_core.errors import PackError
+from magik_core.ops import MAX_DIMS
+from magik_core.plan import Plan
+from magik_core.program import DTYPES, Program, QuantParams, Tensor
+from magik_core.stored import program_to_json
+
+MAGIC = b"\x89magik\r\n"
+FORMAT = 1
+READER = 1
+DTYPE_CODES = {"u8": 1, "s8": 2, "u16": 3, "s16": 4, "s32": 5, "f32": 6, "bool": 7}
+DATA_ALIGNMENT = 16
+
+
+def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
+    """Bytes of the model file.
+
+    Args:   names: keep names and the program's description (the PC's `.mgk`), or strip them (the board's `.bin`).
+    Raises: PackError: the program is larger than the format holds.
+    """
+    writer = _Writer(program, plan)
+    sections = writer.sections()
+    if names:
+        text = json.dumps(program_to_json(program, plan, writer.index), sort_keys=True, separators=(",", ":"))
+        sections.append((b"PROG", text.encode()))
+    return _container(sections, plan.arena_bytes)
+
+
+def _container(sections: list[tuple[bytes, bytes]], arena_bytes: int) -> bytes:
+    at = 32 + 16 * len(sections)
+    table, body = b"", b""
+    for kind, data in sections:
+        gap = -(at + len(body)) % DATA_ALIGNMENT
+        body += b"\0" * gap
+        table += kind + struct.pack("<3I", at + len(body), len(data), zlib.crc32(data))
+        body += data
+    size = at + len(body)
+    if size >= 2**31 or arena_bytes >= 2**31:
+        raise PackError("the model is too large for a model file", found=f"{max(size, arena_bytes)} bytes", need="below 2 GiB")
+    head = MAGIC + struct.pack("<5I", FORMAT, READER, size, len(sections), arena_bytes)
+    crc = zlib.crc32(head + b"\0\0\0\0" + table)
+    return head + struct.pack("<I", crc) + table + body
+
+
+class _Writer:
+    """Collects the records of one program."""
+
+    def __init__(self, program: Program, plan: Plan) -> None:
+        self.program, self.plan = program, plan
+        self.index: dict[str, int] = {}  # tensor name -> record
+        self._tensors: list[bytes] = []
+        self._data = bytearray()
+        self._shared: dict[bytes, int] = {}  # equal constants are stored once
+        self._strings = bytearray()
+        self._string_at: dict[str, int] = {}
+        self._list: list[int] = []
+        self._params: list[bytes] = []
+        self._words = 0
+        self._steps: list[bytes] = []
+
+    def sections(self) -> list[tuple[bytes, bytes]]:
+        program = self.program
+        for name, t in program.tensors.items():
+            self.index[name] = self._tensor(t)
+        for step in program.steps:
+            self._step(step.op, program.reads(step), program.writes(step))
+        ports = [(name, 0) for name in program.inputs] + [(name, 1) for name in program.outputs]
+        port = b"".join(
+            struct.pack("<3I", self.index[n], self._string(program.source.get(n, n)), out) for n, out in ports
+        )
+        return [
+            (b"TENS", b"".join(self._tensors)),
+            (b"STEP", b"".join(self._steps)),
+            (b"LIST", np.array(self._list, "<u4").tobytes()),
+            (b"PARM", b"".join(self._params)),
+            (b"PORT", port),
+            (b"STRS", bytes(self._strings)),
+            (b"DATA", bytes(self._data)),
+        ]
+
+    def _tensor(self, t: Tensor) -> int:
+        q = t.quant if isinstance(t.quant, QuantParams) else None
+        offset = self.plan.offsets[t.name] if t.data is None else self._constant(t)
+        words = (DTYPE_CODES[t.dtype], len(t.shape), int(t.is_constant), offset, t.nbytes, q.bits if q else 0)
+        floats = (q.scale, q.zero_point) if q else (0.0, 0.0)
+        axes = t.axes or tuple(range(len(t.shape)))
+        self._tensors.append(struct.pack("<6I2f8i8i", *words, *floats, *_eight(t.shape), *_eight(axes)))
+        return len(self._tensors) - 1
+
+    def _constant(self, t: Tensor) -> int:
+        assert t.data is not None
+        data = np.ascontiguousarray(t.data, DTYPES[t.dtype]).tobytes()
+        if data not in self._shared:
+            self._data += b"\0" * (-len(self._data) % DATA_ALIGNMENT)
+            self._shared[data] = len(self._data)
+            self._data += data
+        return self._shared[data]
+
+    def _step(self, op: object, x: tuple[Tensor, ...], y: tuple[Tensor, ...]) -> None:
+        from magik_core.ops import Op
+
+        assert isinstance(op, Op)
+        inputs = [self.index[t.name] for t in x]
+        for i, table in enumerate(op.tables(x, y)):
+            inputs.append(self._tensor(_table(f"{y[0].name}/table{i}", table)))
+        outputs = [self.index[t.name] for t in y]
+        words = op.params(x, y).words().tobytes()
+        at = len(self._list)
+        self._list += [*inputs, *outputs]
+        record = (self._string(op.kernel(x, y)), at, len(inputs), at + len(inputs), len(outputs), self._words, len(words) // 4)
+        self._steps.append(struct.pack("<7I", *record))
+        self._params.append(words)
+        self._words += len(words) // 4
+
+    def _string(self, text: str) -> int:
+        if text not in self._string_at:
+            self._string_at[text] = len(self._strings)
+            self._strings += text.encode().replace(b"\0", b"?") + b"\0"
+        return self._string_at[text]
+
+
+def _table(name: str, table: np.ndarray) -> Tensor:
+    kinds = {np.dtype(np.int32): "s32", np.dtype(np.uint8): "u8", np.dtype(np.float32): "f32", np.dtype(np.int8): "s8"}
+    return Tensor(name, kinds[table.dtype], tuple(table.shape), None, table)
+
+
+def _eight(values: Iterable[int]) -> tuple[int, ...]:
+    out = tuple(values)
+    return out + (0,) * (MAX_DIMS - len(out))
+
+
+def write(files: Mapping[Path, bytes]) -> None:
+    """Write files whole or not at all: each to a temporary name beside it, then all are renamed.
+
+    Raises: PackError: a folder or the disk does not take one; old files stay as they were.
+    """
+    ready: list[tuple[str, Path]] = []
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            ready.append((temporary, path))
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+        while ready:
+            os.replace(*ready[0])
+            ready.pop(0)
+    except OSError as error:
+        raise PackError("an output cannot be written", where=str(path), found=error.strerror or str(error)) from error
+    finally:
+        for temporary, _ in ready:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def as_header(data: bytes, name: str) -> str:
+    """The model file as a C array: `.mk.h`."""
+    guard = "".join(c if c.isalnum() else "_" for c in name).upper()
+    symbol = guard.lower()
+    rows = [",".join(f"0x{b:02x}" for b in data[i : i + 16]) for i in range(0, len(data), 16)]
+    body = ",\n    ".join(rows)
+    return (
+        f"/* {name}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
+        f"static const unsigned char magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64))) = {{\n    {body}}};\n\n"
+        f"#endif\n"
+    )

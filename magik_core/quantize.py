@@ -1,0 +1,138 @@
+"""Decide the quantization parameters of every value from its calibrated range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+import onnx_ir as ir
+
+from magik_core import numerics
+from magik_core.errors import Problem, QuantizeError
+from magik_core.lower import Quantization, WeightQuantizer
+from magik_core.ops import by_onnx
+from magik_core.program import QuantParams
+from magik_core.recipe import Recipe
+
+Ranges = Mapping[str, tuple[float, float]]
+ChannelScales = Callable[[np.ndarray, int], np.ndarray]
+
+
+def values_to_calibrate(model: ir.Model, recipe: Recipe) -> list[str]:
+    """Names of the values whose ranges `quantize` needs, in graph order."""
+    if recipe.is_float:
+        return []
+    shared = _owners(model)
+    names = [v.name or "" for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v)]
+    names += [o.name or "" for n in model.graph for o in n.outputs if o.dtype == ir.DataType.FLOAT]
+    return [n for n in names if shared.get(n, n) == n]
+
+
+def quantize(model: ir.Model, ranges: Ranges, recipe: Recipe, channel_scales: ChannelScales | None) -> Quantization:
+    """Parameters per value, the nodes that stay in f32, and how weights get codes.
+
+    Args:   ranges: (low, high) of the values of `values_to_calibrate`; channel_scales: the weight quantizer.
+    Raises: QuantizeError: every range that is missing or not finite, all at once.
+    """
+    if recipe.is_float:
+        return Quantization()
+    values: dict[str, QuantParams] = {}
+    problems: list[Problem] = []
+    for value in model.graph.inputs:
+        if is_raw(value):
+            values[value.name or ""] = QuantParams(1.0, 0.0, recipe.feature_bits)
+    for name in values_to_calibrate(model, recipe):
+        if name not in ranges:
+            problems.append(Problem("a value has no range", where=f"value '{name}'"))
+            continue
+        try:
+            values[name] = numerics.params_of_range(*ranges[name], recipe.feature_bits)
+        except QuantizeError as error:
+            problems += [Problem(p.what, f"value '{name}'", p.found, p.need) for p in error.problems]
+    if problems:
+        raise QuantizeError(problems=problems)
+    for name, owner in _owners(model).items():
+        values[name] = values[owner]
+    skipped = {n.name or "" for n in model.graph if n.name in recipe.skip_nodes or n.op_type in recipe.skip_ops}
+    weights = None if channel_scales is None else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
+    return Quantization(values, frozenset(skipped), weights)
+
+
+def weight_codes(channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(s8 codes, f32-exact scales) of weights (channels, k): symmetric, [-(2^(b-1) - 1), 2^(b-1) - 1]."""
+    top = 2 ** (bits - 1) - 1
+    rows = w if per_channel else w.reshape(1, -1)
+    scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
+    scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
+    codes = np.clip(numerics.round_half_up(w / scales[:, None]), -top, top)
+    return codes.astype(np.int8), scales
+
+
+def real_weights(model: ir.Model, weights: WeightQuantizer) -> dict[str, np.ndarray]:
+    """What the codes of every convolution's and Gemm's weights mean: initializer name -> reals of its shape."""
+    out = {}
+    for node in model.graph:
+        axis = _channel_axis(node)
+        value = node.inputs[1] if axis is not None else None
+        if value is None or axis is None or value.const_value is None:
+            continue
+        w = np.moveaxis(value.const_value.numpy().astype(np.float32), axis, 0)
+        codes, scales = weights(np.ascontiguousarray(w.reshape(len(w), -1)))
+        real = (codes * scales[:, None]).reshape(w.shape)
+        out[value.name or ""] = np.ascontiguousarray(np.moveaxis(real, 0, axis)).astype(np.float32)
+    return out
+
+
+def _channel_axis(node: ir.Node) -> int | None:
+    """Axis of input 1 that holds the output channels."""
+    if node.op_type == "Gemm":
+        return 0 if node.attributes.get_int("transB", 0) else 1
+    if node.op_type == "ConvTranspose":
+        return 1 if node.attributes.get_int("group", 1) == 1 else None
+    return 0 if node.op_type == "Conv" else None
+
+
+def is_raw(value: ir.Value) -> bool:
+    """Whether an input of the model is raw pixels: MEAN or NORMAL stand at its head."""
+    return any(use.node.name in (f"{value.name}/mean", f"{value.name}/normal") for use in value.uses())
+
+
+def _owners(model: ir.Model) -> dict[str, str]:
+    """Values that have another value's parameters: name -> the value that decides.
+
+    An operator that only moves codes gives its output the parameters of its input. An input of a Concat
+    takes those of the output where nothing else reads it: then one rounding, not two, and no copy.
+    """
+    owner: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while name in owner:
+            name = owner[name]
+        return name
+
+    keeps = {t for t, op in by_onnx().items() if op.keeps_codes}
+    inputs = {v.name for v in model.graph.inputs}
+    for node in model.graph:
+        x = node.inputs[0] if node.inputs else None
+        if node.op_type in keeps and x is not None and x.const_value is None and x.dtype == ir.DataType.FLOAT:
+            for y in node.outputs:
+                owner[y.name or ""] = root(x.name or "")
+    readers: dict[str, set[str]] = {}
+    for node in model.graph:
+        for v in node.inputs:
+            if v is not None and node.op_type not in keeps:
+                readers.setdefault(root(v.name or ""), set()).add(node.name or "")
+    outputs = {root(v.name or "") for v in model.graph.outputs}
+    for node in reversed(list(model.graph)):
+        if node.op_type != "Concat" or node.outputs[0].dtype != ir.DataType.FLOAT:
+            continue
+        target = root(node.outputs[0].name or "")
+        for v in node.inputs:
+            if v is None or v.const_value is not None:
+                continue
+            name = root(v.name or "")
+            alone = readers.get(name) == {node.name} and name not in outputs and name not in inputs
+            if alone and name != target:
+                owner[name] = target
+    return {name: root(name) for name in owner}

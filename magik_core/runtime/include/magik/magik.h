@@ -1,0 +1,115 @@
+/* magik: loads and runs a model file. C11, no dependencies; the caller owns all memory.
+ *
+ *   size_t bytes = magik_net_bytes(file, size);
+ *   magik_load(&net, file, size, memory, bytes, &fault);   // checks everything once
+ *   magik_set_arena(net, arena, magik_arena_bytes(net));
+ *   fill magik_tensor(net, magik_input(net, 0))->data; magik_run(net, NULL); read the outputs
+ *
+ * A net belongs to one thread at a time; separate nets share nothing. The file's bytes must stay
+ * where they are, 4-byte aligned, as long as the net lives. docs/model-format.md specifies them.
+ */
+#ifndef MAGIK_H
+#define MAGIK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MAGIK_READER_VERSION 1 /* model files that need a newer reader are refused */
+#define MAGIK_MAX_DIMS 8
+
+enum magik_status {
+    MAGIK_OK = 0,
+    MAGIK_NOT_A_MODEL = -1,
+    MAGIK_TOO_NEW = -2,
+    MAGIK_TRUNCATED = -3,
+    MAGIK_BAD_CHECKSUM = -4,
+    MAGIK_BAD_SECTION = -5,
+    MAGIK_BAD_TENSOR = -6,
+    MAGIK_BAD_STEP = -7,
+    MAGIK_UNKNOWN_KERNEL = -8,
+    MAGIK_BAD_PARAMS = -9,
+    MAGIK_BAD_SHAPE = -10,
+    MAGIK_NO_MEMORY = -11,
+    MAGIK_BAD_ARGUMENT = -12
+};
+
+enum magik_dtype {
+    MAGIK_U8 = 1,
+    MAGIK_S8 = 2,
+    MAGIK_U16 = 3,
+    MAGIK_S16 = 4,
+    MAGIK_S32 = 5,
+    MAGIK_F32 = 6,
+    MAGIK_BOOL = 7 /* one byte, 0 or 1 */
+};
+
+struct magik_tensor {
+    void *data;
+    int32_t dtype; /* enum magik_dtype */
+    int32_t rank;  /* [0, 8] */
+    int32_t dims[MAGIK_MAX_DIMS];
+    int32_t count; /* elements */
+    int32_t is_constant;
+};
+
+/* What a tensor's codes mean: real = scale * (q - zero_point); axes[i] is the source axis of dim i. */
+struct magik_meaning {
+    float scale, zero_point;
+    int32_t bits;
+    int32_t axes[MAGIK_MAX_DIMS];
+    const char *name; /* of inputs and outputs; else "" */
+};
+
+/* Where a file was refused: step and tensor are -1 where they do not apply. */
+struct magik_fault {
+    int32_t status, step, tensor;
+};
+
+/* Runs fn(arg, part) for part in [0, parts), in any order, and returns when all are done. */
+struct magik_parallel {
+    void (*run)(void *context, void (*fn)(void *arg, int32_t part), void *arg, int32_t parts);
+    void *context;
+    int32_t parts; /* >= 1 */
+};
+
+struct magik_net;
+
+const char *magik_phrase(int32_t status);
+
+/* Bytes that magik_load needs for this file, or 0 when its header is no good. */
+size_t magik_net_bytes(const void *file, size_t size);
+/* Checks the whole file and makes a net in `memory` (8-byte aligned). 0 or an enum magik_status. */
+int32_t magik_load(struct magik_net **net, const void *file, size_t size, void *memory, size_t memory_bytes,
+                   struct magik_fault *fault);
+size_t magik_arena_bytes(const struct magik_net *net);
+/* Gives the net its working memory, 64-byte aligned. */
+int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes);
+
+/* Runs all steps; `parallel` may be NULL: one thread. The same bits for any number of parts. */
+void magik_run(struct magik_net *net, const struct magik_parallel *parallel);
+void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel);
+
+int32_t magik_steps(const struct magik_net *net);
+const char *magik_step_kernel(const struct magik_net *net, int32_t step);
+int32_t magik_step_outputs(const struct magik_net *net, int32_t step);
+int32_t magik_step_output(const struct magik_net *net, int32_t step, int32_t index); /* a tensor's index */
+
+int32_t magik_tensors(const struct magik_net *net);
+const struct magik_tensor *magik_tensor(const struct magik_net *net, int32_t index);
+int32_t magik_inputs(const struct magik_net *net);
+int32_t magik_outputs(const struct magik_net *net);
+int32_t magik_input(const struct magik_net *net, int32_t index); /* a tensor's index */
+int32_t magik_output(const struct magik_net *net, int32_t index);
+void magik_meaning(const struct magik_net *net, int32_t tensor, struct magik_meaning *meaning);
+
+/* The kernels in this library, for listing: NULL past the end. */
+const char *magik_kernel_name(int32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

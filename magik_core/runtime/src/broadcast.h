@@ -1,0 +1,54 @@
+/* Numpy broadcasting of two tensors of one rank. */
+#ifndef MAGIK_BROADCAST_H
+#define MAGIK_BROADCAST_H
+
+#include "op.h"
+
+/* Shape of the result, or BAD_SHAPE. */
+static inline int32_t broadcast_shape(const struct magik_tensor *a, const struct magik_tensor *b, struct magik_tensor *y)
+{
+    if (a->rank != b->rank)
+        return MAGIK_BAD_SHAPE;
+    y->rank = a->rank;
+    for (int32_t i = 0; i < a->rank; i++) {
+        if (a->dims[i] != b->dims[i] && a->dims[i] != 1 && b->dims[i] != 1)
+            return MAGIK_BAD_SHAPE;
+        y->dims[i] = a->dims[i] == 1 ? b->dims[i] : a->dims[i];
+    }
+    return MAGIK_OK;
+}
+
+/* Walks the rows (runs along the last axis) of y, with the elements of a and b that belong to them. */
+struct broadcast {
+    const struct magik_tensor *a, *b, *y;
+    int32_t row, a_step, b_step; /* length of a row; what a and b advance by along it, 0 or 1 */
+    int32_t rows;
+};
+
+static inline struct broadcast broadcast_of(const struct magik_tensor *a, const struct magik_tensor *b, const struct magik_tensor *y)
+{
+    struct broadcast w = {a, b, y, 1, 0, 0, 1};
+    if (y->rank > 0) {
+        w.row = y->dims[y->rank - 1];
+        w.a_step = a->dims[a->rank - 1] != 1;
+        w.b_step = b->dims[b->rank - 1] != 1;
+    }
+    w.rows = y->count / w.row;
+    return w;
+}
+
+/* Element of `t` where row `r` of y begins. */
+static inline int32_t broadcast_at(const struct broadcast *w, const struct magik_tensor *t, int32_t r)
+{
+    int32_t at = 0, size = w->y->rank > 0 ? t->dims[t->rank - 1] : 1;
+    for (int32_t i = w->y->rank - 2; i >= 0; i--) {
+        const int32_t k = r % w->y->dims[i];
+        r /= w->y->dims[i];
+        if (t->dims[i] != 1)
+            at += k * size;
+        size *= t->dims[i];
+    }
+    return at;
+}
+
+#endif

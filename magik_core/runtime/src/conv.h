@@ -1,0 +1,40 @@
+/* What Conv and DepthwiseConv share: their params and the check of their tables. */
+#ifndef MAGIK_CONV_H
+#define MAGIK_CONV_H
+
+#include "fixed.h"
+#include "window.h"
+
+struct conv_codes {
+    int32_t groups;
+    int32_t x_zero;     /* code of padding, unless there is a border table */
+    int32_t y_zero;     /* [0, 255] */
+    int32_t low, high;  /* smallest and largest code of y */
+    float real_low, real_high;
+    int32_t has_border; /* 0, 1 */
+};
+
+/* Inputs after x and w: bias, [border], multipliers, shifts; in f32 the bias alone. */
+static inline int32_t conv_check(const struct magik_step *n, const struct window *p, const struct conv_codes *q, int32_t channels, int32_t taps)
+{
+    const int is_real = n->dtype == MAGIK_F32;
+    const int32_t expected = is_real ? 3 : 5 + q->has_border;
+    if (!op_between(q->has_border, 0, 1) || !window_is_sane(p))
+        return MAGIK_BAD_PARAMS;
+    if (n->n_in != expected || n->n_out != 1)
+        return MAGIK_BAD_STEP;
+    if (n->in[0]->dtype != n->dtype || n->in[1]->dtype != (is_real ? MAGIK_F32 : MAGIK_S8) ||
+        n->in[2]->dtype != (is_real ? MAGIK_F32 : MAGIK_S32) || n->in[2]->count != channels)
+        return MAGIK_BAD_SHAPE;
+    if (is_real)
+        return MAGIK_OK;
+    if (!op_between(q->x_zero, 0, 255) || !op_between(q->y_zero, 0, 255) || !op_between(q->low, 0, 255) || !op_between(q->high, 0, 255))
+        return MAGIK_BAD_PARAMS;
+    if (q->has_border && !op_table(n->in[3], channels * taps, INT32_MIN, INT32_MAX))
+        return MAGIK_BAD_SHAPE;
+    return op_table(n->in[n->n_in - 2], channels, INT32_MIN, INT32_MAX) && op_table(n->in[n->n_in - 1], channels, 1, FX_MAX_SHIFT)
+               ? MAGIK_OK
+               : MAGIK_BAD_PARAMS;
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* All integer arithmetic of magik, in C; magik_core/numerics.py says the same in numpy.
+ * docs/quantization.md is the normative text. >> of a negative number is arithmetic here, as on every
+ * compiler that the build accepts. */
+#ifndef MAGIK_FIXED_H
+#define MAGIK_FIXED_H
+
+#include <stdint.h>
+
+#define FX_MAX_SHIFT 62
+#define FX_AVERAGE_BITS 16
+
+/* v / 2^s, rounded half up; s in [1, 62], |v| < 2^62 */
+static inline int64_t fx_shift(int64_t v, int32_t s)
+{
+    return (v + ((int64_t)1 << (s - 1))) >> s;
+}
+
+/* acc * m / 2^s, rounded half up; s in [1, 62] */
+static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
+{
+    return fx_shift((int64_t)acc * m, s);
+}
+
+/* acc + x * w. Packing proves that it does not overflow; in a hostile file it wraps, defined. */
+static inline int32_t fx_mac(int32_t acc, int32_t x, int32_t w)
+{
+    return (int32_t)((uint32_t)acc + (uint32_t)(x * w));
+}
+
+/* floor(a / n) for n > 0 */
+static inline int64_t fx_floor_div(int64_t a, int64_t n)
+{
+    int64_t q = a / n;
+    return q - (a % n < 0);
+}
+
+/* total / count with FX_AVERAGE_BITS fraction bits, rounded half up; |total| < 2^31, count in [1, 2^22] */
+static inline int64_t fx_average(int32_t total, int32_t count)
+{
+    return fx_floor_div(((int64_t)total * (1 << FX_AVERAGE_BITS)) + (count >> 1), count);
+}
+
+static inline int64_t fx_clamp(int64_t v, int32_t low, int32_t high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+static inline uint8_t fx_u8(int64_t v, int32_t low, int32_t high)
+{
+    return (uint8_t)fx_clamp(v, low, high);
+}
+
+/* f32 limits; a NaN passes */
+static inline float fx_clip(float v, float low, float high)
+{
+    v = v < low ? low : v;
+    return v > high ? high : v;
+}
+
+/* Code of a real: x / scale + zero in f32, rounded half up, saturated; NaN gives 0. */
+static inline int32_t fx_quantize(float x, float scale, float zero, int32_t top)
+{
+    const float t = x / scale + zero;
+    if (!(t > 0.0f))
+        return 0;
+    if (t >= (float)top)
+        return top;
+    const int32_t whole = (int32_t)t;
+    return whole + (t - (float)whole >= 0.5f);
+}
+
+static inline float fx_dequantize(int32_t q, float scale, float zero)
+{
+    return scale * ((float)q - zero);
+}
+
+#endif

@@ -1,0 +1,286 @@
+/* Reads a model file into a net. Everything in the file is distrusted, and checked here once. */
+#include "net.h"
+
+struct reader {
+    const uint8_t *file;
+    size_t size;
+    const struct file_header *header;
+    const struct file_section *sections;
+    struct magik_fault *fault;
+};
+
+struct span {
+    const uint8_t *data;
+    uint32_t bytes;
+};
+
+static const char *const phrases[] = {
+    "done",
+    "not a magik model file",
+    "made for a newer reader",
+    "cut short",
+    "a checksum does not match",
+    "a section is missing or out of place",
+    "a tensor's type, size or place is wrong",
+    "a step's inputs, outputs or parameters do not fit its kernel",
+    "a kernel is not in this library",
+    "a parameter of a step is out of its range",
+    "a step's shapes do not fit each other",
+    "not enough memory was given",
+    "an argument is wrong",
+};
+
+const char *magik_phrase(int32_t status)
+{
+    return status > 0 || status < MAGIK_BAD_ARGUMENT ? "unknown status" : phrases[-status];
+}
+
+int32_t magik_dtype_bytes(int32_t dtype)
+{
+    static const int8_t bytes[] = {0, 1, 1, 2, 2, 4, 4, 1};
+    return dtype < 0 || dtype > MAGIK_BOOL ? 0 : bytes[dtype];
+}
+
+static int32_t fail(struct reader *r, int32_t status, int32_t step, int32_t tensor)
+{
+    if (r->fault != NULL)
+        *r->fault = (struct magik_fault){status, step, tensor};
+    return status;
+}
+
+static int32_t check_header(struct reader *r)
+{
+    const struct file_header *h = (const struct file_header *)(const void *)r->file;
+    if (r->file == NULL || (uintptr_t)r->file % 4 != 0)
+        return fail(r, MAGIK_BAD_ARGUMENT, -1, -1);
+    if (r->size < sizeof *h || memcmp(h->magic, FILE_MAGIC, sizeof h->magic) != 0)
+        return fail(r, MAGIK_NOT_A_MODEL, -1, -1);
+    if (h->reader > MAGIK_READER_VERSION)
+        return fail(r, MAGIK_TOO_NEW, -1, -1);
+    if (h->bytes > r->size || h->bytes < sizeof *h || h->sections > MAX_SECTIONS ||
+        h->sections * sizeof(struct file_section) > h->bytes - sizeof *h)
+        return fail(r, MAGIK_TRUNCATED, -1, -1);
+    uint8_t head[sizeof *h + MAX_SECTIONS * sizeof(struct file_section)];
+    const size_t bytes = sizeof *h + h->sections * sizeof(struct file_section);
+    memcpy(head, r->file, bytes);
+    memset(head + offsetof(struct file_header, crc), 0, sizeof h->crc);
+    if (crc32_of(head, bytes) != h->crc)
+        return fail(r, MAGIK_BAD_CHECKSUM, -1, -1);
+    r->header = h;
+    r->sections = (const struct file_section *)(const void *)(r->file + sizeof *h);
+    return MAGIK_OK;
+}
+
+/* A section's bytes; a missing one is empty. */
+static struct span section(const struct reader *r, uint32_t kind)
+{
+    for (uint32_t i = 0; i < r->header->sections; i++)
+        if (r->sections[i].kind == kind)
+            return (struct span){r->file + r->sections[i].offset, r->sections[i].bytes};
+    return (struct span){NULL, 0};
+}
+
+static int32_t check_sections(struct reader *r)
+{
+    for (uint32_t i = 0; i < r->header->sections; i++) {
+        const struct file_section *s = &r->sections[i];
+        if (s->offset % 4 != 0 || s->offset > r->header->bytes || s->bytes > r->header->bytes - s->offset)
+            return fail(r, MAGIK_BAD_SECTION, -1, -1);
+        if (crc32_of(r->file + s->offset, s->bytes) != s->crc)
+            return fail(r, MAGIK_BAD_CHECKSUM, -1, -1);
+    }
+    const struct span strings = section(r, FOURCC('S', 'T', 'R', 'S'));
+    if (strings.bytes > 0 && strings.data[strings.bytes - 1] != 0)
+        return fail(r, MAGIK_BAD_SECTION, -1, -1);
+    return MAGIK_OK;
+}
+
+/* Counts and pointers of the net from the sections; no record is looked at yet. */
+static int32_t count_records(struct reader *r, struct magik_net *net)
+{
+    const struct span tensors = section(r, FOURCC('T', 'E', 'N', 'S')), steps = section(r, FOURCC('S', 'T', 'E', 'P'));
+    const struct span list = section(r, FOURCC('L', 'I', 'S', 'T')), ports = section(r, FOURCC('P', 'O', 'R', 'T'));
+    if (tensors.bytes % sizeof(struct file_tensor) != 0 || steps.bytes % sizeof(struct file_step) != 0 ||
+        list.bytes % 4 != 0 || ports.bytes % sizeof(struct file_port) != 0)
+        return fail(r, MAGIK_BAD_SECTION, -1, -1);
+    net->n_tensors = (int32_t)(tensors.bytes / sizeof(struct file_tensor));
+    net->n_steps = (int32_t)(steps.bytes / sizeof(struct file_step));
+    net->n_list = (int32_t)(list.bytes / 4);
+    net->n_ports = (int32_t)(ports.bytes / sizeof(struct file_port));
+    if (net->n_tensors > MAX_COUNT || net->n_steps > MAX_COUNT || net->n_list > MAX_COUNT || net->n_ports > MAX_COUNT)
+        return fail(r, MAGIK_BAD_SECTION, -1, -1);
+    net->arena_bytes = r->header->arena;
+    net->file_tensors = (const void *)tensors.data;
+    net->file_steps = (const void *)steps.data;
+    net->ports = (const void *)ports.data;
+    return MAGIK_OK;
+}
+
+static size_t round8(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+static size_t bytes_of(const struct magik_net *net)
+{
+    return round8(sizeof *net) + round8(sizeof(struct magik_tensor) * (size_t)net->n_tensors) +
+           round8(sizeof(struct net_step) * (size_t)net->n_steps) + sizeof(struct magik_tensor *) * (size_t)net->n_list;
+}
+
+static int32_t check_tensor(const struct magik_net *net, const struct file_tensor *f, struct span data, struct magik_tensor *t)
+{
+    const int32_t size = magik_dtype_bytes(f->dtype > MAGIK_BOOL ? 0 : (int32_t)f->dtype);
+    if (size == 0 || f->rank > MAGIK_MAX_DIMS || f->is_constant > 1)
+        return MAGIK_BAD_TENSOR;
+    int64_t count = 1;
+    for (uint32_t i = 0; i < f->rank; i++) {
+        if (f->dims[i] < 1 || count * f->dims[i] > INT32_MAX / 4)
+            return MAGIK_BAD_TENSOR;
+        count *= f->dims[i];
+    }
+    const uint64_t room = f->is_constant ? data.bytes : net->arena_bytes;
+    if (f->bytes != (uint64_t)count * (uint64_t)size || f->offset > room || f->bytes > room - f->offset || f->offset % (uint32_t)size != 0)
+        return MAGIK_BAD_TENSOR;
+    t->dtype = (int32_t)f->dtype;
+    t->rank = (int32_t)f->rank;
+    t->count = (int32_t)count;
+    t->is_constant = (int32_t)f->is_constant;
+    memcpy(t->dims, f->dims, sizeof t->dims);
+    /* the net never writes to a constant: check_outputs sees to it */
+    t->data = f->is_constant ? (void *)(uintptr_t)(data.data + f->offset) : NULL;
+    return MAGIK_OK;
+}
+
+static int32_t check_tensors(struct reader *r, struct magik_net *net)
+{
+    const struct span data = section(r, FOURCC('D', 'A', 'T', 'A'));
+    for (int32_t i = 0; i < net->n_tensors; i++) {
+        const int32_t status = check_tensor(net, &net->file_tensors[i], data, &net->tensors[i]);
+        if (status != MAGIK_OK)
+            return fail(r, status, -1, i);
+    }
+    return MAGIK_OK;
+}
+
+static int32_t check_list(struct reader *r, struct magik_net *net)
+{
+    const struct span list = section(r, FOURCC('L', 'I', 'S', 'T'));
+    for (int32_t i = 0; i < net->n_list; i++) {
+        const uint32_t index = ((const uint32_t *)(const void *)list.data)[i];
+        if (index >= (uint32_t)net->n_tensors)
+            return fail(r, MAGIK_BAD_STEP, -1, -1);
+        net->list[i] = &net->tensors[index];
+    }
+    return MAGIK_OK;
+}
+
+static const struct magik_kernel *find_kernel(struct span strings, uint32_t name)
+{
+    if (name >= strings.bytes)
+        return NULL;
+    for (const struct magik_kernel *k = magik_kernels; k->name != NULL; k++)
+        if (strcmp(k->name, (const char *)strings.data + name) == 0)
+            return k;
+    return NULL;
+}
+
+/* Ask the operator what its outputs are, and hold the file's tensors against it. */
+static int32_t check_outputs(const struct net_step *s)
+{
+    struct magik_tensor want[MAX_OUTPUTS];
+    memset(want, 0, sizeof want);
+    const int32_t status = s->kernel->shape(&s->step, want);
+    if (status != MAGIK_OK)
+        return status;
+    for (int32_t i = 0; i < s->step.n_out; i++) {
+        const struct magik_tensor *y = s->step.out[i];
+        if (y->is_constant || y->dtype != want[i].dtype || !op_same_shape(y, &want[i]))
+            return MAGIK_BAD_SHAPE;
+    }
+    return MAGIK_OK;
+}
+
+static int32_t check_step(const struct magik_net *net, const struct file_step *f, struct span params, struct span strings, struct net_step *s)
+{
+    const uint32_t list = (uint32_t)net->n_list, words = params.bytes / 4;
+    if (f->in > list || f->n_in > list - f->in || f->out > list || f->n_out > list - f->out || f->n_in > MAX_INPUTS ||
+        f->n_out < 1 || f->n_out > MAX_OUTPUTS || f->n_in < 1 || f->params > words || f->n_params > words - f->params)
+        return MAGIK_BAD_STEP;
+    s->kernel = find_kernel(strings, f->kernel);
+    if (s->kernel == NULL)
+        return MAGIK_UNKNOWN_KERNEL;
+    s->step = (struct magik_step){
+        .params = params.data == NULL ? (const void *)f : params.data + 4u * f->params,
+        .in = net->list + f->in,
+        .out = net->list + f->out,
+        .n_in = (int32_t)f->n_in,
+        .n_out = (int32_t)f->n_out,
+        .params_bytes = (int32_t)(4u * f->n_params),
+        .dtype = s->kernel->dtype,
+        .part = 0,
+        .parts = 1,
+    };
+    return check_outputs(s);
+}
+
+static int32_t check_steps(struct reader *r, struct magik_net *net)
+{
+    const struct span params = section(r, FOURCC('P', 'A', 'R', 'M')), strings = section(r, FOURCC('S', 'T', 'R', 'S'));
+    for (int32_t i = 0; i < net->n_steps; i++) {
+        const int32_t status = check_step(net, &net->file_steps[i], params, strings, &net->steps[i]);
+        if (status != MAGIK_OK)
+            return fail(r, status, i, -1);
+    }
+    return MAGIK_OK;
+}
+
+static int32_t check_ports(struct reader *r, struct magik_net *net)
+{
+    const struct span strings = section(r, FOURCC('S', 'T', 'R', 'S'));
+    net->strings = (const char *)strings.data;
+    net->n_inputs = 0;
+    for (int32_t i = 0; i < net->n_ports; i++) {
+        const struct file_port *p = &net->ports[i];
+        const int is_late_input = !p->is_output && i != net->n_inputs;
+        if (p->tensor >= (uint32_t)net->n_tensors || p->name >= strings.bytes || p->is_output > 1 || is_late_input ||
+            net->tensors[p->tensor].is_constant)
+            return fail(r, MAGIK_BAD_SECTION, -1, -1);
+        net->n_inputs += !p->is_output;
+    }
+    return MAGIK_OK;
+}
+
+size_t magik_net_bytes(const void *file, size_t size)
+{
+    struct reader r = {file, size, NULL, NULL, NULL};
+    struct magik_net net;
+    memset(&net, 0, sizeof net);
+    if (check_header(&r) != MAGIK_OK || check_sections(&r) != MAGIK_OK || count_records(&r, &net) != MAGIK_OK)
+        return 0;
+    return bytes_of(&net);
+}
+
+int32_t magik_load(struct magik_net **out, const void *file, size_t size, void *memory, size_t memory_bytes, struct magik_fault *fault)
+{
+    struct reader r = {file, size, NULL, NULL, fault};
+    struct magik_net head;
+    int32_t status;
+    memset(&head, 0, sizeof head);
+    if ((status = check_header(&r)) != MAGIK_OK || (status = check_sections(&r)) != MAGIK_OK || (status = count_records(&r, &head)) != MAGIK_OK)
+        return status;
+    if (memory == NULL || (uintptr_t)memory % 8 != 0 || memory_bytes < bytes_of(&head))
+        return fail(&r, MAGIK_NO_MEMORY, -1, -1);
+    struct magik_net *net = memory;
+    uint8_t *at = (uint8_t *)memory + round8(sizeof *net);
+    *net = head;
+    net->tensors = (void *)at;
+    at += round8(sizeof(struct magik_tensor) * (size_t)net->n_tensors);
+    net->steps = (void *)at;
+    at += round8(sizeof(struct net_step) * (size_t)net->n_steps);
+    net->list = (void *)at;
+    if ((status = check_tensors(&r, net)) != MAGIK_OK || (status = check_list(&r, net)) != MAGIK_OK ||
+        (status = check_steps(&r, net)) != MAGIK_OK || (status = check_ports(&r, net)) != MAGIK_OK)
+        return status;
+    *out = net;
+    return MAGIK_OK;
+}

@@ -1,0 +1,100 @@
+/* What a kernel sees. Each operator's .c defines `struct params`, one check and its kernels:
+ *
+ *   int32_t magik_<op>_shape(const struct magik_step *n, struct magik_tensor *y);
+ *   void magik_<op>_<dtype>(const struct magik_step *n);
+ *
+ * The check runs once, at load: it reads shapes, params and constant tables that may be hostile, and
+ * says the shape and dtype of every output. The kernel then trusts them. The build finds both by name.
+ */
+#ifndef MAGIK_OP_H
+#define MAGIK_OP_H
+
+#include <string.h>
+
+#include "magik/magik.h"
+
+/* dtype of a kernel that moves elements of a size, whatever they mean: the suffixes x8, x16, x32 */
+enum { MAGIK_X8 = 101, MAGIK_X16 = 102, MAGIK_X32 = 104 };
+
+struct magik_step {
+    const void *params;
+    struct magik_tensor *const *in, *const *out;
+    int32_t n_in, n_out;
+    int32_t params_bytes;
+    int32_t dtype;       /* of the kernel, from its name */
+    int32_t part, parts; /* which share of the work to do, [0, parts) */
+};
+
+struct magik_kernel {
+    const char *name;
+    void (*run)(const struct magik_step *n);
+    int32_t (*shape)(const struct magik_step *n, struct magik_tensor *y);
+    int32_t dtype;
+};
+extern const struct magik_kernel magik_kernels[]; /* ends with a NULL name */
+
+int32_t magik_dtype_bytes(int32_t dtype); /* 0 for an unknown one */
+
+/* Share of `total` items that this part does: [*begin, *end). */
+static inline void op_span(const struct magik_step *n, int32_t total, int32_t *begin, int32_t *end)
+{
+    *begin = (int32_t)((int64_t)total * n->part / n->parts);
+    *end = (int32_t)((int64_t)total * (n->part + 1) / n->parts);
+}
+
+/* Whether inputs, outputs and params are as many as the operator has. */
+static inline int op_has(const struct magik_step *n, int32_t n_in, int32_t n_out, size_t params)
+{
+    return n->n_in == n_in && n->n_out == n_out && (size_t)n->params_bytes == params;
+}
+
+static inline int op_is(const struct magik_tensor *t, int32_t dtype, int32_t rank)
+{
+    return t->dtype == dtype && t->rank == rank;
+}
+
+/* Whether a tensor holds elements of the kernel's size. */
+static inline int op_fits(const struct magik_step *n, const struct magik_tensor *t)
+{
+    return n->dtype >= MAGIK_X8 ? magik_dtype_bytes(t->dtype) == n->dtype - 100 : t->dtype == n->dtype;
+}
+
+static inline int op_same_shape(const struct magik_tensor *a, const struct magik_tensor *b)
+{
+    return a->rank == b->rank && memcmp(a->dims, b->dims, sizeof(int32_t) * (size_t)a->rank) == 0;
+}
+
+static inline int op_between(int32_t v, int32_t low, int32_t high)
+{
+    return v >= low && v <= high;
+}
+
+/* A constant s32 table of `count` values in [low, high]. */
+static inline int op_table(const struct magik_tensor *t, int32_t count, int32_t low, int32_t high)
+{
+    if (t->dtype != MAGIK_S32 || !t->is_constant || t->count != count)
+        return 0;
+    for (int32_t i = 0; i < count; i++)
+        if (!op_between(((const int32_t *)t->data)[i], low, high))
+            return 0;
+    return 1;
+}
+
+/* Product of dims [from, to). */
+static inline int32_t op_product(const struct magik_tensor *t, int32_t from, int32_t to)
+{
+    int32_t n = 1;
+    for (int32_t i = from; i < to; i++)
+        n *= t->dims[i];
+    return n;
+}
+
+/* Make `y` like `x`. */
+static inline void op_like(struct magik_tensor *y, const struct magik_tensor *x)
+{
+    y->dtype = x->dtype;
+    y->rank = x->rank;
+    memcpy(y->dims, x->dims, sizeof y->dims);
+}
+
+#endif
