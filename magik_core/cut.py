@@ -59,7 +59,7 @@ def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """
     if not inputs and not outputs:
         return
-    known = {v.name: v for v in graph.values(model) if v.name}
+    known = {str(v.name): v for v in graph.values(model) if v.name}
     problems = [*_name_problems("INPUT", inputs, known), *_name_problems("OUTPUT", outputs, known)]
     for name in inputs:
         if name in known and known[name].is_initializer():
@@ -79,12 +79,12 @@ def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     graph.remove_dead(model)
 
 
-def _name_problems(key: str, names: Sequence[str], known: Mapping[str | None, ir.Value]) -> list[Problem]:
+def _name_problems(key: str, names: Sequence[str], known: Mapping[str, ir.Value]) -> list[Problem]:
     problems = []
     for name in dict.fromkeys(names):
         where = f"{key}: {name}"
         if name not in known:
-            hint = _nearest(name, [n for n in known if n])
+            hint = _nearest(name, list(known))
             problems.append(Problem("the model has no tensor of this name", where, hint=hint))
         if list(names).count(name) > 1:
             problems.append(Problem("a tensor is named twice", where))

@@ -113,8 +113,11 @@ def insert(
     name: str = "",
     shape: Sequence[int] | None = None,
 ) -> ir.Value:
-    """Insert a one-output node before another and return its output; dtype is the first input's."""
-    node = ir.node(op, inputs, dict(attributes or {}), name=name or None)
+    """Insert a one-output node before another and return its output; dtype is the first input's.
+
+    Without `name` the node is named after the other one and its own operator.
+    """
+    node = ir.node(op, inputs, dict(attributes or {}), name=name or f"{before.name}/{op.lower()}")
     out = node.outputs[0]
     first = inputs[0]
     if first is not None:
@@ -123,6 +126,7 @@ def insert(
         out.shape = ir.Shape(shape)
     assert before.graph is not None
     before.graph.insert_before(before, node)
+    out.name = None  # the graph numbers nameless values; name_everything names them after their node
     return out
 
 

@@ -40,9 +40,10 @@ def prepare(
     cut.bind_constants(model, constants or {})
     cut.cut(model, inputs, outputs)
     _bind_shapes(model, input_shapes)
+    trained = [problem for node in model.graph for problem in _training(node)]
     model = _settle(model)
     _drop_unread_inputs(model)
-    problems = _unsupported(model)
+    problems = trained + _unsupported(model)
     if problems:
         raise GraphError(problems=problems)
     preprocess.normalize(model, mean, normal)
@@ -174,13 +175,20 @@ def _unsupported(model: ir.Model) -> list[Problem]:
     return problems
 
 
+def _training(node: ir.Node) -> list[Problem]:
+    """Find a node that behaves as in training; folding would take a Dropout for the identity."""
+    is_dropout = node.op_type == "Dropout" and len(node.inputs) > 2 and bool(graph.scalar(node.inputs[2]))
+    if not is_dropout and not graph.attribute(node, "training_mode", 0):
+        return []
+    where, need = f"{node.op_type} '{node.name}'", "a model exported for inference"
+    return [Problem("a node is in training mode", where, need=need)]
+
+
 def _node_problems(node: ir.Node) -> list[Problem]:
     where = f"{node.op_type} '{node.name}'"
     if node.op_type in CONTROL:
         hint = "bind the input that decides to a constant" if node.op_type == "If" else ""
         return [Problem("control flow depends on a value that is known only at run time", where, hint=hint)]
-    if graph.attribute(node, "training_mode", 0):
-        return [Problem("a node is in training mode", where, need="a model exported for inference")]
     if node.op_type == "Reshape" and not _keeps_count(node):
         sizes = [graph.describe(v) for v in (node.inputs[0], node.outputs[0]) if v is not None]
         hint = "export the model with dynamic sizes, or use the sizes that it was exported with"
