@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from magik_core.quantizers import Quantizer
 from magik_core.quantizers._grid import activation_grid, covered, search, weight_scales, weight_top
 from magik_core.quantizers._histogram import Histogram
 
+_MOST = 1e-4  # share of the values other than zero that an activation's range may leave out
 _FLOOR = 1e-6  # probability of what the codes cannot say
 _WEIGHT_BINS = 8  # bins of a weight histogram per code
 _STEPS = 32  # weight thresholds tried
@@ -18,7 +21,8 @@ class Kl:
 
     Values outside a candidate range count into its outermost bins; each code spreads its mass evenly
     over its occupied bins; the range with the least divergence wins. Zeros do not count: they are exact
-    whatever the range, and after a ReLU they would drown the rest.
+    whatever the range, and after a ReLU they would drown the rest. Entropy alone clips outputs such as
+    boxes, where few values matter most: no range leaves out more than one value in ten thousand.
 
     Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits, at most 512 KiB).
     """
@@ -44,6 +48,8 @@ def _range_loss(counts: np.ndarray, centers: np.ndarray, lo: float, hi: float, b
     first, last = np.searchsorted(centers, (lo, hi))
     first, last = min(first, len(centers) - 1), max(last, first + 1)
     inside = counts[first:last]
+    if inside.sum() < (1 - _MOST) * counts.sum():
+        return inf
     seen = inside.copy()
     seen[0] += counts[:first].sum()
     seen[-1] += counts[last:].sum()

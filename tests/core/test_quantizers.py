@@ -141,6 +141,14 @@ def test_kl_clips_a_lonely_outlier_but_not_a_uniform_range():
     assert lo == 0.0 and hi == pytest.approx(6, rel=0.02)
 
 
+def test_kl_keeps_the_rare_large_values():
+    """Boxes beside many small scores: entropy alone would clip the boxes away."""
+    r = np.random.default_rng(0)
+    x = np.append(r.exponential(0.01, 100_000), r.uniform(0, 5, 2_000)).astype(np.float32)
+    lo, hi = range_of(found()["KL"], x)
+    assert lo == 0.0 and np.count_nonzero(x > hi) <= 1.5e-4 * len(x)
+
+
 def test_the_squared_error_of_a_histogram_is_that_of_its_values():
     x = laplace(count=200_000)
     h = Histogram(8192)
