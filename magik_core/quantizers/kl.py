@@ -39,14 +39,14 @@ class Kl:
         if h.lo == h.hi:
             return 0.0, 0.0
         counts, edges = h.bins()
-        centers = (edges[1:] + edges[:-1]) / 2
-        lo, hi = search(h.lo, h.hi, lambda lo, hi: _range_loss(counts, centers, lo, hi, self._bits))
+        lo, hi = search(h.lo, h.hi, lambda lo, hi: _range_loss(counts, edges, lo, hi, self._bits))
         return covered(*activation_grid(lo, hi, self._bits), self._bits)
 
 
-def _range_loss(counts: np.ndarray, centers: np.ndarray, lo: float, hi: float, bits: int) -> float:
-    first, last = np.searchsorted(centers, (lo, hi))
-    first, last = min(first, len(centers) - 1), max(last, first + 1)
+def _range_loss(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bits: int) -> float:
+    """Divergence of the codes of [lo, hi]; a bin that the range cuts is inside."""
+    first = int(np.searchsorted(edges, lo, "right")) - 1
+    last = int(np.searchsorted(edges, hi, "left"))
     inside = counts[first:last]
     if inside.sum() < (1 - _MOST) * counts.sum():
         return inf
@@ -54,7 +54,8 @@ def _range_loss(counts: np.ndarray, centers: np.ndarray, lo: float, hi: float, b
     seen[0] += counts[:first].sum()
     seen[-1] += counts[last:].sum()
     scale, zero_point = activation_grid(lo, hi, bits)
-    code = np.clip(np.rint(centers[first:last] / scale) + zero_point, 0, (1 << bits) - 1).astype(np.int64)
+    centers = (edges[first:last] + edges[first + 1 : last + 1]) / 2
+    code = np.clip(np.rint(centers / scale) + zero_point, 0, (1 << bits) - 1).astype(np.int64)
     mass = np.bincount(code, inside)
     occupied = np.bincount(code, inside > 0)
     said = np.where(inside > 0, (mass / np.maximum(occupied, 1))[code], 0.0)
