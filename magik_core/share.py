@@ -105,10 +105,7 @@ class Sharing:
         for names in self._members.values():
             low = min(self._offset[name] for name in names)
             out.append(
-                tuple(
-                    Member(name, self._offset[name] - low, self._nbytes[name], self._lives[name])
-                    for name in names
-                )
+                tuple(Member(name, self._offset[name] - low, self._nbytes[name], self._lives[name]) for name in names)
             )
         return tuple(out)
 
