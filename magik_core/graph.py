@@ -96,7 +96,7 @@ def unique_name(model: ir.Model, wanted: str) -> str:
 
 def add_constant(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:
     """Register an initializer under `name` (numbered if taken) and return its value."""
-    tensor = ir.tensor(np.ascontiguousarray(array), name=unique_name(model, name))
+    tensor = ir.tensor(np.array(array, order="C"), name=unique_name(model, name))
     value = ir.Value(
         name=tensor.name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
     )
@@ -226,26 +226,31 @@ def _inference_problems(text: str) -> list[Problem]:
 
 
 def fold(model: ir.Model) -> bool:
-    """Evaluate what depends on constants and static shapes only, and resolve If of a constant."""
+    """Evaluate what depends on constants and static shapes only, and resolve If of a constant.
+
+    Raises: GraphError: a node that cannot be evaluated.
+    """
     from onnx_ir.passes import common
     from onnxscript import optimizer
 
-    def wanted(node: ir.Node) -> bool | None:
-        return node.op_type not in QUANTIZATION
-
     logging.getLogger("onnxscript").setLevel(logging.ERROR)  # its refusals are for its own developers
-    changed = bool(
-        optimizer.fold_constants(
+    try:
+        result = optimizer.fold_constants(
             model,
             onnx_shape_inference=False,
             input_size_limit=FOLD_LIMIT_BYTES,
             output_size_limit=FOLD_LIMIT_BYTES,
-            should_fold=wanted,
-        ).modified
-    )
+            should_fold=lambda node: node.op_type not in QUANTIZATION,
+        )
+    except RuntimeError as error:
+        found = _first_line(error.__cause__ or error)
+        raise GraphError("a constant expression cannot be evaluated", where=str(error), found=found) from None
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     remove_dead(model)
-    return changed
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:  # what was inferred for the expression may be less exact
+            value.shape, value.dtype = ir.Shape(value.const_value.shape.numpy()), value.const_value.dtype
+    return bool(result.modified)
 
 
 def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -274,7 +279,7 @@ def opset(proto: onnx.ModelProto) -> int:
     return max((int(o.version) for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -73,9 +73,7 @@ def structure(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         if missing:
             where = f"node {_label(node)} in {path.name}"
             need = "every input is a graph input, an initializer or another node's output"
-            problems.append(
-                Problem("an input is defined nowhere", where=where, found=_some(missing), need=need)
-            )
+            problems.append(Problem("an input is defined nowhere", where, _some(missing), need))
     lost = [o.name for o in graph.output if o.name not in made]
     if lost:
         problems.append(Problem("graph outputs are defined nowhere", where=str(path), found=_some(lost)))
