@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 
-from magik_core.report import Description, Port, Row, Slot, live_bytes
+from magik_core.report import Description, Port, Row, Slot, live_bytes, short_bytes
 
 WIDTH = 1200  # of the charts, in SVG units
 LEFT = 70  # of the axis labels
@@ -47,10 +47,10 @@ def _cards(d: Description) -> Iterator[str]:
     cards = [
         (f"{len(d.rows):,}", f"{_unit(d)}, {d.float_steps:,} of them float"),
         (f"{_short(d.macs)}{'+' if d.has_open_sizes else ''}", f"MACs ({d.macs:,})"),
-        (_bytes(d.weight_bytes), f"weights, {d.params:,} values"),
+        (short_bytes(d.weight_bytes), f"weights, {d.params:,} values"),
     ]
     if d.arena_bytes is not None and d.lower_bound is not None:
-        cards.append((_bytes(d.arena_bytes), f"arena ({d.arena_bytes:,} bytes)"))
+        cards.append((short_bytes(d.arena_bytes), f"arena ({d.arena_bytes:,} bytes)"))
         cards.append((f"{d.arena_excess:.1%}", f"above the lower bound of {d.lower_bound:,} bytes"))
     cards += [(_shape(p), f"input {p.name}, {p.dtype}") for p in d.inputs]
     cards += [(_shape(p), f"output {p.name}, {p.dtype}") for p in d.outputs]
@@ -68,7 +68,7 @@ def _plan(d: Description) -> Iterator[str]:
     def y(offset: int) -> float:
         return PLAN_HEIGHT * (1 - offset / arena)
 
-    yield "<h2>Memory plan</h2><p>Bytes of the arena over time; the dashed line is the lower bound. Hover for names.</p>"
+    yield "<h2>Memory plan</h2><p>Bytes of the arena over time; dashed: the lower bound. Hover for names.</p>"
     yield f'<svg viewBox="0 0 {LEFT + WIDTH} {PLAN_HEIGHT + 24}" role="img" aria-label="memory plan">'
     yield from _levels([(arena * i // 4, y(arena * i // 4)) for i in range(5)])
     order = sorted(range(len(d.memory)), key=lambda i: -d.memory[i].nbytes)  # parts above their whole
@@ -113,11 +113,11 @@ def _charts(d: Description) -> Iterator[str]:
         "Bytes",
         "read and written by each, constants included",
         [r.activation_bytes + r.weight_bytes for r in d.rows],
-        _bytes,
+        short_bytes,
         "warm",
     )
     if live:
-        yield from _bars(d, "Live bytes", "of the arena in use at each", live, _bytes)
+        yield from _bars(d, "Live bytes", "of the arena in use at each", live, short_bytes)
 
 
 def _bars(d: Description, title: str, note: str, values: Sequence[int], text: Callable[[int], str],
@@ -146,7 +146,7 @@ def _step_width(d: Description) -> float:
 def _levels(levels: Iterable[tuple[int, float]], text: Callable[[int], str] | None = None) -> Iterator[str]:
     for value, y in levels:
         yield f'<line class="axis" x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y:.2f}" y2="{y:.2f}"/>'
-        yield f'<text x="{LEFT - 6}" y="{y + 4:.2f}" text-anchor="end">{(text or _bytes)(value)}</text>'
+        yield f'<text x="{LEFT - 6}" y="{y + 4:.2f}" text-anchor="end">{(text or short_bytes)(value)}</text>'
 
 
 def _step_numbers(d: Description, height: int) -> Iterator[str]:
@@ -178,7 +178,8 @@ def _step_cells(index: int, row: Row) -> tuple[tuple[str, int | None], ...]:
     shapes = f"{x} → {', '.join(_shape(p) for p in row.outputs)}"
     return ((str(index), index), (row.name, None), (row.op, None), (row.kernel, None), (shapes, None),
             (row.dtype, None), (str(row.bits or ""), row.bits), (f"{row.params:,}", row.params),
-            (f"{row.macs:,}", row.macs), (f"{row.weight_bytes:,}", row.weight_bytes), (f"{moved:,}", moved))  # fmt: skip
+            (f"{row.macs:,}", row.macs), (f"{row.weight_bytes:,}", row.weight_bytes),
+            (f"{moved:,}", moved))  # fmt: skip
 
 
 def _memory(d: Description) -> Iterator[str]:
@@ -231,13 +232,3 @@ def _short(count: int) -> str:
             return f"{size:.3g}{unit}"
         size /= 1000
     return f"{size:.3g} T"
-
-
-def _bytes(count: int) -> str:
-    """`1536` -> `1.5 KiB`."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} GiB"

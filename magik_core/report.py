@@ -158,6 +158,16 @@ def live_bytes(description: Description) -> list[int]:
     return out
 
 
+def short_bytes(count: int) -> str:
+    """`1536` -> `1.5 KiB`: at most four digits."""
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < 1000:
+            break
+        size, unit = size / 1024, larger
+    return f"{count} B" if unit == "B" else f"{size:.3g} {unit}"
+
+
 def _row(program: Program, step: Step) -> Row:
     x, y = program.reads(step), program.writes(step)
     kernel = step.op.kernel(x, y)

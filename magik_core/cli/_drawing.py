@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase
 
-from magik_core.report import Description, Slot, live_bytes
+from magik_core.report import Description, Slot, live_bytes, short_bytes
 
 FREE = -1
 SHADES = "█▒▓░"  # touching tensors get unlike ones: the picture is readable without color
@@ -96,16 +96,6 @@ def legend(description: Description, found: Picture, width: int) -> list[str]:
     name = max((len(row[1]) for row in rows), default=0)
     name = min(name, max(width - 36, 8))
     return [f"  {label}  {_cut(tensor, name):{name}}  {size:>9}  {life}"[:width] for label, tensor, size, life in rows]
-
-
-def short_bytes(count: int) -> str:
-    """`1536` -> `1.5 KiB`: at most four digits."""
-    size, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB"):
-        if size < 1000:
-            break
-        size, unit = size / 1024, larger
-    return f"{count} B" if unit == "B" else f"{size:.3g} {unit}"
 
 
 def _columns(width: int) -> int:

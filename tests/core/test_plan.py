@@ -7,17 +7,18 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import plan_cases
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plan_cases import Add, Concat, Conv, Net, Relu, Scale, Split
 
 from magik_core.live import BEFORE, Life, lives
 from magik_core.place import Piece, place, profile
 from magik_core.plan import check_plan, plan
 from magik_core.plan_check import PlanError
 from magik_core.program import DTYPES, Program, Tensor
+
+from . import plan_cases
+from .plan_cases import Add, Concat, Conv, Net, Relu, Scale, Split
 
 SIZES = st.sampled_from((1, 7, 63, 64, 65, 128, 200, 1000))
 
