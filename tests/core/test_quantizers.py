@@ -126,9 +126,7 @@ def test_mse_is_as_good_as_trying_every_pair_of_ends(make, bits):
 @pytest.mark.parametrize("bits", [4, 8])
 def test_admm_is_no_worse_than_max_abs_and_close_to_mse(bits):
     for x in (laplace(), np.maximum(laplace(), 0), laplace() ** 3):
-        full, mse, admm = (
-            error(x, *range_of(found()[n], x, bits=bits), bits) for n in ("MAX_ABS", "MSE", "ADMM")
-        )
+        full, mse, admm = (error(x, *range_of(found()[n], x, bits=bits), bits) for n in ("MAX_ABS", "MSE", "ADMM"))
         assert admm <= full and admm <= 1.1 * mse
 
 
@@ -158,9 +156,7 @@ def test_the_squared_error_of_a_histogram_is_that_of_its_values():
     counts, edges = h.bins()
     for lo, hi, bits in ((-5, 5, 8), (-1, 12, 8), (0, 3, 4), (-6, 0, 4), (-9, 9, 16)):
         expected = error(x, lo, hi, bits) * len(x)
-        assert squared_error(counts, edges, *activation_grid(lo, hi, bits), bits) == pytest.approx(
-            expected, rel=0.02
-        )
+        assert squared_error(counts, edges, *activation_grid(lo, hi, bits), bits) == pytest.approx(expected, rel=0.02)
 
 
 def test_a_histogram_counts_what_numpy_counts():
