@@ -1,1 +1,298 @@
-OPSET = 24
+"""Helpers over onnx_ir: read, edit, infer, fold and serialize a float graph."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from magik_core.errors import GraphError, Problem
+
+OPSET = 24  # Swish is standard from here on, and onnxruntime 1.23 and later run it
+IR_VERSION = 10  # the newest that every supported onnxruntime reads
+FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
+# A quantized weight is the point of these nodes: folding them would lose the integers.
+QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
+
+
+def attribute(node: ir.Node, name: str, default: Any = None) -> Any:
+    """Return an attribute's Python value, or `default` where the node has none."""
+    found = node.attributes.get(name)
+    return default if found is None else found.value
+
+
+def constant(value: ir.Value | None) -> np.ndarray | None:
+    """Return the array of a constant value, or None for an activation or a missing input."""
+    if value is None or value.const_value is None or value.is_graph_input():
+        return None
+    return np.asarray(value.const_value.numpy())
+
+
+def scalar(value: ir.Value | None) -> float | None:
+    """Return the number that fills a constant, or None where it is no constant or has two numbers."""
+    array = constant(value)
+    if array is None or array.size == 0 or not np.all(array == array.flat[0]):
+        return None
+    return float(array.flat[0])
+
+
+def consumers(value: ir.Value) -> list[ir.Node]:
+    """Return the nodes that read a value, each once, in order of use."""
+    return list(dict.fromkeys(use.node for use in value.uses()))
+
+
+def sole_consumer(value: ir.Value) -> ir.Node | None:
+    """Return the one node that reads a value, or None if there are more or it is a graph output."""
+    nodes = consumers(value)
+    return nodes[0] if len(nodes) == 1 and not value.is_graph_output() else None
+
+
+def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
+    """Return the shape where every size is a number, else None."""
+    if value is None or value.shape is None:
+        return None
+    sizes = tuple(d for d in value.shape if isinstance(d, int) and d >= 0)
+    return sizes if len(sizes) == len(value.shape) else None
+
+
+def describe(value: ir.Value) -> str:
+    """Return dtype and shape for a message, unknown sizes as the model writes them."""
+    sizes = [str(d) for d in value.shape] if value.shape is not None else ["?"]
+    return f"{value.dtype} [{', '.join(sizes)}]"
+
+
+def is_head(node: ir.Node) -> bool:
+    """Whether a node is the MEAN or NORMAL of an input: lowering folds it, so passes leave it alone."""
+    source, _, suffix = (node.name or "").rpartition("/")
+    if suffix not in ("mean", "normal") or node.graph is None:
+        return False
+    return any(value.name == source for value in node.graph.inputs)
+
+
+def is_float(value: ir.Value | None) -> bool:
+    """Whether a value holds real numbers."""
+    return value is not None and value.dtype is not None and value.dtype.is_floating_point()
+
+
+def values(model: ir.Model) -> list[ir.Value]:
+    """Return inputs, initializers and node outputs of the main graph, in order of definition."""
+    graph = model.graph
+    return [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+
+
+def unique_name(model: ir.Model, wanted: str) -> str:
+    """Return `wanted`, numbered if a value or node of the graph has that name."""
+    taken = {v.name for v in values(model)} | {node.name for node in model.graph}
+    name, number = wanted, 1
+    while name in taken:
+        name, number = f"{wanted}_{number}", number + 1
+    return name
+
+
+def add_constant(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:
+    """Register an initializer under `name` (numbered if taken) and return its value."""
+    tensor = ir.tensor(np.array(array, order="C"), name=unique_name(model, name))
+    value = ir.Value(
+        name=tensor.name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+    )
+    model.graph.register_initializer(value)
+    return value
+
+
+def insert(
+    before: ir.Node,
+    op: str,
+    inputs: Sequence[ir.Value | None],
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    name: str = "",
+    shape: Sequence[int] | None = None,
+) -> ir.Value:
+    """Insert a one-output node before another and return its output; dtype is the first input's.
+
+    Without `name` the node is named after the other one and its own operator.
+    """
+    node = ir.node(op, inputs, dict(attributes or {}), name=name or f"{before.name}/{op.lower()}")
+    out = node.outputs[0]
+    first = inputs[0]
+    if first is not None:
+        out.type = first.type
+    if shape is not None:
+        out.shape = ir.Shape(shape)
+    assert before.graph is not None
+    before.graph.insert_before(before, node)
+    out.name = None  # the graph numbers nameless values; name_everything names them after their node
+    return out
+
+
+def replace(node: ir.Node, new: ir.Value) -> None:
+    """Put a freshly inserted value in the place of a node's only output: name, shape, uses and all."""
+    (old,) = node.outputs
+    name, shape, kind = old.name, old.shape, old.type
+    producer = new.producer()
+    assert producer is not None and node.graph is not None
+    old.name = None
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    producer.name, node.name = node.name, None
+    new.name, new.shape, new.type = name, shape, kind
+    node.graph.remove(node, safe=True)
+
+
+def bypass(node: ir.Node, source: ir.Value) -> bool:
+    """Remove a node and let its readers read `source`; False where a graph output forbids it."""
+    (old,) = node.outputs
+    if old.is_graph_output():
+        if source.producer() is None or source.is_graph_output() or source.graph is not node.graph:
+            return False
+        name, old.name = old.name, None
+        source.name = name
+    ir.convenience.replace_all_uses_with(old, source, replace_graph_outputs=True)
+    assert node.graph is not None
+    node.graph.remove(node, safe=True)
+    return True
+
+
+def name_everything(model: ir.Model) -> None:
+    """Give every node and value a unique name, the same on every run."""
+    graph = model.graph
+    values_taken = {v.name for v in values(model) if v.name}
+    nodes_taken: set[str] = set()
+    for node in graph:
+        wanted = node.name or next((v.name for v in node.outputs if v.name), None) or node.op_type
+        node.name = _numbered(wanted, nodes_taken)
+        nodes_taken.add(node.name)
+        for value in node.outputs:
+            if not value.name and (value.uses() or value.is_graph_output()):
+                value.name = _numbered(f"{node.name}/{value.index()}", values_taken)
+                values_taken.add(value.name)
+
+
+def _numbered(wanted: str, taken: Iterable[str]) -> str:
+    name, number = wanted, 1
+    while name in taken:
+        name, number = f"{wanted}_{number}", number + 1
+    return name
+
+
+def remove_dead(model: ir.Model) -> int:
+    """Drop nodes and initializers that no output needs; return how many nodes went."""
+    from onnx_ir.passes import common
+
+    before = len(model.graph)
+    common.RemoveUnusedNodesPass()(model)
+    return before - len(model.graph)
+
+
+def infer(model: ir.Model, *, strict: bool = True) -> None:
+    """Fill dtype and shape of every value with onnx's shape inference.
+
+    Raises: GraphError: nodes whose inputs do not fit, all of them; without `strict` they stay unknown.
+    """
+    proto = ir.to_proto(model)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(
+            proto, check_type=strict, strict_mode=strict, data_prop=True
+        )
+    except onnx.shape_inference.InferenceError as error:
+        raise GraphError(problems=_inference_problems(str(error))) from None
+    known = {v.name: v for v in (*inferred.graph.value_info, *inferred.graph.output)}
+    for value in (v for node in model.graph for v in node.outputs):
+        info = known.get(value.name)
+        if info is not None:
+            ir.serde.deserialize_value_info_proto(info, value)
+
+
+def count_unknown(model: ir.Model) -> int:
+    """Return how many values of the main graph have no static shape."""
+    return sum(static_shape(v) is None for v in values(model))
+
+
+def _inference_problems(text: str) -> list[Problem]:
+    lines = [line.strip() for line in text.splitlines() if "op_type:" in line] or [text.strip()]
+    out = []
+    for line in lines:
+        where, _, found = line.partition("): ")
+        where = where.rpartition("(")[2] if found else ""
+        out.append(
+            Problem(
+                "the graph does not hold together",
+                where=where,
+                found=found or line,
+                need="inputs that fit their operator",
+            )
+        )
+    return out
+
+
+def fold(model: ir.Model) -> bool:
+    """Evaluate what depends on constants and static shapes only, and resolve If of a constant.
+
+    Raises: GraphError: a node that cannot be evaluated.
+    """
+    from onnx_ir.passes import common
+    from onnxscript import optimizer
+
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)  # its refusals are for its own developers
+    try:
+        result = optimizer.fold_constants(
+            model,
+            onnx_shape_inference=False,
+            input_size_limit=FOLD_LIMIT_BYTES,
+            output_size_limit=FOLD_LIMIT_BYTES,
+            should_fold=lambda node: node.op_type not in QUANTIZATION,
+        )
+    except RuntimeError as error:
+        found = _first_line(error.__cause__ or error)
+        raise GraphError("a constant expression cannot be evaluated", where=str(error), found=found) from None
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    remove_dead(model)
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:  # what was inferred for the expression may be less exact
+            value.shape, value.dtype = ir.Shape(value.const_value.shape.numpy()), value.const_value.dtype
+    return bool(result.modified)
+
+
+def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model in opset `OPSET`.
+
+    Raises: GraphError: onnx's converter cannot, said with both versions.
+    """
+    version = opset(proto)
+    if version != OPSET:
+        try:
+            proto = onnx.version_converter.convert_version(proto, OPSET)
+        except Exception as error:  # the converter raises RuntimeError and a C++ ConvertError
+            raise GraphError(
+                "the model cannot be converted to the opset that magik works in",
+                where=proto.graph.name,
+                found=f"opset {version}: {_first_line(error)}",
+                need=f"a model that onnx {onnx.__version__} converts to opset {OPSET}",
+                hint=f"export the model again with opset {OPSET} or a nearby one",
+            ) from None
+    proto.ir_version = IR_VERSION
+    return proto
+
+
+def opset(proto: onnx.ModelProto) -> int:
+    """Return the version of the standard operators that a model asks for; 0 where it says none."""
+    return max((int(o.version) for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def serialize(model: ir.Model) -> bytes:
+    """Return ModelProto bytes for onnxruntime; the same model gives the same bytes."""
+    return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+
+
+def fingerprint(model: ir.Model) -> str:
+    """Return a SHA-256 of graph and weights: equal models have equal fingerprints."""
+    return hashlib.sha256(serialize(model)).hexdigest()

@@ -107,7 +107,8 @@ def library(file: str | None = None) -> c.CDLL:
 
 def kernel_names() -> list[str]:
     """The kernels in the library."""
-    lib, out = library(), []
+    lib = library()
+    out: list[str] = []
     while (name := lib.magik_kernel_name(len(out))) is not None:
         out.append(name.decode())
     return out

@@ -46,24 +46,24 @@ class Quantization:
     weights: WeightQuantizer | None = None
 
 
-def lower(model: ir.Model, quantization: Quantization, name: str = "model") -> Program:
+def lower(model: ir.Model, quantization: Quantization, *, name: str = "model",
+          ops: Mapping[str, type[Op]] | None = None) -> Program:
     """Turn a prepared graph into a program.
 
-    Args:    model: after passes: static shapes, one opset, only standard operators.
+    Args:    model: after passes: static shapes, one opset, only standard operators; ops: the operator
+             for each ONNX operator type, by default magik's own.
     Raises:  LowerError: every node that has no kernel operator, all at once.
     """
-    to = Lowering(model, quantization)
+    to = Lowering(model, quantization, by_onnx() if ops is None else ops)
     problems: list[Problem] = []
-    missing: set[str] = set()
     for node in model.graph:
-        if node.name in to.done or any(i is not None and i.name in missing for i in node.inputs):
-            missing.update(o.name or "" for o in node.outputs if node.name not in to.done)
+        if node.name in to.done:
             continue
         try:
             to.lower(node)
         except LowerError as error:
             problems += [p if p.where else replace(p, where=f"node '{node.name}'") for p in error.problems]
-            missing.update(o.name or "" for o in node.outputs)
+            to.assume(node)  # go on, to find what else is missing
     if problems:
         raise LowerError(problems=problems)
     return to.program(name)
@@ -72,7 +72,8 @@ def lower(model: ir.Model, quantization: Quantization, name: str = "model") -> P
 class Lowering:
     """The program under construction, and what an operator's `lower` may ask of it."""
 
-    def __init__(self, model: ir.Model, quantization: Quantization) -> None:
+    def __init__(self, model: ir.Model, quantization: Quantization, ops: Mapping[str, type[Op]]) -> None:
+        self._ops = ops
         self.graph = model.graph
         self.quantization = quantization
         self.tensors: dict[str, Tensor] = {}
@@ -247,12 +248,22 @@ class Lowering:
         return self.quantization.weights(w)
 
     def lower(self, node: ir.Node) -> None:
-        op = by_onnx().get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if op is None:
             kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             raise LowerError("no kernel for an operator", where=f"node '{node.name}'", found=kind,
                              need="an operator of docs/ops.md", hint="cut the graph before it with OUTPUT")
         op.lower(node, self)
+
+    def assume(self, node: ir.Node) -> None:
+        """Go on as if a node that was refused had been lowered."""
+        for value in node.outputs:
+            shape = self.shape(value)
+            axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
+            dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT, "f32")
+            quant = self.quantization.values.get(value.name or "")
+            t = Tensor(value.name or "", "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
+            self._values[t.name] = self._add(t)
 
     def program(self, name: str) -> Program:
         """The finished program, without steps that nothing needs."""

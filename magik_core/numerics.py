@@ -36,7 +36,7 @@ def multipliers(*ratios: float) -> tuple[tuple[int, ...], int]:
     Returns: (m per factor, s), s in [1, 62].
     """
     largest = max(abs(r) for r in ratios)
-    if not math.isfinite(largest) or largest >= 2.0**29:
+    if not all(map(math.isfinite, ratios)) or largest >= 2.0**29:
         raise QuantizeError("a rescale factor is out of range", found=f"{largest:g}", need="|factor| < 2^29")
     if largest < 2.0**-32:
         return (0,) * len(ratios), 1

@@ -7,7 +7,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -142,26 +142,28 @@ def _eight(values: Iterable[int]) -> tuple[int, ...]:
     return out + (0,) * (MAX_DIMS - len(out))
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name beside it, then renamed.
+def write(files: Mapping[Path, bytes]) -> None:
+    """Write files whole or not at all: each to a temporary name beside it, then all are renamed.
 
-    Raises: PackError: the folder or the disk does not take it; the old file stays as it was.
+    Raises: PackError: a folder or the disk does not take one; old files stay as they were.
     """
+    ready: list[tuple[str, Path]] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            ready.append((temporary, path))
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+        while ready:
+            os.replace(*ready[0])
+            ready.pop(0)
     except OSError as error:
         raise PackError("an output cannot be written", where=str(path), found=error.strerror or str(error)) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise PackError("an output cannot be written", where=str(path), found=error.strerror or str(error)) from error
-        raise
+    finally:
+        for temporary, _ in ready:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def as_header(data: bytes, name: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from magik_core.live import Life
 from magik_core.share import Member
 
-WORK = 1_500_000  # comparisons the search may spend; about a second
-TRIALS = 3000  # orders the search may try
+WORK = 3_000_000  # comparisons the search may spend; under a second
+TRIALS = 5000  # orders the search may try
 Fit = Callable[[Sequence[tuple[int, int]]], int]
 
 
@@ -39,11 +40,14 @@ def block(members: Sequence[Member], alignment: int) -> Block:
     A Concat whose inputs lie inside it takes their bytes one after the other, not all from the
     first: what it does not take yet is free for others.
     """
-    spans = [(m.offset // alignment * alignment, _up(m.offset + m.nbytes, alignment), m.life)
-             for m in members if m.nbytes]
+    spans = [
+        (m.offset // alignment * alignment, _up(m.offset + m.nbytes, alignment), m.life)
+        for m in members
+        if m.nbytes
+    ]
     edges = sorted({edge for low, high, _ in spans for edge in (low, high)})
     out: list[Piece] = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = [life for a, b, life in spans if a <= low and high <= b]
         if not inside:
             continue
@@ -122,8 +126,11 @@ class _Search:
         bases = [-1] * len(order)
         peak = 0
         for item in order:
-            taken = sorted((bases[other] + low, bases[other] + high)
-                           for other, low, high in self._apart[item] if bases[other] >= 0)
+            taken = sorted(
+                (bases[other] + low, bases[other] + high)
+                for other, low, high in self._apart[item]
+                if bases[other] >= 0
+            )
             base = bases[item] = fit(taken)
             peak = max(peak, base + self._size[item])
             if peak > self.peak:

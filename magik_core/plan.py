@@ -11,8 +11,8 @@ from magik_core.program import Program
 from magik_core.share import Edge, Member, Sharing, offers
 
 Groups = tuple[tuple[Member, ...], ...]
-FEW_TRIALS = 200  # orders to try for a sharing that is only an attempt
-ATTEMPTS = 40  # sharings to try without one of their parts
+FEW_TRIALS = 50  # orders to try for a sharing that is only an attempt
+ATTEMPTS = 24  # sharings to try without one of their parts
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,12 @@ def _places(program: Program, plan: Plan) -> Iterator[Problem]:
             yield Problem("tensor has no place in the memory plan", where)
             continue
         if offset < 0 or offset + tensor.nbytes > plan.arena_bytes:
-            yield Problem("tensor lies outside the arena", where, f"bytes {_span(tensor, offset)}",
-                          f"[0, {plan.arena_bytes})")
+            yield Problem(
+                "tensor lies outside the arena",
+                where,
+                f"bytes {_span(tensor, offset)}",
+                f"[0, {plan.arena_bytes})",
+            )
         unit = DTYPES[tensor.dtype].itemsize if tensor.name in shared else plan.alignment
         if offset % unit:
             yield Problem("tensor is not aligned", where, f"offset {offset}", f"a multiple of {unit}")
@@ -144,8 +148,11 @@ class _Machine:
             if found == self._ought.get(tensor.name):
                 continue
             others = sorted({r.value for r in found} - {tensor.name}) or ["nothing"]
-            yield Problem("tensor has lost its contents", f"{when}, tensor '{tensor.name}' in {self._program.name}",
-                          f"bytes {_span(tensor, low)} hold {', '.join(others)}")
+            yield Problem(
+                "tensor has lost its contents",
+                f"{when}, tensor '{tensor.name}' in {self._program.name}",
+                f"bytes {_span(tensor, low)} hold {', '.join(others)}",
+            )
 
     def _collisions(self, step: Step, x: list[Tensor], y: tuple[Tensor, ...]) -> Iterator[Problem]:
         """Outputs that a kernel would write over an input it still reads, or over each other."""
@@ -160,8 +167,9 @@ class _Machine:
 
     def _collision(self, step: Step, tensor: Tensor, other: Tensor) -> Problem:
         spans = [f"'{t.name}' {_span(t, self._plan.offsets[t.name])}" for t in (tensor, other)]
-        return Problem("tensors of one step overlap", f"step '{step.name}' in {self._program.name}",
-                       " and ".join(spans))
+        return Problem(
+            "tensors of one step overlap", f"step '{step.name}' in {self._program.name}", " and ".join(spans)
+        )
 
     def _is_same(self, a: Tensor, b: Tensor) -> bool:
         """Whether the two ought to hold the same where they overlap: then nothing is moved there."""
@@ -172,8 +180,12 @@ class _Machine:
 
     def _is_in_place(self, step: Step, y: Tensor, x: Tensor) -> bool:
         roles = {i for i, name in enumerate(step.inputs) if name == x.name}
-        return (y.name == step.outputs[0] and roles <= set(step.op.in_place) and x.nbytes == y.nbytes
-                and self._plan.offsets[x.name] == self._plan.offsets[y.name])
+        return (
+            y.name == step.outputs[0]
+            and roles <= set(step.op.in_place)
+            and x.nbytes == y.nbytes
+            and self._plan.offsets[x.name] == self._plan.offsets[y.name]
+        )
 
 
 def _span(tensor: Tensor, offset: int) -> str:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from magik_core import numerics
 from magik_core.errors import Problem, QuantizeError
-from magik_core.lower import Quantization
+from magik_core.lower import Quantization, WeightQuantizer
 from magik_core.ops import by_onnx
 from magik_core.program import QuantParams
 from magik_core.recipe import Recipe
@@ -67,6 +67,30 @@ def weight_codes(channel_scales: ChannelScales, bits: int, per_channel: bool, w:
     scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
     codes = np.clip(numerics.round_half_up(w / scales[:, None]), -top, top)
     return codes.astype(np.int8), scales
+
+
+def real_weights(model: ir.Model, weights: WeightQuantizer) -> dict[str, np.ndarray]:
+    """What the codes of every convolution's and Gemm's weights mean: initializer name -> reals of its shape."""
+    out = {}
+    for node in model.graph:
+        axis = _channel_axis(node)
+        value = node.inputs[1] if axis is not None else None
+        if value is None or axis is None or value.const_value is None:
+            continue
+        w = np.moveaxis(value.const_value.numpy().astype(np.float32), axis, 0)
+        codes, scales = weights(np.ascontiguousarray(w.reshape(len(w), -1)))
+        real = (codes * scales[:, None]).reshape(w.shape)
+        out[value.name or ""] = np.ascontiguousarray(np.moveaxis(real, 0, axis)).astype(np.float32)
+    return out
+
+
+def _channel_axis(node: ir.Node) -> int | None:
+    """Axis of input 1 that holds the output channels."""
+    if node.op_type == "Gemm":
+        return 0 if node.attributes.get_int("transB", 0) else 1
+    if node.op_type == "ConvTranspose":
+        return 1 if node.attributes.get_int("group", 1) == 1 else None
+    return 0 if node.op_type == "Conv" else None
 
 
 def is_raw(value: ir.Value) -> bool:

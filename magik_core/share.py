@@ -104,8 +104,12 @@ class Sharing:
         out = []
         for names in self._members.values():
             low = min(self._offset[name] for name in names)
-            out.append(tuple(Member(name, self._offset[name] - low, self._nbytes[name], self._lives[name])
-                             for name in names))
+            out.append(
+                tuple(
+                    Member(name, self._offset[name] - low, self._nbytes[name], self._lives[name])
+                    for name in names
+                )
+            )
         return tuple(out)
 
     def _link(self, edge: Edge) -> None:
@@ -154,5 +158,3 @@ class Sharing:
                     seen.add(other)
                     queue.append((other, at))
         return False
-
-

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from magik_core.program import Program, Step
+if TYPE_CHECKING:
+    from magik_core.program import Program, Step
 
 Finding = str | None
 Inspect = Callable[..., Finding]
@@ -43,12 +44,22 @@ class Check:
         return self.inspect(program, step, **dict(self.limits))
 
 
-def check(op: str, sentence: str, *, notice: bool = False, hint: str = "", source: str = "",
-          **limits: Any) -> Callable[[Inspect], Check]:
-    """Make a Check of a function `(program, step, **limits) -> found or None`."""
+def check(
+    op: str,
+    sentence: str,
+    *,
+    name: str = "",
+    notice: bool = False,
+    hint: str = "",
+    source: str = "",
+    **limits: Any,
+) -> Callable[[Inspect], Check]:
+    """Make a Check of a function `(program, step, **limits) -> found or None`, named as that is."""
 
     def wrap(inspect: Inspect) -> Check:
-        return Check(inspect.__name__, op, sentence, inspect, tuple(limits.items()), notice, hint, source)
+        return Check(
+            name or inspect.__name__, op, sentence, inspect, tuple(limits.items()), notice, hint, source
+        )
 
     return wrap
 
@@ -64,7 +75,8 @@ class SoC:
         alignment: bytes; a power of two, of every tensor in the arena.
         checks: restrictions, in the order in which they are reported.
         cpu, simd: what the runtime may assume of the processor.
-        sources: where the figures come from.
+        sources: where the figures come from, one "<field>: <source>" for each of memory_bytes,
+            alignment, cpu and simd that is set; an uncertain one says so.
     """
 
     name: str

@@ -104,7 +104,7 @@ def _quant_of_json(value: Any) -> QuantParams | WeightParams | None:
 def records_of(section: bytes, data: bytes) -> list[Tensor]:
     """Tensors of section TENS; the runtime has checked it."""
     kinds = {1: "u8", 2: "s8", 3: "u16", 4: "s16", 5: "s32", 6: "f32", 7: "bool"}
-    out = []
+    out: list[Tensor] = []
     for row in np.frombuffer(section, "<i4").reshape(-1, 24):
         dtype, rank, is_constant, offset, nbytes, bits = (int(v) for v in row[:6])
         scale, zero = (float(v) for v in row[6:8].view("<f4"))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -79,8 +79,8 @@ class Op:
         """
         raise NotImplementedError
 
-    def shape(self, *x: Shape) -> tuple[Shape, ...]:
-        """Stored shapes of the outputs from those of the inputs; C infers the same."""
+    def shape(self, *x: Any, **_: Any) -> tuple[Shape, ...]:
+        """Stored shapes of the outputs from those of the inputs, one argument each; C infers the same."""
         return (x[0],)
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
@@ -95,11 +95,11 @@ class Op:
         """Constant arrays of the kernel (multipliers, look-up tables); they follow the inputs."""
         return ()
 
-    def integer(self, p: Params, *x: Array) -> Array | tuple[Array, ...]:
+    def integer(self, p: Any, *x: Any, **_: Any) -> Array | tuple[Array, ...]:
         """The meaning on codes, bit for bit; `x` are the inputs, then the tables."""
         raise NotImplementedError
 
-    def real(self, p: Params, *x: Array) -> Array | tuple[Array, ...]:
+    def real(self, p: Any, *x: Any, **_: Any) -> Array | tuple[Array, ...]:
         """The meaning on f32, bit for bit: one stated order of operations, each rounded to f32."""
         raise NotImplementedError
 

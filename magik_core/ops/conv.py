@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from magik_core import layout, numerics
-from magik_core.ops import Array, Op, Params, Tensors, by_onnx
+from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, floats, weights
 from magik_core.ops.convolution import (
     Pair,
@@ -74,7 +74,7 @@ class Conv(Op):
     zero: int | None = None
     has_border: bool = False
 
-    onnx = ("Conv",)
+    onnx: ClassVar[tuple[str, ...]] = ("Conv",)
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -88,11 +88,18 @@ class Conv(Op):
         groups = to.attribute(node, "group", 1)
         strides, dilations = (to.attribute(node, k, (1,) * rank) for k in ("strides", "dilations"))
         pads = explicit_pads(node, to, x_shape[2:], w.shape[2:], strides, dilations)
-        kind = by_onnx()["DepthwiseConv"] if groups == x_shape[1] == w.shape[0] and groups > 1 else cls
-        window = kind(pair(strides), pair(dilations), four(pads), groups, low, high)  # type: ignore[call-arg]
+        kind = cls.of_depth() if groups == x_shape[1] == w.shape[0] and groups > 1 else cls
+        window = kind(pair(strides), pair(dilations), four(pads), groups, low, high)
         bias = to.constant(node, 2)
         bias = np.zeros(w.shape[0], np.float32) if bias is None else bias
         emit_convolution(node, to, window, np.moveaxis(w, 1, -1), bias, y, dtype)
+
+    @staticmethod
+    def of_depth() -> type[Conv]:
+        """The case of as many groups as channels, which has a file of its own."""
+        from magik_core.ops.depthwise_conv import DepthwiseConv
+
+        return DepthwiseConv
 
     @staticmethod
     def store(w: Array) -> Array:
@@ -104,8 +111,8 @@ class Conv(Op):
 
     def outputs(self, size: Shape, window: Shape) -> Shape:
         """Spatial sizes of y; one axis means height 1."""
-        at = slice(None) if len(size) == 2 else slice(1, None)
-        s, d, p, q = (v[at] for v in (self.strides, self.dilations, self.pads[:2], self.pads[2:]))
+        first = 2 - len(size)
+        s, d, p, q = (v[first:] for v in (self.strides, self.dilations, self.pads[:2], self.pads[2:]))
         return tuple(
             (size[i] + p[i] + q[i] - d[i] * (window[i] - 1) - 1) // s[i] + 1 for i in range(len(size))
         )

@@ -24,7 +24,7 @@ class DepthwiseConv(Conv):
     Source: ONNX Conv, opset 22; docs/quantization.md, "Convolution".
     """
 
-    onnx = ("DepthwiseConv",)  # not ONNX's: Conv lowers to it
+    onnx = ()  # Conv lowers to it
 
     @staticmethod
     def store(w: Array) -> Array:

@@ -115,8 +115,15 @@ def mobilenet() -> Program:
     net = Net("mobilenet")
     x = net.conv(net.input(224 * 224 * 3), 112 * 112 * 32)
     side, channels = 112, 32
-    for expand, out, count, stride in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
-                                       (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+    for expand, out, count, stride in (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ):
         for i in range(count):
             step = stride if i == 0 else 1
             wide = net.relu(net.conv(x, side * side * channels * expand))

@@ -21,7 +21,7 @@ static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
     return fx_shift((int64_t)acc * m, s);
 }
 
-/* acc + x * w. Packing proves that it does not overflow; in a hostile file it wraps, defined. */
+/* acc + x * w, |x * w| < 2^31. Packing proves that the sum does not overflow; in a hostile file it wraps, defined. */
 static inline int32_t fx_mac(int32_t acc, int32_t x, int32_t w)
 {
     return (int32_t)((uint32_t)acc + (uint32_t)(x * w));

@@ -1,0 +1,185 @@
+"""The ONNX frontend: read a file that nobody vouches for and return an onnx_ir.Model of one opset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magik_core.builtin import onnx_checks
+from magik_core.errors import GraphError, ModelError, Problem
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+SUFFIXES = (".onnx",)
+MAX_BYTES = (1 << 31) - 1  # protobuf's own limit; larger models keep their weights beside the file
+HEAD_BYTES = 64
+
+
+def sniff(path: str | Path) -> bool:
+    """Whether a file looks like ONNX: by suffix, or by how a ModelProto begins."""
+    path = Path(path)
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return False
+    # Field 1 (ir_version) as a small varint, then producer_name, producer_version, domain or graph.
+    return len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A)
+
+
+def load(path: str | Path, options: Mapping[str, Any] | None = None) -> ir.Model:
+    """Read an ONNX file: external data in, functions inlined, opset converted, node by node checked.
+
+    Args:    path: the file; external data must lie in its folder. options: none are known.
+    Raises:  ModelError: the file cannot be read. GraphError: what it holds is no sound graph.
+    """
+    import onnx_ir as ir
+
+    from magik_core import graph
+
+    path = Path(path)
+    proto = _parse(path)
+    _refuse(onnx_checks.nesting(proto, path), ModelError)
+    _refuse([*onnx_checks.functions(proto, path), *_external(proto, path)], ModelError)
+    proto = _inline(proto, path)
+    _refuse(
+        [
+            *onnx_checks.structure(proto, path),
+            *onnx_checks.operators(proto, path),
+            *onnx_checks.weights(proto, path),
+        ],
+        GraphError,
+    )
+    _sort(proto)
+    _check(proto, path)
+    model: ir.Model = ir.from_proto(graph.convert_opset(proto))
+    model.graph.name = model.graph.name or path.stem
+    return model
+
+
+def _refuse(problems: list[Problem], error: type[ModelError] | type[GraphError]) -> None:
+    if problems:
+        raise error(problems=problems)
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    where = str(path)
+    if not path.exists():
+        raise ModelError("the model does not exist", where=where, need="a path to an ONNX file")
+    if not path.is_file():
+        raise ModelError("the model is not a file", where=where, found="a directory" if path.is_dir() else "")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ModelError(
+            "the model is too large",
+            where=where,
+            found=f"{size} bytes",
+            need=f"at most {MAX_BYTES} bytes",
+            hint="save its weights as external data",
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            "the model cannot be read", where=where, found=error.strerror or str(error)
+        ) from None
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(data)
+        whole = bool(proto.graph.node or proto.graph.output) and bool(proto.opset_import)
+    except DecodeError:
+        whole = False
+    if not whole:
+        raise ModelError(
+            "the model is no ONNX file, or a truncated one",
+            where=where,
+            found=f"{size} bytes",
+            need="a ModelProto with a graph and an opset",
+        )
+    return proto
+
+
+def _external(proto: onnx.ModelProto, path: Path) -> list[Problem]:
+    """Read external data, which may lie nowhere but in the model's own folder."""
+    import onnx.external_data_helper as helper
+
+    folder, problems = path.parent.resolve(), []
+    for tensor in onnx_checks.tensors(proto):
+        if not helper.uses_external_data(tensor):
+            continue
+        found = _outside({item.key: item.value for item in tensor.external_data}, folder)
+        if found:
+            where, need = f"initializer '{tensor.name}' in {path.name}", f"a file under {folder}"
+            problems.append(Problem("external data cannot be read", where=where, found=found, need=need))
+        else:
+            helper.load_external_data_for_tensor(tensor, str(folder))
+            tensor.data_location = tensor.DEFAULT
+            del tensor.external_data[:]
+    return problems
+
+
+def _outside(entry: Mapping[str, str], folder: Path) -> str:
+    """Say what is wrong with a reference to external data, or nothing."""
+    location = entry.get("location", "")
+    target = (folder / location).resolve()  # follows links: a link out of the folder is outside too
+    if not location or not target.is_relative_to(folder):
+        return f"location {location!r} is outside the model's folder"
+    if not target.is_file():
+        return f"{location!r} does not exist"
+    if not _fits(entry, target.stat().st_size):
+        part = f"offset {entry.get('offset', 0)}, length {entry.get('length', 'to the end')}"
+        return f"{part} in {location!r} of {target.stat().st_size} bytes"
+    return ""
+
+
+def _fits(entry: Mapping[str, str], size: int) -> bool:
+    try:
+        offset, length = int(entry.get("offset") or 0), int(entry.get("length") or 0)
+    except ValueError:
+        return False
+    return 0 <= offset <= size and 0 <= length <= size - offset
+
+
+def _inline(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    import onnx.inliner
+
+    if not proto.functions:
+        return proto
+    try:
+        return onnx.inliner.inline_local_functions(proto)
+    except Exception as error:  # the inliner is C++ and raises what it likes
+        raise GraphError(
+            "a function of the model cannot be inlined", where=str(path), found=str(error)
+        ) from None
+
+
+def _sort(proto: onnx.ModelProto) -> None:
+    """Put nodes in an order of execution where the file does not."""
+    seen: set[str] = set()
+    made = {name for node in proto.graph.node for name in node.output if name}
+    for node in proto.graph.node:
+        if any(name in made and name not in seen for name in onnx_checks.reads(node)):
+            ordered = [type(node).FromString(n.SerializeToString()) for n in onnx_checks.order(proto)[0]]
+            del proto.graph.node[:]
+            proto.graph.node.extend(ordered)
+            return
+        seen.update(node.output)
+
+
+def _check(proto: onnx.ModelProto, path: Path) -> None:
+    """Let onnx's own checker have the last word."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(proto)
+    except Exception as error:  # ValidationError, and C++ exceptions on hostile attributes
+        text = " ".join(str(error).split("==>")[0].split())
+        raise GraphError("the model is no valid ONNX", where=str(path), found=text) from None

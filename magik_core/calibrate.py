@@ -1,0 +1,146 @@
+"""Find the range of every activation: run the float graph on samples and watch."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from magik_core.errors import DataError, Problem
+from magik_core.quantizers import Quantizer
+
+Arrays = dict[str, np.ndarray]
+Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)
+In = TypeVar("In")
+Out = TypeVar("Out")
+MAX_PROBLEMS = 20
+
+
+class FloatSession:
+    """The float graph in onnxruntime, with any of its values as outputs.
+
+    Every value is the one that ONNX defines: graph optimizations are off. One thread computes a run, so the
+    bits do not depend on the machine's cores; `run` itself may be called from several threads.
+    """
+
+    def __init__(self, model: ir.Model, names: Sequence[str] | None = None) -> None:
+        """Make a session for the values `names`; None: the outputs of the model."""
+        import onnxruntime as ort
+
+        proto = ir.to_proto(model)
+        inputs = {v.name for v in proto.graph.input}
+        own = [v.name for v in proto.graph.output]
+        self.names = tuple(own if names is None else dict.fromkeys(names))
+        self._computed = [name for name in self.names if name not in inputs]
+        proto.graph.output.extend(onnx.ValueInfoProto(name=n) for n in self._computed if n not in own)
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # its warnings are about the source model's spelling
+        self._session: Any = ort.InferenceSession(
+            proto.SerializeToString(), options, ["CPUExecutionProvider"]
+        )
+        self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
+        """The values for one sample; feeds are cast to the dtypes of the inputs."""
+        typed = {name: np.asarray(feeds[name], dtype) for name, dtype in self._dtypes.items()}
+        out = dict(
+            zip(
+                self._computed,
+                self._session.run(self._computed, typed) if self._computed else (),
+                strict=True,
+            )
+        )
+        return {name: out[name] if name in out else typed[name] for name in self.names}
+
+
+_DTYPES: Mapping[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(bool)": np.bool_,
+    **{f"tensor({u}int{b})": np.dtype(f"{u}int{b}").type for u in ("", "u") for b in (8, 16, 32, 64)},
+}
+
+
+def calibrate(
+    model: ir.Model,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    values: Sequence[str],
+    method: Quantizer,
+    bits: int = 8,
+    *,
+    progress: Progress | None = None,
+    threads: int = 1,
+) -> dict[str, tuple[float, float]]:
+    """The range of each of `values` over all samples, lo <= 0 <= hi.
+
+    Samples run on `threads` threads, are seen in order, and of at most that many the activations are held;
+    the result is the same for any number.
+
+    Raises: DataError: no samples; per sample, the first value that is not finite.
+    """
+    assert method.activation is not None, f"{method.name} is not for activations"
+    estimators = {name: method.activation(bits) for name in dict.fromkeys(values)}
+    session = FloatSession(model, list(estimators))
+    problems: list[Problem] = []
+    for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
+        bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
+        if bad is None:
+            for name, x in arrays.items():
+                estimators[name].observe(x)
+        elif len(problems) < MAX_PROBLEMS:
+            problems.append(_not_finite(bad, index, arrays[bad]))
+    if problems:
+        raise DataError(problems=problems)
+    return {name: estimator.range() for name, estimator in estimators.items()}
+
+
+def each_sample(
+    run: Callable[[In], Out], samples: Iterable[In], *, progress: Progress | None = None, threads: int = 1
+) -> Iterator[Out]:
+    """`run` of every sample, in order, at most `threads` of them at once.
+
+    Raises: DataError: there are no samples.
+    """
+    total = len(samples) if isinstance(samples, Sized) else 0
+    done = 0
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        waiting: deque[Future[Out]] = deque()
+        source = iter(samples)
+        while True:
+            while len(waiting) < max(threads, 1):
+                try:
+                    waiting.append(pool.submit(run, next(source)))
+                except StopIteration:
+                    break
+            if not waiting:
+                break
+            yield waiting.popleft().result()
+            done += 1
+            if progress:
+                progress(done, total)
+    if not done:
+        raise DataError("there are no samples to calibrate with", found="0 samples", need="at least 1")
+
+
+def _is_finite(x: np.ndarray) -> bool:
+    """Whether all are; the extremes of an array with a NaN are NaN."""
+    return not x.size or bool(np.isfinite(x.min()) and np.isfinite(x.max()))
+
+
+def _not_finite(name: str, index: int, x: np.ndarray) -> Problem:
+    bad = int(np.count_nonzero(~np.isfinite(x)))
+    return Problem(
+        "an activation is not finite",
+        where=f"value '{name}', sample {index}",
+        found=f"{bad} of {x.size} values are NaN or infinite",
+        need="finite values in the float model",
+        hint="check MEAN, NORMAL and COLOR: the float model itself overflows on this sample",
+    )

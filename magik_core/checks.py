@@ -1,0 +1,123 @@
+"""Inspections that restrictions of many chips share; a backend gives the limits, sentence and source.
+
+Each is `(program, step, **limits) -> found or None`, to be wrapped by `soc.check`. Steps are NHWC,
+weights OHWI as input 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from magik_core.soc import Finding
+
+if TYPE_CHECKING:
+    from magik_core.program import Program, Step
+
+
+@dataclass(frozen=True)
+class Names:
+    """A limit that is a list too long for a sentence: it is written as its title."""
+
+    title: str
+    text: str  # the names, separated by white space
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.text.split())
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def stride(program: Program, step: Step, *, n: int) -> Finding:
+    """Strides are at most n."""
+    strides = _strides(step)
+    return f"strides {_by(strides)}" if max(strides, default=1) > n else None
+
+
+def stride_after_first(program: Program, step: Step, *, n: int, kernel: int, stride: int) -> Finding:
+    """Strides are at most n; a first layer may have one kernel x kernel window of another stride."""
+    window, strides = _window(program, step), _strides(step)
+    is_first = bool(step.inputs) and step.inputs[0] in program.inputs
+    if is_first and set(window) == {kernel} and set(strides) == {stride}:
+        return None
+    if max(strides, default=1) <= n:
+        return None
+    return f"strides {_by(strides)}, kernel {_by(window)}" + (", the first layer" if is_first else "")
+
+
+def batch(program: Program, step: Step, *, n: int) -> Finding:
+    """The first axis is at most n."""
+    shape = program.tensors[step.inputs[0]].shape
+    return f"batch {shape[0]}" if len(shape) > 1 and shape[0] > n else None
+
+
+def storage(program: Program, step: Step, *, dtypes: Sequence[str]) -> Finding:
+    """The first input is stored as one of the dtypes."""
+    dtype = program.tensors[step.inputs[0]].dtype
+    return None if dtype in dtypes else f"input {step.inputs[0]} is {dtype}"
+
+
+def weight_bits(program: Program, step: Step, *, bits: Sequence[int]) -> Finding:
+    """Weights are of one of the widths."""
+    tensors = program.reads(step)[1:2]
+    wide = [
+        t.quant.bits for t in tensors if t.is_constant and t.quant is not None and t.quant.bits not in bits
+    ]
+    return f"weights of {wide[0]} bits" if wide else None
+
+
+def attribute(program: Program, step: Step, *, field: str, values: Sequence[object]) -> Finding:
+    """An attribute has one of the values; a step without it passes."""
+    value = getattr(step.op, field, values[0])
+    return None if value in values else f"{field} {value}"
+
+
+def known_op(program: Program, step: Step, *, ops: Names) -> Finding:
+    """The operator, by its name or one of the ONNX names that it stands for, is in the list."""
+    cls = type(step.op)
+    names = {cls.__name__, *getattr(cls, "onnx", ())}
+    return None if names & ops.names else f"operator {cls.__name__}"
+
+
+def broadcast(program: Program, step: Step) -> Finding:
+    """Two operands are of one shape, or one is a scalar, one value per channel or one per pixel."""
+    shapes = [t.shape for t in program.reads(step)[:2]]
+    if len(shapes) < 2 or shapes[0] == shapes[1]:
+        return None
+    small, big = sorted(shapes, key=lambda s: (len(s), _count(s)))
+    padded = (1,) * (len(big) - len(small)) + small
+    if _count(small) == 1 or padded == (1,) * (len(big) - 1) + big[-1:] or padded == (*big[:-1], 1):
+        return None
+    return f"shapes {_by(shapes[0])} and {_by(shapes[1])}"
+
+
+def step_bytes(program: Program, step: Step, *, mib: int) -> Finding:
+    """Everything that a step reads and writes fits together."""
+    names = dict.fromkeys((*step.inputs, *step.outputs))
+    total = sum(program.tensors[name].nbytes for name in names)
+    return f"{total / 2**20:.1f} MiB" if total > mib * 2**20 else None
+
+
+def _strides(step: Step) -> tuple[int, ...]:
+    value = getattr(step.op, "strides", ())
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def _window(program: Program, step: Step) -> tuple[int, ...]:
+    """Height and width of the weights, stored OHWI."""
+    weights = program.reads(step)[1:2]
+    return tuple(weights[0].shape[1:-1]) if weights else ()
+
+
+def _count(shape: Sequence[int]) -> int:
+    out = 1
+    for dim in shape:
+        out *= dim
+    return out
+
+
+def _by(dims: Sequence[int]) -> str:
+    return "x".join(map(str, dims)) or "none"

@@ -1,0 +1,94 @@
+"""Where words and data go: data to stdout, words to stderr, both without wrapping when not on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback as tracebacks
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from magik_core import __version__
+from magik_core.errors import Problem
+
+WIDE = 10_000  # columns of a console that is no terminal: nothing is cut or wrapped there
+
+
+def out() -> Console:
+    """Stdout, for data."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+
+
+def err() -> Console:
+    """Stderr, for words."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+def words(text: str, style: str = "") -> None:
+    """One message to stderr."""
+    err().print(Text(text, style=style))
+
+
+def problems(items: Iterable[Problem]) -> None:
+    """Problems as `str(problem)` has them, labels colored where there is color."""
+    text = Text("\n\n".join(str(item) for item in items))
+    text.highlight_regex(r"(?m)^error:", "bold red")
+    text.highlight_regex(r"(?m)^( hint):", "bold green")
+    text.highlight_regex(r"(?m)^(where|found| need):", "bold")
+    err().print(text)
+
+
+def as_json(value: Any) -> None:
+    """Pure JSON on stdout, one value, nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], has_header: bool = True) -> None:
+    """A table on stdout; long cells fold on a terminal and stay whole elsewhere."""
+    grid = Table(*columns, show_header=has_header, box=None, pad_edge=False, header_style="bold")
+    for column in grid.columns:
+        column.overflow = "fold"
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    out().print(grid, soft_wrap=False)
+
+
+def traceback(error: BaseException) -> None:
+    """An error that is ours."""
+    sys.stderr.write("".join(tracebacks.format_exception(error)))
+    words(f"This is a bug in magik {__version__}: please report it with the lines above")
+
+
+class _Handler(logging.Handler):
+    """Log records as `warning: …` lines on stderr, whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else ""
+        words(f"{record.levelname.lower()}: {record.getMessage()}", style)
+
+
+def log_to_stderr() -> None:
+    """Print magik's warnings; called again, it changes nothing."""
+    logger = logging.getLogger("magik_core")
+    if not any(isinstance(handler, _Handler) for handler in logger.handlers):
+        logger.addHandler(_Handler())
+        logger.propagate = False
+
+
+def note(text: str) -> None:
+    """A detail that `-v` asks for."""
+    words(f"note: {text}", "dim")
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+def nbytes(count: int) -> str:
+    """`3400000` -> `3.24 MiB (3,400,000 bytes)`; small counts in bytes only."""
+    return f"{count / 2**20:.2f} MiB ({count:,} bytes)" if count >= 2**20 else f"{count:,} bytes"

@@ -1,0 +1,95 @@
+"""Options that several commands share, and the config that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from magik_core.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from magik_core.config import Config
+
+KEYS = "Config keys"
+
+
+def _key(*names: str, key: str, say: str, metavar: str) -> object:
+    return typer.Option(*names, help=f"{say} [{key}]", metavar=metavar, rich_help_panel=KEYS)
+
+
+Model = Annotated[Path, typer.Argument(help="The model to read.", metavar="MODEL")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each pass did, or why it declined.")]
+Frontend = Annotated[
+    str | None, typer.Option(help="Read the model with this frontend, do not guess.", metavar="NAME")
+]
+Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads; the result is the same for any number.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Config file (JSON).", metavar="FILE")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Set any config key; wins over --config.", metavar="KEY=VALUE", rich_help_panel=KEYS
+    ),
+]
+Soc = Annotated[
+    str | None, _key("--soc", key="SOC", say="The chip; without it, this computer.", metavar="NAME")
+]
+Inputs = Annotated[str | None, _key("--inputs", key="INPUT", say="Begin at these tensors.", metavar="A,B")]
+Outputs = Annotated[str | None, _key("--outputs", key="OUTPUT", say="End at these tensors.", metavar="A,B")]
+Shape = Annotated[
+    str | None,
+    _key(
+        "--input-shape",
+        key="INPUT_SHAPE",
+        say="Shape, NCHW; one per input, separated by ';'.",
+        metavar="1,3,H,W",
+    ),
+]
+Mean = Annotated[str | None, _key("--mean", key="MEAN", say="Subtracted, per channel.", metavar="M,M,M")]
+Normal = Annotated[
+    str | None, _key("--normal", key="NORMAL", say="Divided by, per channel.", metavar="N,N,N")
+]
+Color = Annotated[
+    str | None, _key("--color", key="COLOR", say="Channel order the model wants.", metavar="RGB|BGR|GRAY")
+]
+Calib = Annotated[
+    str | None, _key("--calib", key="QUANT_DATASET_PATH", say="Calibration data.", metavar="PATH")
+]
+CalibSize = Annotated[
+    str | None, _key("--calib-size", key="QUANT_DATASET_SIZE", say="Samples of it to use.", metavar="N")
+]
+FeatureMethod = Annotated[
+    str | None,
+    _key(
+        "--feature-method", key="QUANT_FEATURE_METHOD", say="Range estimator of activations.", metavar="NAME"
+    ),
+]
+WeightMethod = Annotated[
+    str | None,
+    _key("--weight-method", key="QUANT_WEIGHT_METHOD", say="Scale estimator of weights.", metavar="NAME"),
+]
+
+
+def config(path: Path | None, sets: list[str] | None, **options: str | None) -> Config:
+    """The config of a command line: the file, then `--set`, then the dedicated options.
+
+    Args: options: config keys, in upper case, with the option's text or None.
+    """
+    from magik_core.config import Config
+
+    base = Config() if path is None else Config.load(path)
+    texts, problems = {}, []
+    for item in sets or ():
+        key, equals, value = item.partition("=")
+        if equals:
+            texts[key.strip()] = value
+        else:
+            problems.append(Problem("--set wants a key and a value", "--set", item, "KEY=VALUE"))
+    if problems:
+        raise UsageError(problems=problems)
+    texts |= {key: text for key, text in options.items() if text is not None}
+    return base.with_overrides(texts) if texts else base

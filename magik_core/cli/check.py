@@ -1,0 +1,63 @@
+"""magik check MODEL: every blocker, its limit and a way out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from magik_core.cli import _console, _options
+
+if TYPE_CHECKING:
+    from magik_core.legalize import Finding
+
+COLUMNS = ("", "node", "op", "check", "found", "need", "hint")
+
+
+def command(
+    model: _options.Model,
+    soc: _options.Soc = None,
+    config: _options.ConfigFile = None,
+    inputs: _options.Inputs = None,
+    input_shape: _options.Shape = None,
+    outputs: _options.Outputs = None,
+    sets: _options.Set = None,
+    frontend: _options.Frontend = None,
+    is_json: _options.Json = False,
+) -> None:
+    """Report what keeps a model from running on a chip; exit 1 if anything does.
+
+    A blocker cannot be converted. A notice says what the chip's accelerator would not take.
+    """
+    chosen = _options.config(config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs)
+    from magik_core import pipeline
+
+    findings = pipeline.check(model, config=chosen, frontend=frontend)
+    blockers = sum(not finding.is_notice for finding in findings)
+    if is_json:
+        _console.as_json(
+            {
+                "model": str(model),
+                "soc": chosen.soc,
+                "blockers": blockers,
+                "notices": len(findings) - blockers,
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+    else:
+        _show(findings)
+        _console.words(f"{model} on {chosen.soc}: {blockers} blockers, {len(findings) - blockers} notices")
+    if blockers:
+        raise typer.Exit(1)
+
+
+def _show(findings: tuple[Finding, ...]) -> None:
+    """Blockers first; within a kind, the order of the model."""
+    ordered = sorted(findings, key=lambda finding: finding.is_notice)
+    rows = [
+        ("notice" if f.is_notice else "blocker", f.node, f.op, f.check, f.found, f.need, f.hint)
+        for f in ordered
+    ]
+    if rows:
+        _console.table(COLUMNS, rows)

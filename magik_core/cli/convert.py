@@ -1,0 +1,97 @@
+"""magik convert MODEL -o OUT: quantize a model and write what the board runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from magik_core.cli import _console, _options, _progress
+
+if TYPE_CHECKING:
+    from magik_core.pipeline import Result
+
+
+def command(
+    model: _options.Model,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Model file to write.", metavar="OUT")
+    ] = None,
+    soc: _options.Soc = None,
+    config: _options.ConfigFile = None,
+    calib: _options.Calib = None,
+    calib_size: _options.CalibSize = None,
+    inputs: _options.Inputs = None,
+    input_shape: _options.Shape = None,
+    mean: _options.Mean = None,
+    normal: _options.Normal = None,
+    color: _options.Color = None,
+    outputs: _options.Outputs = None,
+    feature_method: _options.FeatureMethod = None,
+    weight_method: _options.WeightMethod = None,
+    sets: _options.Set = None,
+    frontend: _options.Frontend = None,
+    is_float: Annotated[
+        bool, typer.Option("--float", help="Quantize nothing: the reference to debug against.")
+    ] = False,
+    threads: _options.Threads = 1,
+    is_verbose: _options.Verbose = False,
+    is_json: _options.Json = False,
+) -> None:
+    """Quantize a model and write what the board runs.
+
+    Example: magik convert model.onnx -o model.bin --soc T41 --calib images/ --mean 127 --normal 128
+    """
+    chosen = _options.config(
+        config,
+        sets,
+        SOC=soc,
+        INPUT=inputs,
+        INPUT_SHAPE=input_shape,
+        MEAN=mean,
+        NORMAL=normal,
+        COLOR=color,
+        OUTPUT=outputs,
+        QUANT_DATASET_PATH=calib,
+        QUANT_DATASET_SIZE=calib_size,
+        QUANT_FEATURE_METHOD=feature_method,
+        QUANT_WEIGHT_METHOD=weight_method,
+    )
+    from magik_core import pipeline
+
+    with _progress.progress() as progress:
+        result = pipeline.convert(
+            model,
+            output,
+            config=chosen,
+            frontend=frontend,
+            is_float=is_float,
+            progress=progress,
+            threads=threads,
+            notes=_console.note if is_verbose else _console.silent,
+        )
+    _show(result, is_json)
+
+
+def _show(result: Result, is_json: bool) -> None:
+    values = result.to_json()
+    for warning in values["warnings"]:
+        _console.words(f"warning: {warning}", "yellow")
+    if is_json:
+        _console.as_json(values)
+        return
+    arena, bound = values["arena_bytes"], values["arena_lower_bound"]
+    rows = [
+        ("model", str(values["model"])),
+        ("SoC", str(values["soc"])),
+        ("steps", f"{values['steps']}, {values['float_steps']} of them float"),
+        ("MACs", f"{values['macs']:,}"),
+        ("weights", _console.nbytes(values["weight_bytes"])),
+        ("arena", f"{_console.nbytes(arena)}, lower bound {_console.nbytes(bound)}"),
+        ("samples", str(values["calibration_samples"])),
+        ("notices", f"{values['notices']} (magik check lists them)"),
+        ("time", f"{values['seconds']:.1f} s"),
+        *(("wrote", str(path)) for path in values["outputs"]),
+    ]
+    _console.table(("", ""), rows, has_header=False)

@@ -1,0 +1,111 @@
+"""magik doctor: whether this machine has what magik needs."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from magik_core import __version__, plugins
+from magik_core.cli import _console, _options
+from magik_core.errors import MagikError
+
+MODULES = {  # import name -> distribution, of magik-core's dependencies
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnx_ir": "onnx-ir",
+    "onnxscript": "onnxscript",
+    "onnxruntime": "onnxruntime",
+    "pluggy": "pluggy",
+    "typer": "typer",
+    "rich": "rich",
+    "pydantic": "pydantic",
+    "PIL": "pillow",
+}
+TOOLS = {  # program -> what it is for
+    "cc": "building the C library from source",
+    "cmake": "building the C library from source",
+    "mipsel-linux-gnu-gcc": "building for the boards",
+    "qemu-mipsel": "running the boards' programs here",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `state` is "ok", "missing" (optional) or "broken" (required)."""
+
+    state: str
+    name: str
+    found: str
+    hint: str = ""
+
+
+def command(is_json: _options.Json = False) -> None:
+    """Look at this machine: packages, C library, plugins, tools; exit 1 if anything required is broken."""
+    findings = [*_python(), *_packages(), _library(), *_plugins(), *_tools()]
+    if is_json:
+        _console.as_json([asdict(finding) for finding in findings])
+    else:
+        _console.table(("", "what", "found", "hint"), [(f.state, f.name, f.found, f.hint) for f in findings])
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _python() -> Iterator[Finding]:
+    is_new = sys.version_info >= (3, 10)
+    yield Finding("ok" if is_new else "broken", "python", f"{platform.python_version()}, {sys.executable}")
+    yield Finding("ok", "magik-core", __version__)
+
+
+def _packages() -> Iterator[Finding]:
+    for module, name in MODULES.items():
+        try:
+            importlib.import_module(module)
+            yield Finding("ok", name, version(name))
+        except PackageNotFoundError:
+            yield Finding("ok", name, "no version")
+        except Exception as error:  # a broken binary package raises anything
+            yield Finding("broken", name, _cause(error), f"pip install --force-reinstall {name}")
+
+
+def _library() -> Finding:
+    """The C runtime: found and loaded."""
+    try:
+        from magik_core import library
+
+        library.library()
+        return Finding("ok", "C library", str(library.path()))
+    except MagikError as error:
+        return Finding("broken", "C library", error.problems[0].found, error.problems[0].hint)
+    except Exception as error:
+        return Finding("broken", "C library", _cause(error), "pip install --force-reinstall magik-core")
+
+
+def _plugins() -> Iterator[Finding]:
+    loaded = plugins.load()
+    for failure in loaded.failures:
+        yield Finding("broken", f"plugin {failure.source.distribution}", failure.cause, failure.hint)
+    for kind in ("frontend", "quantizer", "soc"):
+        names = ", ".join(item.name for item in loaded.items(kind))
+        yield Finding("ok" if names else "broken", f"{kind}s", names or "none")
+
+
+def _tools() -> Iterator[Finding]:
+    for name, purpose in TOOLS.items():
+        path = shutil.which(name)
+        yield (
+            Finding("ok", name, path)
+            if path
+            else Finding("missing", name, "not on PATH", f"only for {purpose}")
+        )
+
+
+def _cause(error: Exception) -> str:
+    first = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {first[0]}"

@@ -1,0 +1,92 @@
+"""magik init [MODEL]: write a config file to fill in, or filled from a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from magik_core import plugins
+from magik_core.cli import _console, _options
+from magik_core.errors import UsageError
+
+DEFAULT = Path("magik.cfg")
+
+
+def command(
+    model: Annotated[
+        Path | None, typer.Argument(help="Fill in its inputs and shapes.", metavar="[MODEL]")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")] = DEFAULT,
+    frontend: _options.Frontend = None,
+    is_forced: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a config file: empty keys to fill in, or a model's inputs and your answers.
+
+    On a terminal, with MODEL, it asks for the rest; elsewhere it asks nothing.
+    """
+    from magik_core import config, config_text
+
+    if output.exists() and not is_forced:
+        raise UsageError(
+            "the file exists",
+            where=str(output),
+            need="a new file",
+            hint="pass --force to replace it, or -o FILE",
+        )
+    values = dict(config_text.TEMPLATE)
+    if model is not None:
+        values |= _of_model(model, frontend)
+        if sys.stdin.isatty():
+            values |= _ask(values)
+        config.Config.parse(values)
+    part = output.with_name(output.name + ".part")
+    try:
+        part.write_text(config_text.dumps(values), encoding="utf-8")
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    _console.words(f"wrote {output}")
+
+
+def _of_model(path: Path, frontend: str | None) -> dict[str, Any]:
+    """INPUT, INPUT_SHAPE and OUTPUT; a shape that is not fixed is left for the user."""
+    loaded = plugins.load()
+    reader = loaded.frontend(frontend) if frontend else loaded.sniff(path)
+    graph = reader.load(path, {}).graph
+    inputs = [value for value in graph.inputs if value.name not in graph.initializers]
+    shapes = [None if value.shape is None else list(value.shape) for value in inputs]
+    is_fixed = all(shape is not None and all(isinstance(dim, int) for dim in shape) for shape in shapes)
+    if not is_fixed:
+        _console.words("INPUT_SHAPE is left empty: the model's shapes are not fixed, fill them in", "yellow")
+    return {
+        "INPUT": [value.name for value in inputs],
+        "INPUT_SHAPE": (shapes[0] if len(shapes) == 1 else shapes) if is_fixed else [],
+        "OUTPUT": [value.name for value in graph.outputs],
+        "QUANT_DATASET_PATH": "",
+    }
+
+
+def _ask(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What no model says, asked on the terminal; an empty answer keeps the default."""
+    from magik_core import config_text
+
+    socs = ", ".join(plugins.load().socs)
+    questions = {
+        "SOC": f"SoC ({socs})",
+        "INPUT_SHAPE": "Input shape, NCHW, e.g. 1,3,240,320",
+        "COLOR": "Channel order the model wants (RGB, BGR, GRAY)",
+        "MEAN": "Mean, one number or one per channel",
+        "NORMAL": "Divisor, one number or one per channel",
+        "QUANT_DATASET_PATH": "Calibration images (empty: none)",
+    }
+    out: dict[str, Any] = {}
+    for key, question in questions.items():
+        if values[key] in ("", []):
+            answer = typer.prompt(question, default="", show_default=False, err=True)
+            if answer.strip():
+                out[key] = config_text.value(key, answer)
+    return out

@@ -1,0 +1,289 @@
+"""The config file: what it may say, what it means, and what is wrong with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from magik_core import config_text
+from magik_core.config_text import show
+from magik_core.errors import Problem, UsageError
+from magik_core.missing import nearest
+from magik_core.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+COLORS = ("RGB", "BGR", "GRAY")
+MISSPELLED_COLORS = {"BRG": "BGR", "GARY": "GRAY"}  # in the vendor's guide
+MISSPELLED_KEYS = {  # likewise
+    "FEATURE_QUANT_BITS": "QUANT_FEATURE_BIT",
+    "WEIGHT_COREECT_PATH": "WEIGHT_CORRECT_PATH",
+    "DEUBG_PATH": "DEBUG_PATH",
+}
+# Documented keys that nothing implements yet, with the value that asks for nothing.
+NOT_BUILT: Mapping[str, Any] = {
+    "QUANT_FEATURE_BIT": 8,
+    "QUANT_WEIGHT_BIT": 8,
+    "QUANT_NODE_SKIP": [],
+    "QUANT_OP_SKIP": [],
+    "FEATURE_FAKE_QUANT": False,
+    "WEIGHT_FAKE_QUANT": False,
+    "WEIGHT_CORRECT_PATH": "",
+    "FEATURE_CORRECT_PATH": "",
+    "DEBUG_PATH": "",
+    "SAVE_OP_QUANT_BIT": False,
+    "LOAD_OP_QUANT_BIT": False,
+    "LOAD_OP_QUANT_MIN_MAX": False,
+    "INFER_COLOR": [],
+    "INGENIC_MIPS_TOOLCHAIN_PATH": "",
+    "ARCH": {},
+    "MODEL": {},
+    "EXTRA": {},
+}
+
+
+def _list(value: Any) -> Any:
+    """A lone value is a list of one."""
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _nested(value: Any) -> Any:
+    """A flat list is one input's; a list of lists has one for each input."""
+    value = _list(value)
+    return value if not value or all(isinstance(v, (list, tuple)) for v in value) else [value]
+
+
+Dim = Annotated[int, Field(gt=0, strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
+Shapes = Annotated[tuple[tuple[Dim, ...], ...], BeforeValidator(_nested)]
+Numbers = Annotated[tuple[tuple[Number, ...], ...], BeforeValidator(_nested)]
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """What the config says of one input, after broadcasting.
+
+    Args:
+        shape: source axis order; None keeps the model's.
+        mean, normal: one per channel; a raw pixel p enters the network as (p - mean) / normal.
+        color: "RGB", "BGR" or "GRAY".
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    mean: tuple[float, ...]
+    normal: tuple[float, ...]
+    color: str
+
+
+class Config(BaseModel):
+    """A config file's keys as snake_case attributes; the file has them in upper case.
+
+    An empty tuple means "as in the model"; `mean`, `normal` and `input_shape` have one entry per
+    input, the last standing for all further inputs. Paths are relative to the working directory.
+
+    Source: reference transform-api.md, section 2. Where that page contradicts itself on the default
+    methods, MAX_ABS is taken for both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=str.upper, populate_by_name=True)
+
+    soc: str = "host"
+    input: Names = ()
+    input_shape: Shapes = ()
+    mean: Numbers = ()
+    normal: Numbers = ()
+    color: Names = ()
+    output: Names = ()
+    quant_dataset_path: str = ""
+    quant_dataset_size: Annotated[int, Field(ge=1, strict=True)] | None = None
+    quant_feature_method: str = Recipe.feature_method
+    quant_weight_method: str = Recipe.weight_method
+
+    @field_validator("soc")
+    @classmethod
+    def _no_soc_is_host(cls, value: str) -> str:
+        return value or "host"  # the template has an empty SOC
+
+    @field_validator("normal")
+    @classmethod
+    def _normal_divides(cls, value: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        if any(v == 0 for row in value for v in row):
+            raise ValueError("a divisor other than 0")
+        return value
+
+    @field_validator("color")
+    @classmethod
+    def _color_is_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if (meant := MISSPELLED_COLORS.get(name)) is not None:
+                log.warning("COLOR %s is read as %s", name, meant)
+        out = tuple(MISSPELLED_COLORS.get(name, name) for name in value)
+        if any(name not in COLORS for name in out):
+            raise ValueError(f"each one of: {', '.join(COLORS)}")
+        return out
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "") -> Config:
+        """A config from a file's keys and values.
+
+        Raises: UsageError: everything that is wrong, at once; `where` names the source in it.
+        """
+        prefix = f"{where}: " if where else ""
+        problems: list[Problem] = []
+        known: dict[str, Any] = {}
+        for key, value in values.items():
+            problem = _key_problem(key, value)
+            if problem is not None:
+                problems.append(problem)
+            elif key in KEYS:
+                known[key] = value
+        out = None
+        try:
+            out = cls.model_validate(known)
+        except ValidationError as error:
+            problems += _value_problems(error, known)
+        if problems or out is None:
+            raise UsageError(problems=[_at(prefix, problem) for problem in problems])
+        return out
+
+    @classmethod
+    def load(cls, path: str | Path) -> Config:
+        """The config file at `path`.
+
+        Raises: UsageError: no such file, not JSON, or wrong keys or values.
+        """
+        return cls.parse(config_text.read(Path(path)), where=str(path))
+
+    def with_overrides(self, texts: Mapping[str, str]) -> Config:
+        """This config with keys replaced, each value as `--set KEY=VALUE` has it.
+
+        Lists are `a,b,c`; several inputs are separated by `;`; a value that starts with `[` is JSON.
+
+        Raises: UsageError: everything that is wrong, at once.
+        """
+        base = {key: value for key, value in self.model_dump(by_alias=True).items() if value is not None}
+        return Config.parse({**base, **{key: config_text.value(key, text) for key, text in texts.items()}})
+
+    def recipe(self, *, is_float: bool = False) -> Recipe:
+        """The quantization that the keys ask for."""
+        return Recipe(
+            feature_method=self.quant_feature_method,
+            weight_method=self.quant_weight_method,
+            is_float=is_float,
+        )
+
+    def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
+        """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.
+
+        Raises: UsageError: more entries than inputs, or as many means as no input has channels.
+        """
+        out: list[InputConfig] = []
+        problems = [
+            Problem(
+                f"{key} has more entries than the model has inputs", key, str(n), f"at most {len(shapes)}"
+            )
+            for key, n in self._counts()
+            if n > len(shapes)
+        ]
+        for index, (name, model_shape) in enumerate(shapes.items()):
+            shape = _nth(self.input_shape, index)
+            rank = len(model_shape)
+            if shape is not None and rank and len(shape) != rank:
+                problems.append(
+                    Problem(
+                        "INPUT_SHAPE has another rank than the input",
+                        f"input {name}",
+                        show(shape),
+                        f"rank {rank}",
+                    )
+                )
+                continue
+            channels = _channels(shape or model_shape)
+            color = _nth(self.color, index) or ("GRAY" if channels == 1 else "RGB")
+            mean, normal = (
+                _spread(key, _nth(rows, index), default, name, channels, problems)
+                for key, rows, default in (("MEAN", self.mean, 0.0), ("NORMAL", self.normal, 1.0))
+            )
+            out.append(InputConfig(name, shape, mean, normal, color))
+        if problems:
+            raise UsageError(problems=problems)
+        return tuple(out)
+
+    def _counts(self) -> tuple[tuple[str, int], ...]:
+        names = ("input_shape", "mean", "normal", "color")
+        return tuple((name.upper(), len(getattr(self, name))) for name in names)
+
+
+KEYS = tuple(name.upper() for name in Config.model_fields)
+
+
+def _at(prefix: str, p: Problem) -> Problem:
+    return Problem(p.what, f"{prefix}{p.where}", p.found, p.need, p.hint)
+
+
+def _key_problem(key: str, value: Any) -> Problem | None:
+    if key in KEYS:
+        return None
+    meant = MISSPELLED_KEYS.get(key, key)
+    if meant != key:
+        log.warning("config key %s is read as %s", key, meant)
+    if meant in NOT_BUILT:
+        if value == NOT_BUILT[meant] and type(value) is type(NOT_BUILT[meant]):
+            return None
+        need = f"no {meant}, or {show(NOT_BUILT[meant])}"
+        return Problem(f"{meant} is not built yet", meant, show(value), need)
+    near = nearest(key, (*KEYS, *NOT_BUILT))
+    hint = f"did you mean {near}?" if near else f"the keys are {', '.join(KEYS)}"
+    return Problem("unknown config key", key, show(value), hint=hint)
+
+
+def _value_problems(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
+    """One problem per key: what pydantic says of its first fault, in our fields."""
+    out: dict[str, Problem] = {}
+    for fault in error.errors():
+        key = str(fault["loc"][0])
+        need = fault["msg"].removeprefix("Value error, ")
+        need = need[0].lower() + need[1:]
+        out.setdefault(key, Problem("wrong value of a config key", key, show(values.get(key)), need))
+    return list(out.values())
+
+
+def _nth(items: Sequence[Any], index: int) -> Any:
+    """The entry of an input: the last one stands for all that follow."""
+    return items[min(index, len(items) - 1)] if items else None
+
+
+def _channels(shape: Sequence[int | None]) -> int | None:
+    return shape[1] if len(shape) >= 3 else None
+
+
+def _spread(
+    key: str,
+    row: Sequence[float] | None,
+    default: float,
+    name: str,
+    channels: int | None,
+    problems: list[Problem],
+) -> tuple[float, ...]:
+    """One number per channel of `row`, which has one number or as many as there are channels."""
+    row = tuple(row or (default,))
+    if len(row) == 1:
+        return row * (channels or 1)
+    if channels is not None and len(row) != channels:
+        problems.append(
+            Problem(
+                f"{key} does not fit the input's channels",
+                f"input {name}",
+                show(row),
+                f"1 or {channels} numbers",
+                "with several inputs, give one list for each: [[...], [...]]",
+            )
+        )
+    return row

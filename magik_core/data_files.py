@@ -1,0 +1,187 @@
+"""Read one file of data for one input: an image, .npy, .npz or typed .bin."""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from magik_core.errors import DataError
+from magik_core.images import SUFFIXES as IMAGES
+from magik_core.images import read_image
+from magik_core.program import Shape
+
+# Element of a .bin by the tag that ends its stem (`x_s16.bin`); u10 to u14 are stored in 16 bits.
+TAGS = {
+    "u8": "<u1",
+    "s8": "<i1",
+    "u10": "<u2",
+    "u12": "<u2",
+    "u14": "<u2",
+    "u16": "<u2",
+    "s16": "<i2",
+    "s32": "<i4",
+    "f32": "<f4",
+}
+UNTAGGED = ("u8", "u16", "f32")  # without a tag the length decides
+KINDS = (*IMAGES, ".bin", ".npy", ".npz")
+MAX_NPZ_BYTES = 1 << 31
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What one input of the model takes.
+
+    `shape` is the model's own, `color` a word of COLOR (RGB, BGR, GRAY); `is_nhwc`: channels come last.
+    """
+
+    name: str
+    shape: Shape
+    color: str = "RGB"
+    is_nhwc: bool = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height, width; None where the input is no image."""
+        if len(self.shape) not in (3, 4):
+            return None
+        a, b, c = self.shape[-3:]
+        channels, height, width = (c, a, b) if self.is_nhwc else (a, b, c)
+        return (channels, height, width) if channels in (1, 3) else None
+
+
+def read_rows(path: Path, spec: InputSpec) -> np.ndarray:
+    """Every sample in one file: (samples, *spec.shape), as stored; a .npy is mapped, not read."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGES:
+        channels, height, width = image_shape(path, spec)
+        pixels = read_image(path, width, height, "GRAY" if channels == 1 else spec.color)
+        pixels = np.broadcast_to(pixels, (height, width, channels))  # gray for a model with three channels
+        pixels = pixels if spec.is_nhwc else pixels.transpose(2, 0, 1)
+        return np.broadcast_to(pixels, spec.shape)[None]
+    if suffix == ".bin":
+        return _read_bin(path, spec)[None]
+    array = _read_npy(path) if suffix == ".npy" else _read_npz(path, spec.name)
+    if array.dtype.kind not in "biuf":
+        raise DataError(
+            "array does not hold real numbers", where=_at(path, suffix, spec), found=f"dtype {array.dtype}"
+        )
+    fits = array.shape in (spec.shape, spec.shape[1:]) or (
+        array.ndim == len(spec.shape)
+        and array.shape[1:] == spec.shape[1:]
+        and array.shape[0] % spec.shape[0] == 0
+    )
+    if not fits or not array.size:
+        raise DataError(
+            "array has the wrong shape",
+            where=_at(path, suffix, spec),
+            found=shape_text(array.shape),
+            need=f"{shape_text(spec.shape)} of input '{spec.name}', or several of them along axis 0",
+        )
+    return array.reshape(-1, *spec.shape)
+
+
+def _at(path: Path, suffix: str, spec: InputSpec) -> str:
+    return f"{path}, array '{spec.name}'" if suffix == ".npz" else str(path)
+
+
+def finite(row: np.ndarray, path: Path, index: int) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        values = np.array(row, np.float32)
+    bad = np.count_nonzero(~np.isfinite(values))
+    if bad:
+        raise DataError(
+            "data are not finite",
+            where=f"{path}, sample {index}",
+            found=f"{bad} of {values.size} values are NaN, infinite or beyond f32",
+        )
+    return values
+
+
+def image_shape(path: Path, spec: InputSpec) -> tuple[int, int, int]:
+    shape = spec.image_shape
+    if shape is None:
+        raise DataError(
+            f"an image cannot feed input '{spec.name}'",
+            where=str(path),
+            found=f"input shape {shape_text(spec.shape)}",
+            need="1 or 3 channels, height and width",
+            hint="give .npy or .bin files for this input",
+        )
+    return shape
+
+
+def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
+    count, size = math.prod(spec.shape), path.stat().st_size
+    tag = split_tag(path)[1]
+    for name in (tag,) if tag else UNTAGGED:
+        dtype = np.dtype(TAGS[name])
+        if size == count * dtype.itemsize:
+            return np.fromfile(path, dtype).reshape(spec.shape)
+    sizes = [f"{count * np.dtype(TAGS[name]).itemsize} ({name})" for name in ((tag,) if tag else UNTAGGED)]
+    raise DataError(
+        "file has the wrong size",
+        where=str(path),
+        found=f"{size} bytes",
+        need=f"{' or '.join(sizes)} bytes for {shape_text(spec.shape)} of input '{spec.name}'",
+    )
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a broken header may raise anything
+        raise DataError(
+            "array cannot be read", where=str(path), found=_reason(error), need="a .npy file of numbers"
+        ) from error
+    return array
+
+
+def _read_npz(path: Path, name: str) -> np.ndarray:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {i.filename.removesuffix(".npy"): i.file_size for i in archive.infolist()}
+        if sizes.get(name, 0) <= MAX_NPZ_BYTES:
+            with np.load(path, allow_pickle=False) as arrays:
+                keys = list(arrays.files)
+                if name in keys:
+                    array: np.ndarray = arrays[name]
+                    return array
+    except Exception as error:
+        raise DataError(
+            "array cannot be read",
+            where=f"{path}, array '{name}'",
+            found=_reason(error),
+            need="a .npz file of numbers",
+        ) from error
+    if name in sizes:
+        raise DataError(
+            "array is too large",
+            where=f"{path}, array '{name}'",
+            found=f"{sizes[name]} bytes",
+            need=f"at most {MAX_NPZ_BYTES} bytes",
+        )
+    raise DataError(
+        f".npz has no array for input '{name}'",
+        where=str(path),
+        found=", ".join(keys) or "no arrays",
+        need="an array per input, named as the input",
+    )
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def shape_text(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def split_tag(path: Path) -> tuple[str, str]:
+    """Stem and element tag: `x_u8.bin` -> ("x", "u8"); only a .bin has a tag."""
+    match = re.fullmatch(r"(.+)[._]([usf]\d+)", path.stem) if path.suffix.lower() == ".bin" else None
+    return (match[1], match[2]) if match and match[2] in TAGS else (path.stem, "")

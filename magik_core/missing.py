@@ -1,0 +1,85 @@
+"""The errors for what is not installed: which distribution has it, or which names are near."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from magik_core.errors import ModelError, UsageError
+
+SOCS: Mapping[str, str] = {
+    "T40": "magik-backend-t40",
+    "X2500": "magik-backend-t40",
+    "T41": "magik-backend-t41",
+    "A1": "magik-backend-t41",
+}
+FRONTENDS: Mapping[str, str] = {
+    "torch": "magik-frontend-torch",
+    "tf": "magik-frontend-tf",
+    "caffe": "magik-frontend-caffe",
+    "mxnet": "magik-frontend-mxnet",
+}
+SUFFIXES: Mapping[str, str] = {
+    ".pt": "torch",
+    ".pth": "torch",
+    ".pt2": "torch",
+    ".pb": "tf",
+    ".tflite": "tf",
+    ".h5": "tf",
+    ".keras": "tf",
+    ".caffemodel": "caffe",
+    ".prototxt": "caffe",
+    ".params": "mxnet",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name most like `name`, or an empty string."""
+    by_fold = {key.casefold(): key for key in known}
+    close = difflib.get_close_matches(name.casefold(), by_fold, n=1)
+    return by_fold[close[0]] if close else ""
+
+
+def soc(name: str, known: Iterable[str]) -> NoReturn:
+    """Raise for an SoC that nobody registered."""
+    _refuse("SoC", "SOC", name, known, {key.casefold(): value for key, value in SOCS.items()})
+
+
+def frontend(name: str, known: Iterable[str]) -> NoReturn:
+    """Raise for a frontend that nobody registered."""
+    _refuse("frontend", "--frontend", name, known, FRONTENDS)
+
+
+def quantizer(name: str, known: Iterable[str]) -> NoReturn:
+    """Raise for a quantizer that nobody registered."""
+    _refuse("quantizer", "QUANT_FEATURE_METHOD, QUANT_WEIGHT_METHOD", name, known, {})
+
+
+def format_of(path: Path, known: Iterable[str]) -> NoReturn:
+    """Raise for a model that no frontend knows."""
+    other = SUFFIXES.get(path.suffix.lower(), "")
+    known = tuple(known)
+    hint = f"pip install {FRONTENDS[other]}" if other and other not in known else ""
+    raise ModelError(
+        "no frontend knows this format",
+        where=str(path),
+        found="an empty file" if path.is_file() and path.stat().st_size == 0 else "",
+        need=f"a model of one of: {', '.join(known)}",
+        hint=hint,
+    )
+
+
+def _refuse(kind: str, where: str, name: str, known: Iterable[str], homes: Mapping[str, str]) -> NoReturn:
+    known = tuple(known)
+    near = nearest(name, known)
+    home = homes.get(name.casefold(), "")
+    hint = f"pip install {home}" if home else f"did you mean {near}?" if near else ""
+    raise UsageError(
+        f"{kind} {name} is not installed" if home else f"there is no {kind} {name!r}",
+        where=where,
+        found=name,
+        need=f"one of: {', '.join(known)}",
+        hint=hint,
+    )

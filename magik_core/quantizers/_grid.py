@@ -1,0 +1,60 @@
+"""What the estimators share: the grids that codes lie on, and the search for the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Loss = Callable[[float, float], float]
+_COARSE = 64  # shrink steps of the first search
+_FINE = 16  # steps between two of them
+
+
+def activation_grid(lo: float, hi: float, bits: int) -> tuple[float, int]:
+    """Scale and zero point of the codes [0, 2^bits - 1] over [lo, hi], lo <= 0 <= hi, lo < hi."""
+    top = (1 << bits) - 1
+    scale = (hi - lo) / top
+    return scale, min(max(round(-lo / scale), 0), top)
+
+
+def covered(scale: float, zero_point: int, bits: int) -> tuple[float, float]:
+    """The range whose grid is exactly this scale and zero point."""
+    return -zero_point * scale, ((1 << bits) - 1 - zero_point) * scale
+
+
+def weight_top(bits: int) -> int:
+    """The largest weight code; the smallest is its negative."""
+    return (1 << (bits - 1)) - 1
+
+
+def weight_scales(scales: np.ndarray) -> np.ndarray:
+    """The scales as f64 that are exactly an f32; 1 where f32 has no normal number for them."""
+    exact = scales.astype(np.float32).astype(np.float64)
+    return np.where(exact >= np.finfo(np.float32).tiny, exact, 1.0)
+
+
+def search(lo: float, hi: float, loss: Loss) -> tuple[float, float]:
+    """Shrink both ends of [lo, hi] for the least loss: together, then one by one, then finely.
+
+    Equal losses keep the wider range. An end at zero stays there.
+    """
+    steps = np.arange(_COARSE, 0, -1) / _COARSE
+    best = (loss(lo, hi), lo, hi)
+    if lo < 0 < hi:
+        best = _least(best, [(lo * f, hi * f) for f in steps], loss)
+    best = _least(best, [(best[1], hi * f) for f in steps], loss)
+    best = _least(best, [(lo * f, best[2]) for f in steps], loss)
+    near = np.arange(_FINE, -_FINE, -1) / (_FINE * _COARSE)
+    best = _least(best, [(best[1], min(best[2] + hi * d, hi)) for d in near], loss)
+    best = _least(best, [(max(best[1] + lo * d, lo), best[2]) for d in near], loss)
+    return best[1], best[2]
+
+
+def _least(
+    best: tuple[float, float, float], ends: list[tuple[float, float]], loss: Loss
+) -> tuple[float, float, float]:
+    for lo, hi in dict.fromkeys((float(lo), float(hi)) for lo, hi in ends):
+        if lo <= 0 <= hi and lo < hi and (lo, hi) != best[1:] and (error := loss(lo, hi)) < best[0]:
+            best = (error, lo, hi)
+    return best

@@ -1,0 +1,196 @@
+"""Calibration and input data: images, .npy, .npz, typed .bin, and folders of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
+from magik_core.errors import DataError, Problem
+from magik_core.images import SUFFIXES as IMAGES
+from magik_core.images import open_image
+
+MAX_PROBLEMS = 20
+_IGNORED = ("thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Samples that lie in the same files: one file per input, `rows` samples in each."""
+
+    files: Mapping[str, Path]
+    rows: int
+
+
+class Samples:
+    """Model inputs, one sample at a time: input name -> f32 array of the model's shape.
+
+    Only one sample is held. A file that turns out to be broken is left out; when the iteration ends, all
+    of those are raised together.
+    """
+
+    def __init__(self, groups: Sequence[_Group], inputs: Sequence[InputSpec], size: int | None) -> None:
+        self._groups = groups
+        self._inputs = inputs
+        total = sum(g.rows for g in groups)
+        self._size = total if size is None else min(size, total)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        problems: list[Problem] = []
+        left = self._size
+        for group in self._groups:
+            rows = min(left, group.rows)
+            left -= rows
+            try:
+                arrays = {s.name: read_rows(group.files[s.name], s) for s in self._inputs} if rows else {}
+                for row in range(rows):
+                    yield {
+                        s.name: finite(arrays[s.name][row], group.files[s.name], row) for s in self._inputs
+                    }
+            except DataError as error:
+                problems += error.problems
+        _report(problems)
+
+
+def open_samples(path: str | Path, inputs: Sequence[InputSpec], size: int | None = None) -> Samples:
+    """Find the samples at `path`, sorted by name, at most `size` of them.
+
+    A folder of files holds one sample per image or .bin and one or more (along axis 0) per .npy or .npz; the
+    keys of a .npz are input names. A folder of folders holds one sample per folder, with a file
+    `<input>_input.*` or `<input>.*` for each input, where "/" in the name is written "_". One file works too.
+
+    Raises: DataError: everything that is missing, of another kind or of the wrong size, together.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise DataError("calibration data not found", where=str(root))
+    entries = _entries(root) if root.is_dir() else [root]
+    if not entries:
+        raise DataError(
+            "calibration folder is empty", where=str(root), need="images, .npy, .npz or .bin files"
+        )
+    is_nested = all(e.is_dir() for e in entries)
+    groups: list[_Group] = []
+    problems: list[Problem] = []
+    for entry in entries:
+        if size is not None and sum(g.rows for g in groups) >= size:
+            break
+        try:
+            files = _nested(entry, inputs) if is_nested else _flat(entry, inputs)
+            groups.append(_Group(files, _common_rows(entry, files, inputs)))
+        except DataError as error:
+            problems += error.problems
+    _report(problems)
+    return Samples(groups, inputs, size)
+
+
+def load_file(path: str | Path, spec: InputSpec) -> np.ndarray:
+    """One input from one file, f32 of the model's shape.
+
+    Raises: DataError: missing, of another kind, of the wrong size, not exactly one sample, NaN or infinity.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise DataError("input file not found", where=str(file))
+    _kind(file)
+    rows = read_rows(file, spec)
+    if len(rows) != 1:
+        raise DataError(
+            "input file holds more than one sample",
+            where=str(file),
+            found=f"{len(rows)} samples",
+            need=f"shape {shape_text(spec.shape)}",
+        )
+    return finite(rows[0], file, 0)
+
+
+def _entries(folder: Path) -> list[Path]:
+    names = (e for e in folder.iterdir() if not e.name.startswith(".") and e.name.lower() not in _IGNORED)
+    return sorted(names, key=lambda e: e.name)
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix not in KINDS:
+        found = "a folder beside files" if path.is_dir() else f"suffix '{path.suffix}'"
+        raise DataError(
+            "not calibration data", where=str(path), found=found, need=f"one of {', '.join(KINDS)}"
+        )
+    return suffix
+
+
+def _flat(file: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
+    if _kind(file) != ".npz" and len(inputs) != 1:
+        names = ", ".join(s.name for s in inputs)
+        raise DataError(
+            "one file cannot feed several inputs",
+            where=str(file),
+            found=f"inputs {names}",
+            need="a folder per sample with a file per input, or .npz files",
+        )
+    return {s.name: file for s in inputs}
+
+
+def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
+    by_stem: dict[str, list[Path]] = {}
+    for file in _entries(folder):
+        if file.is_file() and file.suffix.lower() in KINDS:
+            by_stem.setdefault(split_tag(file)[0], []).append(file)
+    names = {_safe(s.name) for s in inputs}
+    out: dict[str, Path] = {}
+    problems = []
+    for spec in inputs:
+        stems = [_safe(spec.name)]
+        if f"{stems[0]}_input" not in names:  # else that file is another input's
+            stems.append(f"{stems[0]}_input")
+        files = [file for stem in stems for file in by_stem.get(stem, [])]
+        if len(files) == 1:
+            out[spec.name] = files[0]
+        else:
+            what = f"sample has {'several files' if files else 'no file'} for input '{spec.name}'"
+            found = ", ".join(f.name for f in files or _entries(folder)) or "an empty folder"
+            problems.append(Problem(what, str(folder), found, f"one of {', '.join(f'{s}.*' for s in stems)}"))
+    _report(problems)
+    return out
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[/\\:]", "_", name)
+
+
+def _common_rows(entry: Path, files: Mapping[str, Path], inputs: Sequence[InputSpec]) -> int:
+    """Samples in the files, after checks that need no decoding."""
+    rows: dict[str, int] = {}
+    problems: list[Problem] = []
+    for spec in inputs:
+        file = files[spec.name]
+        try:
+            if file.suffix.lower() in IMAGES:
+                image_shape(file, spec)
+                open_image(file).close()
+                rows[spec.name] = 1
+            else:
+                rows[spec.name] = len(read_rows(file, spec))
+        except DataError as error:
+            problems += error.problems
+    if len(set(rows.values())) > 1:
+        found = ", ".join(f"{name}: {count}" for name, count in rows.items())
+        problems.append(Problem("inputs have different numbers of samples", str(entry), found))
+    _report(problems)
+    return next(iter(rows.values()))
+
+
+def _report(problems: Sequence[Problem]) -> None:
+    """Raise all problems together, the first MAX_PROBLEMS of them in full."""
+    if len(problems) > MAX_PROBLEMS:
+        more = Problem(f"and {len(problems) - MAX_PROBLEMS} more problems of the same stage")
+        problems = [*problems[:MAX_PROBLEMS], more]
+    if problems:
+        raise DataError(problems=problems)

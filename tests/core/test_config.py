@@ -1,0 +1,266 @@
+"""The config file: keys, values, broadcasting, and every mistake at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from magik_core import config_text
+from magik_core.config import KEYS, NOT_BUILT, Config
+from magik_core.errors import UsageError
+from magik_core.recipe import Recipe
+
+FULL = {
+    "SOC": "T41",
+    "INPUT": ["images"],
+    "INPUT_SHAPE": [1, 3, 240, 320],
+    "MEAN": [104, 117, 123],
+    "NORMAL": [128.0],
+    "COLOR": ["BGR"],
+    "OUTPUT": ["scores", "boxes"],
+    "QUANT_DATASET_PATH": "./images",
+    "QUANT_DATASET_SIZE": 20,
+    "QUANT_FEATURE_METHOD": "KL",
+    "QUANT_WEIGHT_METHOD": "MSE",
+}
+VALUES = {
+    "soc": "T41",
+    "input": ("images",),
+    "input_shape": ((1, 3, 240, 320),),
+    "mean": ((104, 117, 123),),
+    "normal": ((128.0,),),
+    "color": ("BGR",),
+    "output": ("scores", "boxes"),
+    "quant_dataset_path": "./images",
+    "quant_dataset_size": 20,
+    "quant_feature_method": "KL",
+    "quant_weight_method": "MSE",
+}
+TEXTS = {
+    "SOC": "T41",
+    "INPUT": "images",
+    "INPUT_SHAPE": "1,3,240,320",
+    "MEAN": "104, 117, 123",
+    "NORMAL": "128",
+    "COLOR": "BGR",
+    "OUTPUT": "scores,boxes",
+    "QUANT_DATASET_PATH": "./images",
+    "QUANT_DATASET_SIZE": "20",
+    "QUANT_FEATURE_METHOD": "KL",
+    "QUANT_WEIGHT_METHOD": "MSE",
+}
+
+
+def problems(values: dict[str, object], where: str = "") -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        Config.parse(values, where)
+    assert caught.value.exit_code == 2
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_every_key_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "magik.cfg"
+    path.write_text(json.dumps(FULL))
+    assert Config.load(path).model_dump() == VALUES
+
+
+def test_every_key_from_the_command_line() -> None:
+    assert set(TEXTS) == set(KEYS) == set(FULL)
+    assert Config().with_overrides(TEXTS).model_dump() == VALUES
+
+
+def test_overrides_keep_what_they_do_not_name() -> None:
+    base = Config.parse(FULL)
+    assert base.with_overrides({"SOC": "T40"}).model_dump() == {**VALUES, "soc": "T40"}
+    assert base.with_overrides({}) == base
+    assert base.soc == "T41"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("INPUT_SHAPE", "1x3x24x32", ((1, 3, 24, 32),)),
+        ("INPUT_SHAPE", "1,3,24,32; 1,8", ((1, 3, 24, 32), (1, 8))),
+        ("INPUT_SHAPE", "[[1, 8], [1, 9]]", ((1, 8), (1, 9))),
+        ("INPUT_SHAPE", "", ()),
+        ("MEAN", "1,2;3", ((1, 2), (3,))),
+        ("INPUT", '["a,b"]', ("a,b",)),
+        ("OUTPUT", "", ()),
+        ("COLOR", "RGB, GRAY", ("RGB", "GRAY")),
+    ],
+)
+def test_text_forms(key: str, text: str, value: object) -> None:
+    assert getattr(Config().with_overrides({key: text}), key.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many")]
+)
+def test_text_that_is_no_value(key: str, text: str) -> None:
+    with pytest.raises(UsageError, match=key):
+        Config().with_overrides({key: text})
+
+
+def test_defaults() -> None:
+    config = Config.parse({})
+    assert config == Config()
+    assert (config.soc, config.quant_dataset_size) == ("host", None)
+    assert config.recipe() == Recipe()
+    assert Config.parse(FULL).recipe(is_float=True) == Recipe("KL", "MSE", is_float=True)
+    assert Config.parse({"SOC": ""}).soc == "host"
+
+
+def test_the_template_is_a_config() -> None:
+    text = config_text.dumps(config_text.TEMPLATE)
+    assert Config.parse(json.loads(text)).quant_dataset_path == "./path/to/"
+    assert list(json.loads(text)) == [
+        "SOC", "INPUT", "INPUT_SHAPE", "MEAN", "NORMAL", "COLOR", "OUTPUT", "QUANT_DATASET_PATH",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "need"),
+    [
+        ("SOC", 3, "valid string"),
+        ("INPUT", [3], "valid string"),
+        ("INPUT_SHAPE", [1, -3], "greater than 0"),
+        ("INPUT_SHAPE", [1, "3"], "valid integer"),
+        ("INPUT_SHAPE", [1, 2.5], "valid integer"),
+        ("MEAN", ["1"], "valid number"),
+        ("MEAN", [True], "valid number"),
+        ("MEAN", [float("nan")], "finite number"),
+        ("NORMAL", [1, 0, 1], "a divisor other than 0"),
+        ("COLOR", ["YUV"], "each one of: RGB, BGR, GRAY"),
+        ("QUANT_DATASET_SIZE", 0, "greater than or equal to 1"),
+        ("QUANT_DATASET_SIZE", "20", "valid integer"),
+        ("QUANT_FEATURE_METHOD", None, "valid string"),
+    ],
+)
+def test_wrong_values(key: str, value: object, need: str) -> None:
+    (text,) = problems({key: value}, "a.cfg")
+    assert text.startswith(f"error: wrong value of a config key\nwhere: a.cfg: {key}\nfound: ")
+    assert need in text
+
+
+@pytest.mark.parametrize("key", NOT_BUILT)
+def test_a_key_that_is_not_built_is_refused_by_name(key: str) -> None:
+    assert Config.parse({key: NOT_BUILT[key]}) == Config()
+    (text,) = problems({key: "something"})
+    assert text.startswith(f"error: {key} is not built yet\nwhere: {key}\n")
+
+
+def test_ten_bits() -> None:
+    (text,) = problems({"QUANT_FEATURE_BIT": 10})
+    assert text == (
+        "error: QUANT_FEATURE_BIT is not built yet\nwhere: QUANT_FEATURE_BIT\nfound: 10\n"
+        " need: no QUANT_FEATURE_BIT, or 8"
+    )
+
+
+@pytest.mark.parametrize(("key", "near"), [("SOCK", "SOC"), ("soc", "SOC"), ("INPUT_SHAPES", "INPUT_SHAPE")])
+def test_unknown_key(key: str, near: str) -> None:
+    (text,) = problems({key: "T41"}, "a.cfg")
+    assert (
+        text == f'error: unknown config key\nwhere: a.cfg: {key}\nfound: "T41"\n\n hint: did you mean {near}?'
+    )
+
+
+def test_unknown_key_that_is_like_nothing() -> None:
+    (text,) = problems({"ZZZZ": 1})
+    assert f"hint: the keys are {', '.join(KEYS)}" in text
+
+
+def test_all_problems_at_once() -> None:
+    texts = problems({"FOO": 1, "SOC": 3, "NORMAL": [0], "DEBUG_PATH": "x", "MEAN": ["a", "b"]})
+    assert [text.splitlines()[1] for text in texts] == [
+        "where: FOO", "where: DEBUG_PATH", "where: SOC", "where: MEAN", "where: NORMAL",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        ("COLOR", ["BRG"], "COLOR BRG is read as BGR"),
+        ("COLOR", ["GARY"], "COLOR GARY is read as GRAY"),
+        ("FEATURE_QUANT_BITS", 8, "config key FEATURE_QUANT_BITS is read as QUANT_FEATURE_BIT"),
+        ("WEIGHT_COREECT_PATH", "", "config key WEIGHT_COREECT_PATH is read as WEIGHT_CORRECT_PATH"),
+        ("DEUBG_PATH", "", "config key DEUBG_PATH is read as DEBUG_PATH"),
+    ],
+)
+def test_the_vendors_misspellings(
+    key: str, value: object, meant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Config.parse({key: value})
+    assert config.color in ((), ("BGR",), ("GRAY",))
+    assert [record.getMessage() for record in caplog.records] == [meant]
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where", "found"),
+    [
+        ('{\n  "SOC": "T41",\n  "MEAN": [1 2]\n}', "is not JSON", ", line 3, column 14", '"MEAN": [1 2]'),
+        ('{"SOC": "T41",\n', "is not JSON", ", line 2, column 1", "the end of the file"),
+        ("", "is not JSON", ", line 1, column 1", "the end of the file"),
+        ("[1, 2]", "holds no keys", "", "[1, 2]"),
+        ('{"SOC": "a", "SOC": "b"}', "is given twice", ": SOC", ""),
+        ("[" * 200_000, "is nested too deeply", "", ""),
+    ],
+)
+def test_a_file_that_is_no_config(tmp_path: Path, text: str, what: str, where: str, found: str) -> None:
+    path = tmp_path / "magik.cfg"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        Config.load(path)
+    (problem,) = caught.value.problems
+    assert what in problem.what
+    assert (problem.where, problem.found) == (f"{path}{where}", found)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the config file"):
+        Config.load(tmp_path / "none.cfg")
+    (tmp_path / "binary.cfg").write_bytes(b"{\xff}")
+    with pytest.raises(UsageError, match="byte 1 is not UTF-8"):
+        Config.load(tmp_path / "binary.cfg")
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "magik.cfg"
+    path.write_bytes(b'\xef\xbb\xbf{"SOC": "T40"}')
+    assert Config.load(path).soc == "T40"
+
+
+def test_the_last_entry_stands_for_all_further_inputs() -> None:
+    config = Config.parse(
+        {"INPUT_SHAPE": [1, 3, 8, 8], "MEAN": [[1, 2, 3], [4]], "NORMAL": [2], "COLOR": ["BGR"]}
+    )
+    a, b, c = config.for_inputs({name: [1, 3, None, None] for name in "abc"})
+    assert a.shape == b.shape == c.shape == (1, 3, 8, 8)
+    assert (a.mean, b.mean, c.mean) == ((1, 2, 3), (4, 4, 4), (4, 4, 4))
+    assert a.normal == c.normal == (2, 2, 2)
+    assert a.color == c.color == "BGR"
+
+
+def test_what_is_not_said_is_the_models() -> None:
+    color, gray = Config().for_inputs({"color": [1, 3, 8, 8], "gray": [1, 1, 8, 8]})
+    assert (color.shape, color.mean, color.normal, color.color) == (None, (0, 0, 0), (1, 1, 1), "RGB")
+    assert (gray.mean, gray.color) == ((0,), "GRAY")
+
+
+def test_entries_that_fit_no_input() -> None:
+    config = Config.parse({"INPUT_SHAPE": [[1, 8], [1, 8], [1, 8]], "MEAN": [1, 2], "NORMAL": [1, 2, 3, 4]})
+    with pytest.raises(UsageError) as caught:
+        config.for_inputs({"a": [1, 3, 8, 8], "b": [1, 3]})
+    assert [str(problem).splitlines()[:2] for problem in caught.value.problems] == [
+        ["error: INPUT_SHAPE has more entries than the model has inputs", "where: INPUT_SHAPE"],
+        ["error: INPUT_SHAPE has another rank than the input", "where: input a"],
+    ]
+    config = Config.parse({"MEAN": [1, 2], "NORMAL": [1, 2, 3, 4]})
+    with pytest.raises(UsageError) as caught:
+        config.for_inputs({"a": [1, 3, 8, 8]})
+    assert [str(problem).splitlines()[:3] for problem in caught.value.problems] == [
+        ["error: MEAN does not fit the input's channels", "where: input a", "found: [1.0, 2.0]"],
+        ["error: NORMAL does not fit the input's channels", "where: input a", "found: [1.0, 2.0, 3.0, 4.0]"],
+    ]

@@ -1,0 +1,421 @@
+"""numerics.py and fmath.py against fixed.h and fmath.h: at ties, just below, just above, at the extremes."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magik_core import fmath, numerics
+from magik_core.errors import QuantizeError
+from magik_core.ops.convolution import clip
+from magik_core.program import QuantParams
+from tests.runtime.native import RUNTIME, Array, Probe, compilers
+
+F = np.float32
+LOW, HIGH = -(2**31), 2**31 - 1
+I32, I64 = np.int32, np.int64
+MULTIPLIERS = (2**30, 2**30 + 1, 3 * 2**29, HIGH - 1, HIGH, -(2**30), -HIGH, LOW, 1, -1, 0, 715827883)
+ACCUMULATORS = (LOW, LOW + 1, HIGH, HIGH - 1, 0, 1, -1, 2, -2, 3, -3, 1000, -1000, 12345679, -12345679)
+SHIFTS = tuple(range(1, 63))
+INTERNAL = {"floor": np.floor}  # of fmath.h, with no name of their own in fmath.py
+
+# ---- the points that matter --------------------------------------------------------------------
+
+
+def shift_points() -> tuple[Array, Array]:
+    """(v, s): for every shift the ties around 0 and at the ends, one below and one above each."""
+    points = []
+    for s in SHIFTS:
+        half, whole = 1 << (s - 1), 1 << s
+        near = {k * whole + half + d for k in (-3, -2, -1, 0, 1, 2) for d in (-1, 0, 1)}
+        far = {v + d for v in ((1 << 62) - half, -(1 << 62) + half) for d in (-1, 0, 1)}
+        points += [(v, s) for v in sorted(near | far) if abs(v) < 1 << 62]
+    v, s = zip(*points, strict=True)
+    return np.array(v, I64), np.array(s, I32)
+
+
+def rescale_points() -> tuple[Array, Array, Array]:
+    """(acc, m, s): all extremes with all shifts, and accumulators whose product lies next to a tie."""
+    points = {(a, m, s) for a in ACCUMULATORS for m in MULTIPLIERS for s in SHIFTS}
+    for m in MULTIPLIERS[:7]:
+        for s in SHIFTS:
+            for k in (-2, -1, 0, 1, 2):
+                tie = round(Fraction((2 * k + 1) << (s - 1), m))
+                points |= {(a, m, s) for a in (tie - 1, tie, tie + 1) if LOW <= a <= HIGH}
+    acc, multiplier, shift = zip(*sorted(points), strict=True)
+    return np.array(acc, I32), np.array(multiplier, I32), np.array(shift, I32)
+
+
+def average_points() -> tuple[Array, Array]:
+    """(total, count): means next to a tie of AVERAGE_BITS fraction bits, and the extremes."""
+    counts = (1, 2, 3, 4, 6, 7, 9, 49, 64, 100, 4096, 2**20 + 2, 2**22)
+    points = {(t, n) for t in ACCUMULATORS for n in counts if abs(t) <= HIGH}
+    for n in counts:
+        for k in range(-6, 7):
+            tie = ((2 * k + 1) * n) >> (numerics.AVERAGE_BITS + 1)
+            points |= {(k * n + tie + d, n) for d in range(-2, 3)}
+    points |= {(t, 2**17) for t in range(-64, 65)}  # odd totals are ties: 2^16 / 2^17
+    total, count = zip(*sorted(points), strict=True)
+    return np.array(total, I32), np.array(count, I32)
+
+
+@np.errstate(all="ignore")
+def float_points() -> Array:
+    """f32 values of every kind: zeros, subnormals, ties, large, infinite, NaN."""
+    base = [
+        0.0,
+        1e-45,
+        1e-38,
+        1.17549435e-38,
+        0.5,
+        1.0,
+        1.5,
+        2.5,
+        86.99,
+        87.0,
+        87.01,
+        88.0,
+        88.01,
+        100.0,
+        1e9,
+        1e30,
+    ]
+    base += [3.4028235e38, math.inf, math.nan, *np.linspace(0, 20, 401), *np.linspace(20, 90, 141)]
+    x = np.array([*base, *(-v for v in base)], F)
+    return np.concatenate([x, np.nextafter(x, F(np.inf)), np.nextafter(x, F(-np.inf))])
+
+
+@np.errstate(all="ignore")
+def quantize_points() -> tuple[Array, Array, Array, Array]:
+    """(x, scale, zero, top): every half code and its neighbors, both ends, and what is no number."""
+    rows = []
+    for scale in (1.0, 0.5, 2.0**-20, 0.1, 3.0e30):
+        for zero, top in ((0.0, 255), (128.0, 255), (255.0, 255), (127.5, 255), (3.0, 15)):
+            codes = np.arange(-4, 2 * top + 10) / 2 - zero
+            x = np.concatenate([codes.astype(F) * F(scale), float_points()])
+            x = np.concatenate([x, np.nextafter(x, F(np.inf)), np.nextafter(x, F(-np.inf))])
+            rows.append((x, np.full(x.shape, scale), np.full(x.shape, zero), np.full(x.shape, top)))
+    x, scale, zero, top = (np.concatenate(c) for c in zip(*rows, strict=True))
+    return x, scale, zero, top
+
+
+# ---- one comparison per primitive --------------------------------------------------------------
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Equal to the last bit; any NaN equals any NaN."""
+    if a.dtype != np.float32:
+        return np.array_equal(a, b)
+    both = np.isnan(a) & np.isnan(b)
+    return bool(np.all(both | (a.view(np.uint32) == b.astype(np.float32).view(np.uint32))))
+
+
+def in_shift(c: Probe, py: ModuleType) -> bool:
+    v, s = shift_points()
+    return same_bits(c("shift", I64, (v, I64), (s, I32)), py.rescale(v, 1, s))
+
+
+def in_rescale(c: Probe, py: ModuleType) -> bool:
+    acc, m, s = rescale_points()
+    return same_bits(c("rescale", I64, (acc, I32), (m, I32), (s, I32)), py.rescale(acc, m, s))
+
+
+def in_average(c: Probe, py: ModuleType) -> bool:
+    total, count = average_points()
+    return same_bits(c("average", I64, (total, I32), (count, I32)), py.average(total, count))
+
+
+def in_floor_div(c: Probe, py: ModuleType) -> bool:
+    a, n = (v.ravel() for v in np.meshgrid([*range(-20, 21), 2**62, -(2**62)], [1, 2, 3, 7, 2**22]))
+    return same_bits(c("floor_div", I64, (a, I64), (n, I64)), a // n)
+
+
+def in_mac(c: Probe, py: ModuleType) -> bool:
+    acc, x, w = (v.ravel() for v in np.meshgrid([0, 5, HIGH, LOW], [0, 1, 255], [-128, -1, 0, 127]))
+    wrapped = (acc.astype(I64) + x.astype(I64) * w).astype(np.uint32).view(I32)
+    return same_bits(c("mac", I32, (acc, I32), (x, I32), (w, I32)), wrapped)
+
+
+def in_saturate(c: Probe, py: ModuleType) -> bool:
+    v, low = (a.ravel() for a in np.meshgrid([-(2**40), -1, 0, 1, 3, 254, 255, 256, 2**40], [0, 1, 255]))
+    ours = np.concatenate([py.saturate(v[low == k], k, 255) for k in (0, 1, 255)])
+    order = np.concatenate([np.flatnonzero(low == k) for k in (0, 1, 255)])
+    return same_bits(c("u8", np.uint8, (v, I64), (low, I32), (255, I32))[order], ours)
+
+
+def in_clip(c: Probe, py: ModuleType) -> bool:
+    x = float_points()
+    return all(
+        same_bits(c("clip", F, (x, F), (low, F), (high, F)), clip(x, low, high))
+        for low, high in ((0.0, 6.0), (-math.inf, math.inf), (0.0, math.inf), (-0.5, 0.5), (-0.0, 0.0))
+    )
+
+
+def in_quantize(c: Probe, py: ModuleType) -> bool:
+    x, scale, zero, top = quantize_points()
+    got = c("quantize", I32, (x, F), (scale, F), (zero, F), (top, I32))
+    for key in set(zip(scale, zero, top, strict=True)):
+        rows = (scale == key[0]) & (zero == key[1]) & (top == key[2])
+        q = QuantParams(float(F(key[0])), float(key[1]), int(key[2]).bit_length())
+        if not same_bits(got[rows], py.quantize(x[rows], q).astype(I32)):
+            return False
+    return True
+
+
+def in_dequantize(c: Probe, py: ModuleType) -> bool:
+    q = np.arange(256)
+    return all(
+        same_bits(
+            c("dequantize", F, (q, I32), (scale, F), (zero, F)), py.dequantize(q, QuantParams(scale, zero))
+        )
+        for scale in (1.0, 0.1, 1e-30, 3e36)
+        for zero in (0.0, 127.5, 255.0)
+    )
+
+
+COMPARISONS: dict[str, Callable[[Probe, ModuleType], bool]] = {
+    "shift": in_shift,
+    "rescale": in_rescale,
+    "average": in_average,
+    "floor_div": in_floor_div,
+    "mac": in_mac,
+    "u8": in_saturate,
+    "clip": in_clip,
+    "quantize": in_quantize,
+    "dequantize": in_dequantize,
+}
+
+
+@np.errstate(all="ignore")
+def differing(c: Probe, py: ModuleType) -> set[str]:
+    """Names of the primitives that are not the same."""
+    return {name for name, is_same in COMPARISONS.items() if not is_same(c, py)}
+
+
+# ---- C and numpy are one -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return Probe(tmp_path_factory.mktemp("probe"), "-O2")
+
+
+@pytest.mark.parametrize("compiler", compilers())
+@pytest.mark.parametrize("flags", [("-O0",), ("-O3",), ("-O3", "-march=native")], ids=" ".join)
+def test_c_equals_numpy(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    assert differing(Probe(tmp_path, *flags, compiler=compiler), numerics) == set()
+
+
+@pytest.mark.parametrize("compiler", compilers())
+@pytest.mark.parametrize("flags", [("-O0",), ("-O3", "-march=native")], ids=" ".join)
+def test_functions_of_f32(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    c = Probe(tmp_path, *flags, compiler=compiler)
+    x = float_points()
+    for name in c.functions:
+        values = x[np.abs(x) < 2**31] if name in INTERNAL else x  # a false NaN drops out as well
+        with np.errstate(all="ignore"):
+            want = INTERNAL[name](values) if name in INTERNAL else getattr(fmath, name)(values)
+        assert same_bits(c(f"fm_{name}", F, (values, F)), want.astype(F) + F(0) * (name in INTERNAL)), name
+
+
+def test_every_primitive_is_compared(probe: Probe) -> None:
+    """A function added to fixed.h or fmath.h needs a line in probe.c and a comparison here."""
+    fixed = set(re.findall(r"^static inline \w+ fx_(\w+)\(", (RUNTIME / "src" / "fixed.h").read_text(), re.M))
+    assert fixed - {"clamp"} == set(COMPARISONS)  # u8 is clamp, stored
+    missing = [name for name in probe.functions if name not in INTERNAL and not hasattr(fmath, name)]
+    assert missing == []
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(LOW, HIGH), st.integers(LOW, HIGH), st.integers(1, 62))
+def test_rescale_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
+    want = (acc * m + (1 << (s - 1))) >> s
+    assert int(numerics.rescale(np.array(acc), m, s)) == want
+    assert int(probe("rescale", I64, ([acc], I32), ([m], I32), ([s], I32))[0]) == want
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(-HIGH, HIGH), st.integers(1, 2**22))
+def test_average_anywhere(probe: Probe, total: int, count: int) -> None:
+    want = math.floor(Fraction(total << numerics.AVERAGE_BITS, count) + Fraction(1, 2))
+    assert int(numerics.average(np.array(total), count)) == want
+    assert int(probe("average", I64, ([total], I32), ([count], I32))[0]) == want
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.floats(width=32), st.floats(2.0**-100, 2.0**100, width=32), st.integers(0, 255))
+def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> None:
+    c = probe("quantize", I32, ([x], F), ([scale], F), ([zero], F), ([255], I32))[0]
+    assert int(c) == int(numerics.quantize(np.array(x, F), QuantParams(scale, float(zero))))
+
+
+# ---- the tests notice a rounding constant that is off by one -------------------------------------
+
+SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (shift - 1))"
+AVERAGE_C, AVERAGE_PY = "(count >> 1)", "(n >> 1)"
+MUTANTS = [
+    pytest.param(
+        SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", {"shift", "rescale"}, id="rescale+1"
+    ),
+    pytest.param(
+        SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", {"shift", "rescale"}, id="rescale-1"
+    ),
+    pytest.param(
+        AVERAGE_C, f"({AVERAGE_C} + 1)", AVERAGE_PY, f"({AVERAGE_PY} + 1)", {"average"}, id="average+1"
+    ),
+    pytest.param(
+        AVERAGE_C, f"({AVERAGE_C} - 1)", AVERAGE_PY, f"({AVERAGE_PY} - 1)", {"average"}, id="average-1"
+    ),
+    pytest.param(">= 0.5f", "> 0.5f", ">= np.float32(0.5)", "> np.float32(0.5)", {"quantize"}, id="quantize"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "old_py", "new_py", "names"), MUTANTS)
+def test_a_mutant_of_fixed_h_is_noticed(
+    tmp_path: Path, old: str, new: str, old_py: str, new_py: str, names: set[str]
+) -> None:
+    assert differing(Probe(tmp_path, "-O1", patch={"fixed.h": (old, new)}), numerics) == names
+
+
+@pytest.mark.parametrize(("old", "new", "old_py", "new_py", "names"), MUTANTS)
+def test_a_mutant_of_numerics_is_noticed(
+    probe: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+    new: str,
+    old_py: str,
+    new_py: str,
+    names: set[str],
+) -> None:
+    source = inspect.getsource(numerics)
+    assert source.count(old_py) == 1
+    mutant = ModuleType("mutant")
+    exec(compile(source.replace(old_py, new_py), "mutant", "exec"), mutant.__dict__)
+    for name in ("rescale", "average", "quantize"):
+        monkeypatch.setattr(numerics, name, getattr(mutant, name))
+    assert differing(probe, numerics) == names
+
+
+# ---- what the primitives mean --------------------------------------------------------------------
+
+
+def test_rescale_is_round_half_up() -> None:
+    acc, m, s = rescale_points()
+    want = [
+        math.floor(Fraction(int(a) * int(b), 1 << int(k)) + Fraction(1, 2))
+        for a, b, k in zip(acc, m, s, strict=True)
+    ]
+    assert numerics.rescale(acc, m, s).tolist() == want
+
+
+@pytest.mark.parametrize("n", range(1, 31))
+def test_a_power_of_two_is_a_shift(n: int) -> None:
+    """The multiplier of 2^-n agrees exactly with (acc + 2^(n-1)) >> n."""
+    half = 1 << (n - 1)
+    near = [k * (1 << n) + half + d for k in (-2, -1, 0, 1) for d in (-1, 0, 1)]
+    acc = np.array([a for a in (*near, *ACCUMULATORS) if LOW <= a <= HIGH], I64)
+    assert numerics.rescale(acc, *numerics.multiplier(2.0**-n)).tolist() == ((acc + half) >> n).tolist()
+
+
+RATIOS = [
+    2.0**-32,
+    2.0**-31,
+    1 / 3,
+    0.5,
+    1.0,
+    1.5,
+    2.0**29 - 1,
+    math.nextafter(2.0**29, 0),
+    math.nextafter(1, 0),
+]
+RATIOS += [math.nextafter(2.0**-5, 0), math.nextafter(2.0**-5, 1), 0.1, 7.7]
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_multiplier(ratio: float, sign: int) -> None:
+    m, s = numerics.multiplier(sign * ratio)
+    assert 2**30 <= abs(m) <= HIGH and 1 <= s <= 62
+    assert abs(Fraction(m, 1 << s) - Fraction(sign * ratio)) <= Fraction(
+        1, 1 << s
+    )  # half a unit, one at the top
+
+
+def test_multiplier_of_nothing() -> None:
+    assert numerics.multiplier(0.0) == (0, 1)
+    assert numerics.multiplier(math.nextafter(2.0**-32, 0)) == (0, 1)
+
+
+@given(st.floats(-(2.0**28), 2.0**28), st.floats(-(2.0**28), 2.0**28))
+def test_multipliers_share_a_shift(a: float, b: float) -> None:
+    (m, n), s = numerics.multipliers(a, b)
+    assert LOW < m <= HIGH and LOW < n <= HIGH and 1 <= s <= 62
+    if max(abs(a), abs(b)) >= 2.0**-32:
+        assert max(abs(m), abs(n)) >= 2**30
+        assert all(abs(Fraction(k, 1 << s) - Fraction(r)) <= Fraction(1, 1 << s) for k, r in ((m, a), (n, b)))
+
+
+@pytest.mark.parametrize(
+    "bad", [(math.inf,), (math.nan,), (2.0**29,), (-(2.0**29),), (1.0, math.nan), (math.nan, 1.0)]
+)
+def test_a_ratio_out_of_range(bad: tuple[float, ...]) -> None:
+    with pytest.raises(QuantizeError) as error:
+        numerics.multipliers(*bad)
+    (problem,) = error.value.problems
+    assert problem.what == "a rescale factor is out of range" and problem.need == "|factor| < 2^29"
+
+
+@given(st.floats(-1e30, 1e30), st.floats(-1e30, 1e30), st.sampled_from([4, 8, 10, 16]))
+def test_a_range_holds_zero(a: float, b: float, bits: int) -> None:
+    q = numerics.params_of_range(min(a, b), max(a, b), bits)
+    assert q.scale > 0 and q.scale == float(F(q.scale))
+    assert q.zero_point == int(q.zero_point) and 0 <= q.zero_point <= q.top
+    zero = numerics.dequantize(numerics.quantize(np.zeros(1, F), q), q)
+    assert zero.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("bad", [(-math.inf, 1.0), (0.0, math.inf), (math.nan, 1.0), (0.0, math.nan)])
+def test_a_range_that_is_not_finite(bad: tuple[float, float]) -> None:
+    with pytest.raises(QuantizeError) as error:
+        numerics.params_of_range(*bad)
+    assert error.value.problems[0].what == "a range is not finite"
+
+
+@pytest.mark.parametrize(
+    ("x", "code"),
+    [
+        (-math.inf, 0),
+        (-0.51, 0),
+        (-0.5, 0),
+        (0.49999997, 0),
+        (0.5, 1),
+        (1.4999999, 1),
+        (1.5, 2),
+        (254.49998, 254),
+        (254.5, 255),
+        (255.5, 255),
+        (math.inf, 255),
+        (math.nan, 0),
+    ],
+)
+def test_quantize_at_ties(probe: Probe, x: float, code: int) -> None:
+    assert int(numerics.quantize(np.array(x, F), QuantParams(1.0))) == code
+    assert probe("quantize", I32, ([x], F), ([1.0], F), ([0.0], F), ([255], I32)).tolist() == [code]
+
+
+def test_exp_is_within_two_units_of_the_last_place() -> None:
+    x = np.linspace(-87, 88, 200_001).astype(F)
+    exact = np.exp(x.astype(np.float64))
+    unit = np.spacing(exact.astype(F)).astype(np.float64)
+    assert np.abs(fmath.exp(x) - exact).max() > 0
+    assert (np.abs(fmath.exp(x).astype(np.float64) - exact) / unit).max() <= 2

@@ -1,0 +1,25 @@
+/* The arithmetic of fixed.h and fmath.h over arrays, for tests/core/test_numerics.py. */
+#include "fixed.h"
+#include "fmath.h"
+
+#define PROBE(NAME, Y, EXPRESSION, ...)                           \
+    void probe_##NAME(Y *y, int32_t count, __VA_ARGS__)           \
+    {                                                             \
+        for (int32_t i = 0; i < count; i++)                       \
+            y[i] = (EXPRESSION);                                  \
+    }
+
+PROBE(shift, int64_t, fx_shift(v[i], s[i]), const int64_t *v, const int32_t *s)
+PROBE(rescale, int64_t, fx_rescale(acc[i], m[i], s[i]), const int32_t *acc, const int32_t *m, const int32_t *s)
+PROBE(average, int64_t, fx_average(total[i], n[i]), const int32_t *total, const int32_t *n)
+PROBE(floor_div, int64_t, fx_floor_div(a[i], n[i]), const int64_t *a, const int64_t *n)
+PROBE(mac, int32_t, fx_mac(acc[i], x[i], w[i]), const int32_t *acc, const int32_t *x, const int32_t *w)
+PROBE(u8, uint8_t, fx_u8(v[i], low[i], high[i]), const int64_t *v, const int32_t *low, const int32_t *high)
+PROBE(clip, float, fx_clip(v[i], low[i], high[i]), const float *v, const float *low, const float *high)
+PROBE(quantize, int32_t, fx_quantize(x[i], scale[i], zero[i], top[i]), const float *x, const float *scale, const float *zero,
+      const int32_t *top)
+PROBE(dequantize, float, fx_dequantize(q[i], scale[i], zero[i]), const int32_t *q, const float *scale, const float *zero)
+
+/* One line per function of one f32 in fmath.h, written by the test. */
+#define UNARY(NAME) PROBE(fm_##NAME, float, fm_##NAME(x[i]), const float *x)
+#include "functions.inc"
