@@ -133,7 +133,8 @@ class Resize(Op):
             "round_prefer_ceil": Line(2 * a, 2 * b + d, 2 * d),
             "round_prefer_floor": Line(2 * a, 2 * b + d - 1, 2 * d),
         }[self.rounding]
-        return np.clip(rounded.parts(out)[0], 0, size - 1)
+        at: Array = np.clip(rounded.parts(out)[0], 0, size - 1)
+        return at
 
     def _views(self, x: Array) -> tuple[Array, Shape, Shape]:
         """x as (outer, A, B, inner), (A, B) of y, and the shape of y."""
@@ -207,14 +208,24 @@ def _ratios(node: ir.Node, to: Lowering) -> dict[int, Fraction]:
     out = {}
     for axis, value in zip(axes, values.tolist(), strict=True):
         exact = Fraction(new[axis], old[axis]) if is_sized else Fraction(value)
-        simple = exact if is_sized else exact.limit_denominator(RATIO_TERMS)
-        ratio = next((r for r in (simple, exact) if floor(old[axis] * r) == new[axis]), exact)
+        ratio = exact if is_sized else _simple(exact, old[axis], new[axis])
         if ratio != 1 and max(ratio.numerator, ratio.denominator, old[axis], new[axis]) > LIMIT:
             found, need = f"{ratio} along axis {axis}", f"terms and sizes up to {LIMIT}"
             raise to.problem(node, "a ratio of large terms", found, need)
         if ratio != 1:
             out[axis] = ratio
     return out
+
+
+def _simple(scale: Fraction, size: int, out: int) -> Fraction:
+    """The fraction of small terms that an f32 scale stands for, nudged where it misses the graph's size.
+
+    0.7 in f32 is a little below 7 / 10, so inference may say that 400 become 279.
+    """
+    ratio = scale.limit_denominator(RATIO_TERMS)
+    fine = max(LIMIT // max(ratio.numerator, ratio.denominator) - 1, 1)
+    near = (Fraction(ratio.numerator * fine + nudge, ratio.denominator * fine) for nudge in (0, -1, 1))
+    return next((r for r in near if floor(size * r) == out), scale)
 
 
 def _pairs(axes: tuple[int, ...], ratios: dict[int, Fraction]) -> list[int]:
