@@ -6,23 +6,18 @@ import json
 import os
 import struct
 import tempfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from magik_core import container
+from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
 from magik_core.errors import PackError
 from magik_core.ops import MAX_DIMS
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, QuantParams, Tensor
 from magik_core.stored import program_to_json
-
-MAGIC = b"\x89magik\r\n"
-FORMAT = 1
-READER = 1
-DTYPE_CODES = {"u8": 1, "s8": 2, "u16": 3, "s16": 4, "s32": 5, "f32": 6, "bool": 7}
-DATA_ALIGNMENT = 16
 
 
 def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
@@ -36,23 +31,7 @@ def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
     if names:
         text = json.dumps(program_to_json(program, plan, writer.index), sort_keys=True, separators=(",", ":"))
         sections.append((b"PROG", text.encode()))
-    return _container(sections, plan.arena_bytes)
-
-
-def _container(sections: list[tuple[bytes, bytes]], arena_bytes: int) -> bytes:
-    at = 32 + 16 * len(sections)
-    table, body = b"", b""
-    for kind, data in sections:
-        gap = -(at + len(body)) % DATA_ALIGNMENT
-        body += b"\0" * gap
-        table += kind + struct.pack("<3I", at + len(body), len(data), zlib.crc32(data))
-        body += data
-    size = at + len(body)
-    if size >= 2**31 or arena_bytes >= 2**31:
-        raise PackError("the model is too large for a model file", found=f"{max(size, arena_bytes)} bytes", need="below 2 GiB")
-    head = MAGIC + struct.pack("<5I", FORMAT, READER, size, len(sections), arena_bytes)
-    crc = zlib.crc32(head + b"\0\0\0\0" + table)
-    return head + struct.pack("<I", crc) + table + body
+    return container.write(sections, plan.arena_bytes)
 
 
 class _Writer:
