@@ -68,5 +68,10 @@ def read(data: bytes, name: str = "model") -> tuple[dict[bytes, bytes], int]:
 def too_new(reader: int, name: str) -> LoadError:
     """What to say of a file that needs reader version `reader`."""
     need = f"version {READER} or older, which this magik reads"
-    return LoadError("a model file needs a newer magik", where=name, found=f"reader version {reader}", need=need,
-                     hint="pip install --upgrade magik-core")
+    return LoadError(
+        "a model file needs a newer magik",
+        where=name,
+        found=f"reader version {reader}",
+        need=need,
+        hint="pip install --upgrade magik-core",
+    )

@@ -26,12 +26,17 @@ def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
     Args:   names: keep names and the program's description (the PC's `.mgk`), or strip them (the board's `.bin`).
     Raises: PackError: the program is larger than the format holds.
     """
-    writer = _Writer(program, plan)
-    sections = writer.sections()
+    sections, index = sections_of(program, plan)
     if names:
-        text = json.dumps(program_to_json(program, plan, writer.index), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(program_to_json(program, plan, index), sort_keys=True, separators=(",", ":"))
         sections.append((b"PROG", text.encode()))
     return container.write(sections, plan.arena_bytes)
+
+
+def sections_of(program: Program, plan: Plan) -> tuple[list[tuple[bytes, bytes]], dict[str, int]]:
+    """(kind, bytes) of the sections that the runtime reads, and the record of each tensor."""
+    writer = _Writer(program, plan)
+    return writer.sections(), writer.index
 
 
 class _Writer:
@@ -99,8 +104,8 @@ class _Writer:
         words = op.params(x, y).words().tobytes()
         at = len(self._list)
         self._list += [*inputs, *outputs]
-        record = (self._string(op.kernel(x, y)), at, len(inputs), at + len(inputs), len(outputs), self._words, len(words) // 4)
-        self._steps.append(struct.pack("<7I", *record))
+        lists = at, len(inputs), at + len(inputs), len(outputs)
+        self._steps.append(struct.pack("<7I", self._string(op.kernel(x, y)), *lists, self._words, len(words) // 4))
         self._params.append(words)
         self._words += len(words) // 4
 
@@ -147,12 +152,12 @@ def write(files: Mapping[Path, bytes]) -> None:
 
 def as_header(data: bytes, name: str) -> str:
     """The model file as a C array: `.mk.h`."""
-    guard = "".join(c if c.isalnum() else "_" for c in name).upper()
-    symbol = guard.lower()
+    symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
+    guard = symbol.upper()
     rows = [",".join(f"0x{b:02x}" for b in data[i : i + 16]) for i in range(0, len(data), 16)]
     body = ",\n    ".join(rows)
+    array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
     return (
-        f"/* {name}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
-        f"static const unsigned char magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64))) = {{\n    {body}}};\n\n"
-        f"#endif\n"
+        f"/* {symbol}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
+        f"static const unsigned char {array} = {{\n    {body}}};\n\n#endif\n"
     )

@@ -62,6 +62,8 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
         tensors: dict[str, Tensor] = {}
         where: dict[str, int] = {}
         for item in text["tensors"]:
+            if not 0 <= item["record"] < len(records):
+                raise IndexError(f"record {item['record']} of {len(records)}")
             r = records[item["record"]]
             quant = _quant_of_json(item["quant"])
             tensors[item["name"]] = Tensor(item["name"], r.dtype, r.shape, quant, r.data, r.axes)
@@ -71,7 +73,7 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
         if any(n not in tensors for n in (*inputs, *outputs)):
             raise KeyError("an input or output that is no tensor")
         return Program(str(text["name"]), tensors, steps, inputs, outputs, dict(text["source"])), where
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise LoadError("a model file's description does not fit it", found=f"{type(error).__name__}: {error}",
                         need="section PROG as docs/model-format.md says") from error
 
