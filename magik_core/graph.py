@@ -195,9 +195,7 @@ def infer(model: ir.Model, *, strict: bool = True) -> None:
     """
     proto = ir.to_proto(model)
     try:
-        inferred = onnx.shape_inference.infer_shapes(
-            proto, check_type=strict, strict_mode=strict, data_prop=True
-        )
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=strict, strict_mode=strict, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
         raise GraphError(problems=_inference_problems(str(error))) from None
     known = {v.name: v for v in (*inferred.graph.value_info, *inferred.graph.output)}
