@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -211,20 +212,10 @@ def count_unknown(model: ir.Model) -> int:
 
 
 def _inference_problems(text: str) -> list[Problem]:
-    lines = [line.strip() for line in text.splitlines() if "op_type:" in line] or [text.strip()]
-    out = []
-    for line in lines:
-        where, _, found = line.partition("): ")
-        where = where.rpartition("(")[2] if found else ""
-        out.append(
-            Problem(
-                "the graph does not hold together",
-                where=where,
-                found=found or line,
-                need="inputs that fit their operator",
-            )
-        )
-    return out
+    what, need = "the graph does not hold together", "inputs that fit their operator"
+    found = re.findall(r"\(op_type:\s*([^,)\s]+)(?:, node name: ([^)]*))?\): (.*)", text)
+    problems = [Problem(what, f"{op} '{name}'" if name else op, said, need) for op, name, said in found]
+    return problems or [Problem(what, found=text.strip(), need=need)]
 
 
 def fold(model: ir.Model) -> bool:

@@ -65,6 +65,7 @@ def _copy(model: ir.Model) -> ir.Model:
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     copy.graph.opset_imports.clear()
     copy.graph.opset_imports[""] = graph.OPSET
+    graph.name_everything(copy)  # before anything can go wrong: messages name nodes
     return copy
 
 
@@ -195,7 +196,9 @@ def _node_problems(node: ir.Node) -> list[Problem]:
     problems = _channel_problems(node, where)
     for value in (v for v in node.outputs if v.name):
         shape, found = graph.static_shape(value), f"'{value.name}' {graph.describe(value)}"
-        if shape is None:
+        if not isinstance(value.type, ir.TensorType):
+            problems.append(Problem("a value is no tensor", where, f"'{value.name}' {value.type}"))
+        elif shape is None:
             problems.append(Problem("a size is known only at run time", where, found, need="static shapes"))
         elif 0 in shape:
             problems.append(Problem("a tensor has no elements", where, found))

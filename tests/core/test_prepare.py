@@ -104,7 +104,7 @@ def test_sizes_that_do_not_fit_name_the_node() -> None:
     source = source_of("agraph (float[1,4] x) => (float[1,2] y) { y = MatMul(x, w) }", w=np.ones((4, 2), np.float32))
     (problem,) = problems_of(source, input_shapes=[[1, 5]])
     assert problem[0] == "the graph does not hold together"
-    assert "MatMul" in problem[1]
+    assert problem[1] == "MatMul 'y'"
     assert "Incompatible dimensions" in problem[2]
 
 
@@ -165,6 +165,12 @@ def test_an_output_without_input_is_refused() -> None:
         "an output does not depend on any input",
         "output 'z'",
     )
+
+
+def test_a_sequence_is_no_tensor() -> None:
+    text = "agraph (float[3,6] x) => (seq(float[a,b]) y) { y = SequenceConstruct(x, x) }"
+    (problem,) = problems_of(source_of(text))
+    assert problem[:2] == ("a value is no tensor", "SequenceConstruct 'y'")
 
 
 def test_an_empty_tensor_is_refused() -> None:
