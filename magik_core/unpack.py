@@ -16,6 +16,7 @@ from magik_core.ops import MAX_DIMS
 from magik_core.pack import sections_of
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, Tensor
+from magik_core.share import groups_of
 from magik_core.stored import program_of_json, records_of
 
 Array = np.ndarray
@@ -52,7 +53,7 @@ def unpack(data: bytes, name: str = "model") -> tuple[Program, Plan]:
     program, record = program_of_json(text, records)
     try:
         offsets = {t.name: int(rows[record[t.name], 3]) for t in program.activations()}
-        plan = Plan(offsets, arena_bytes, int(text["lower_bound"]))
+        plan = Plan(offsets, arena_bytes, int(text["lower_bound"]), groups_of(program, offsets))
         again, _ = sections_of(program, plan)
     except (MagikError, MemoryError):
         raise
