@@ -21,10 +21,10 @@ static inline void move_pieces(uint8_t *y, const uint8_t *x, int32_t count, int3
         return;
     if (piece == 1)
         for (int32_t i = 0; i < count; i++, y += bytes, x += stride)
-            memcpy(y, x, bytes);
+            memmove(y, x, bytes);
     else
         for (int32_t i = 0; i < count; i++, y += size, x += stride)
-            memcpy(y, x, size);
+            memmove(y, x, size);
 }
 
 #endif
