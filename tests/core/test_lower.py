@@ -87,7 +87,9 @@ def test_a_detector_head_moves_nothing() -> None:
 
 
 def test_an_output_that_is_an_input_or_another_output_gets_storage_of_its_own() -> None:
-    m = model([node("Sigmoid", "x", "a"), node("Identity", "a", "b"), node("Identity", "x", "c")], (2, 3), ["a", "b", "c"])
+    m = model(
+        [node("Sigmoid", "x", "a"), node("Identity", "a", "b"), node("Identity", "x", "c")], (2, 3), ["a", "b", "c"]
+    )
     program = lower(m, Quantization())
     assert len(set(program.outputs)) == 3 and not set(program.outputs) & set(program.inputs)
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -108,10 +110,15 @@ def test_everything_without_a_kernel_is_named_at_once() -> None:
     m = model(nodes, (1, 3, 3), ["a", "c"])
     with pytest.raises(LowerError) as caught:
         lower(m, Quantization())
-    assert [(p.where, p.found) for p in caught.value.problems] == [("node 'first'", "Det"), ("node 'second'", "Hardmax")]
+    assert [(p.where, p.found) for p in caught.value.problems] == [
+        ("node 'first'", "Det"),
+        ("node 'second'", "Hardmax"),
+    ]
 
 
-@pytest.mark.parametrize("mean", [(127.0,) * 3, (123.675, 116.28, 103.53), (0.0, 0.0, 0.0), (10.0, 127.5, 300.0)], ids=str)
+@pytest.mark.parametrize(
+    "mean", [(127.0,) * 3, (123.675, 116.28, 103.53), (0.0, 0.0, 0.0), (10.0, 127.5, 300.0)], ids=str
+)
 @pytest.mark.parametrize("depth", [False, True], ids=["full", "depthwise"])
 def test_preprocessing_is_folded_with_exact_padding(mean: tuple[float, ...], depth: bool) -> None:
     normal = (58.395, 57.12, 57.375)

@@ -175,9 +175,7 @@ def in_quantize(c: Probe, py: ModuleType) -> bool:
 def in_dequantize(c: Probe, py: ModuleType) -> bool:
     q = np.arange(256)
     return all(
-        same_bits(
-            c("dequantize", F, (q, I32), (scale, F), (zero, F)), py.dequantize(q, QuantParams(scale, zero))
-        )
+        same_bits(c("dequantize", F, (q, I32), (scale, F), (zero, F)), py.dequantize(q, QuantParams(scale, zero)))
         for scale in (1.0, 0.1, 1e-30, 3e36)
         for zero in (0.0, 127.5, 255.0)
     )
@@ -264,18 +262,10 @@ def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> N
 SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (shift - 1))"
 AVERAGE_C, AVERAGE_PY = "(count >> 1)", "(n >> 1)"
 MUTANTS = [
-    pytest.param(
-        SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", {"shift", "rescale"}, id="rescale+1"
-    ),
-    pytest.param(
-        SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", {"shift", "rescale"}, id="rescale-1"
-    ),
-    pytest.param(
-        AVERAGE_C, f"({AVERAGE_C} + 1)", AVERAGE_PY, f"({AVERAGE_PY} + 1)", {"average"}, id="average+1"
-    ),
-    pytest.param(
-        AVERAGE_C, f"({AVERAGE_C} - 1)", AVERAGE_PY, f"({AVERAGE_PY} - 1)", {"average"}, id="average-1"
-    ),
+    pytest.param(SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", {"shift", "rescale"}, id="rescale+1"),
+    pytest.param(SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", {"shift", "rescale"}, id="rescale-1"),
+    pytest.param(AVERAGE_C, f"({AVERAGE_C} + 1)", AVERAGE_PY, f"({AVERAGE_PY} + 1)", {"average"}, id="average+1"),
+    pytest.param(AVERAGE_C, f"({AVERAGE_C} - 1)", AVERAGE_PY, f"({AVERAGE_PY} - 1)", {"average"}, id="average-1"),
     pytest.param(">= 0.5f", "> 0.5f", ">= np.float32(0.5)", "> np.float32(0.5)", {"quantize"}, id="quantize"),
 ]
 
@@ -312,8 +302,7 @@ def test_a_mutant_of_numerics_is_noticed(
 def test_rescale_is_round_half_up() -> None:
     acc, m, s = rescale_points()
     want = [
-        math.floor(Fraction(int(a) * int(b), 1 << int(k)) + Fraction(1, 2))
-        for a, b, k in zip(acc, m, s, strict=True)
+        math.floor(Fraction(int(a) * int(b), 1 << int(k)) + Fraction(1, 2)) for a, b, k in zip(acc, m, s, strict=True)
     ]
     assert numerics.rescale(acc, m, s).tolist() == want
 
@@ -346,9 +335,7 @@ RATIOS += [math.nextafter(2.0**-5, 0), math.nextafter(2.0**-5, 1), 0.1, 7.7]
 def test_multiplier(ratio: float, sign: int) -> None:
     m, s = numerics.multiplier(sign * ratio)
     assert 2**30 <= abs(m) <= HIGH and 1 <= s <= 62
-    assert abs(Fraction(m, 1 << s) - Fraction(sign * ratio)) <= Fraction(
-        1, 1 << s
-    )  # half a unit, one at the top
+    assert abs(Fraction(m, 1 << s) - Fraction(sign * ratio)) <= Fraction(1, 1 << s)  # half a unit, one at the top
 
 
 def test_multiplier_of_nothing() -> None:
@@ -365,9 +352,7 @@ def test_multipliers_share_a_shift(a: float, b: float) -> None:
         assert all(abs(Fraction(k, 1 << s) - Fraction(r)) <= Fraction(1, 1 << s) for k, r in ((m, a), (n, b)))
 
 
-@pytest.mark.parametrize(
-    "bad", [(math.inf,), (math.nan,), (2.0**29,), (-(2.0**29),), (1.0, math.nan), (math.nan, 1.0)]
-)
+@pytest.mark.parametrize("bad", [(math.inf,), (math.nan,), (2.0**29,), (-(2.0**29),), (1.0, math.nan), (math.nan, 1.0)])
 def test_a_ratio_out_of_range(bad: tuple[float, ...]) -> None:
     with pytest.raises(QuantizeError) as error:
         numerics.multipliers(*bad)
