@@ -52,4 +52,11 @@ static inline float fm_sigmoid(float x)
     return 1.0f / (1.0f + fm_exp(-x));
 }
 
+static inline float fm_tanh(float x)
+{
+    const float e = fm_exp(-2.0f * (x < 0.0f ? -x : x));
+    const float t = (1.0f - e) / (1.0f + e);
+    return x < 0.0f ? -t : t;
+}
+
 #endif
