@@ -25,61 +25,44 @@ def bind_constants(model: ir.Model, constants: Mapping[str, np.ndarray]) -> None
         for name in constants
         if name not in known
     ]
-    for name, array in constants.items():
-        if name in known and not _fits(known[name], np.asarray(array)):
-            want = f"{graph.describe(known[name])}"
-            found = f"{np.asarray(array).dtype} {list(np.asarray(array).shape)}"
-            problems.append(Problem("a constant does not fit its input", where=name, found=found, need=want))
+    arrays = {name: np.asarray(array) for name, array in constants.items()}
+    for name, array in arrays.items():
+        if name in known and not _fits(known[name], array):
+            found, need = f"{array.dtype} {list(array.shape)}", graph.describe(known[name])
+            problems.append(Problem("a constant does not fit its input", name, found, need))
     if problems:
         raise UsageError(problems=problems)
-    for name, array in constants.items():
+    for name, array in arrays.items():
         value = known[name]
         model.graph.inputs.remove(value)
-        dtype = value.dtype.numpy() if value.dtype is not None else None
-        value.const_value = ir.tensor(np.asarray(array, dtype=dtype), name=name)
-        value.shape = ir.Shape(np.asarray(array).shape)
+        dtype = value.dtype.numpy() if value.dtype is not None else array.dtype
+        value.const_value = ir.tensor(array.astype(dtype), name=name)
+        value.shape = ir.Shape(array.shape)
         model.graph.register_initializer(value)
 
 
 def _fits(value: ir.Value, array: np.ndarray) -> bool:
-    shape = (
-        [d if isinstance(d, int) and d > 0 else None for d in value.shape]
-        if value.shape is not None
-        else None
-    )
-    if shape is not None and len(shape) != array.ndim:
-        return False
-    if shape is not None and any(d not in (None, n) for d, n in zip(shape, array.shape, strict=True)):
-        return False
-    return value.dtype is None or np.can_cast(array.dtype, value.dtype.numpy(), "same_kind")
+    if value.shape is not None:
+        known = [d if isinstance(d, int) and d > 0 else None for d in value.shape]
+        if len(known) != array.ndim or any(d not in (None, n) for d, n in zip(known, array.shape, strict=True)):
+            return False
+    return value.dtype is None or bool(np.can_cast(array.dtype, value.dtype.numpy(), "same_kind"))
 
 
 def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Make the named tensors the inputs and outputs of the graph."""
+    """Make the named tensors the inputs and outputs of the graph, in this order.
+
+    Inputs of the model that the outputs still need follow the named ones.
+    Raises: UsageError: names that the model does not have, names given twice, a constant as an input.
+    """
     if not inputs and not outputs:
         return
-    known = {v.name: v for v in graph.values(model) if v.name}
-    problems = [
-        Problem(
-            f"the model has no tensor to cut at for {key}",
-            where=f"{key}: {name}",
-            hint=_nearest(name, list(known)),
-        )
-        for key, names in (("INPUT", inputs), ("OUTPUT", outputs))
-        for name in names
-        if name not in known
-    ]
-    problems += [
-        Problem(f"{key} names a tensor twice", where=f"{key}: {name}")
-        for key, names in (("INPUT", inputs), ("OUTPUT", outputs))
-        for name in dict.fromkeys(names)
-        if list(names).count(name) > 1
-    ]
-    problems += [
-        Problem("a constant cannot be an input", where=f"INPUT: {name}", need="a tensor that a node computes")
-        for name in inputs
-        if name in known and known[name].is_initializer()
-    ]
+    known = {str(v.name): v for v in graph.values(model) if v.name}
+    problems = [*_name_problems("INPUT", inputs, known), *_name_problems("OUTPUT", outputs, known)]
+    for name in inputs:
+        if name in known and known[name].is_initializer():
+            need = "a tensor that a node computes"
+            problems.append(Problem("a constant cannot be an input", f"INPUT: {name}", need=need))
     if problems:
         raise UsageError(problems=problems)
     graph.infer(model, strict=False)  # a cut needs the type of the tensor that it cuts
@@ -92,6 +75,18 @@ def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     model.graph.inputs.clear()
     model.graph.inputs.extend([*made, *rest])
     graph.remove_dead(model)
+
+
+def _name_problems(key: str, names: Sequence[str], known: Mapping[str, ir.Value]) -> list[Problem]:
+    problems = []
+    for name in dict.fromkeys(names):
+        where = f"{key}: {name}"
+        if name not in known:
+            hint = _nearest(name, list(known))
+            problems.append(Problem("the model has no tensor of this name", where, hint=hint))
+        if list(names).count(name) > 1:
+            problems.append(Problem("a tensor is named twice", where))
+    return problems
 
 
 def _as_input(model: ir.Model, value: ir.Value) -> ir.Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,7 @@ def unique_name(model: ir.Model, wanted: str) -> str:
 
 def add_constant(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:
     """Register an initializer under `name` (numbered if taken) and return its value."""
-    tensor = ir.tensor(np.ascontiguousarray(array), name=unique_name(model, name))
+    tensor = ir.tensor(np.array(array, order="C"), name=unique_name(model, name))
     value = ir.Value(
         name=tensor.name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
     )
@@ -113,8 +114,11 @@ def insert(
     name: str = "",
     shape: Sequence[int] | None = None,
 ) -> ir.Value:
-    """Insert a one-output node before another and return its output; dtype is the first input's."""
-    node = ir.node(op, inputs, dict(attributes or {}), name=name or None)
+    """Insert a one-output node before another and return its output; dtype is the first input's.
+
+    Without `name` the node is named after the other one and its own operator.
+    """
+    node = ir.node(op, inputs, dict(attributes or {}), name=name or f"{before.name}/{op.lower()}")
     out = node.outputs[0]
     first = inputs[0]
     if first is not None:
@@ -123,6 +127,7 @@ def insert(
         out.shape = ir.Shape(shape)
     assert before.graph is not None
     before.graph.insert_before(before, node)
+    out.name = None  # the graph numbers nameless values; name_everything names them after their node
     return out
 
 
@@ -191,9 +196,7 @@ def infer(model: ir.Model, *, strict: bool = True) -> None:
     """
     proto = ir.to_proto(model)
     try:
-        inferred = onnx.shape_inference.infer_shapes(
-            proto, check_type=strict, strict_mode=strict, data_prop=True
-        )
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=strict, strict_mode=strict, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
         raise GraphError(problems=_inference_problems(str(error))) from None
     known = {v.name: v for v in (*inferred.graph.value_info, *inferred.graph.output)}
@@ -209,43 +212,38 @@ def count_unknown(model: ir.Model) -> int:
 
 
 def _inference_problems(text: str) -> list[Problem]:
-    lines = [line.strip() for line in text.splitlines() if "op_type:" in line] or [text.strip()]
-    out = []
-    for line in lines:
-        where, _, found = line.partition("): ")
-        where = where.rpartition("(")[2] if found else ""
-        out.append(
-            Problem(
-                "the graph does not hold together",
-                where=where,
-                found=found or line,
-                need="inputs that fit their operator",
-            )
-        )
-    return out
+    what, need = "the graph does not hold together", "inputs that fit their operator"
+    found = re.findall(r"\(op_type:\s*([^,)\s]+)(?:, node name: ([^)]*))?\): (.*)", text)
+    problems = [Problem(what, f"{op} '{name}'" if name else op, said, need) for op, name, said in found]
+    return problems or [Problem(what, found=text.strip(), need=need)]
 
 
 def fold(model: ir.Model) -> bool:
-    """Evaluate what depends on constants and static shapes only, and resolve If of a constant."""
+    """Evaluate what depends on constants and static shapes only, and resolve If of a constant.
+
+    Raises: GraphError: a node that cannot be evaluated.
+    """
     from onnx_ir.passes import common
     from onnxscript import optimizer
 
-    def wanted(node: ir.Node) -> bool | None:
-        return node.op_type not in QUANTIZATION
-
     logging.getLogger("onnxscript").setLevel(logging.ERROR)  # its refusals are for its own developers
-    changed = bool(
-        optimizer.fold_constants(
+    try:
+        result = optimizer.fold_constants(
             model,
             onnx_shape_inference=False,
             input_size_limit=FOLD_LIMIT_BYTES,
             output_size_limit=FOLD_LIMIT_BYTES,
-            should_fold=wanted,
-        ).modified
-    )
+            should_fold=lambda node: node.op_type not in QUANTIZATION,
+        )
+    except RuntimeError as error:
+        found = _first_line(error.__cause__ or error)
+        raise GraphError("a constant expression cannot be evaluated", where=str(error), found=found) from None
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     remove_dead(model)
-    return changed
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:  # what was inferred for the expression may be less exact
+            value.shape, value.dtype = ir.Shape(value.const_value.shape.numpy()), value.const_value.dtype
+    return bool(result.modified)
 
 
 def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -274,7 +272,7 @@ def opset(proto: onnx.ModelProto) -> int:
     return max((int(o.version) for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

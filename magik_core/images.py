@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What Pillow reads by itself: formats that start another program (EPS) are left out.
 SUFFIXES = (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm",
             ".tga", ".tif", ".tiff", ".webp")  # fmt: skip
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 COLORS = ("RGB", "BGR", "GRAY")
 MAX_PIXELS = 1 << 27
 
@@ -28,17 +28,17 @@ def read_image(path: Path, width: int, height: int, color: str) -> np.ndarray:
     color become each other.
     Raises: DataError: not an image, too large or broken.
     """
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
-    image = open_image(path)
-    try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16-bit gray, which convert() would clip to white
-            image = _from_16_bits(image)
-        image = image.convert("L" if color == "GRAY" else "RGB")
-        image = image.resize((width, height), resample=2)  # 2: bilinear
-    except Exception as error:  # a decoder of a broken file may raise anything
-        raise _unreadable(path, error) from error
+    with open_image(path) as opened:
+        try:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):  # 16-bit gray, which convert() would clip to white
+                image = _from_16_bits(image)
+            image = image.convert("L" if color == "GRAY" else "RGB")
+            image = image.resize((width, height), resample=Image.Resampling.BILINEAR)
+        except Exception as error:  # a decoder of a broken file may raise anything
+            raise _unreadable(path, error) from error
     pixels = np.array(image, np.uint8).reshape(height, width, -1)
     return np.ascontiguousarray(pixels[:, :, ::-1]) if color == "BGR" else pixels
 
@@ -53,7 +53,8 @@ def open_image(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our limit
-            image = Image.open(path, formats=FORMATS)
+            Image.init()
+            image = Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN])  # as Pillow was built
         pixels = image.width * image.height
     except Image.DecompressionBombError as error:
         raise DataError("image is too large", where=str(path), found=str(error), need=_LIMIT) from error

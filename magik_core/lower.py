@@ -56,16 +56,14 @@ def lower(model: ir.Model, quantization: Quantization, *, name: str = "model",
     """
     to = Lowering(model, quantization, by_onnx() if ops is None else ops)
     problems: list[Problem] = []
-    missing: set[str] = set()
     for node in model.graph:
-        if node.name in to.done or any(i is not None and i.name in missing for i in node.inputs):
-            missing.update(o.name or "" for o in node.outputs if node.name not in to.done)
+        if node.name in to.done:
             continue
         try:
             to.lower(node)
         except LowerError as error:
             problems += [p if p.where else replace(p, where=f"node '{node.name}'") for p in error.problems]
-            missing.update(o.name or "" for o in node.outputs)
+            to.assume(node)  # go on, to find what else is missing
     if problems:
         raise LowerError(problems=problems)
     return to.program(name)
@@ -211,7 +209,7 @@ class Lowering:
 
     def add(self, name: str, data: np.ndarray, dtype: str, quant: Any = None) -> Tensor:
         """A constant of the program in stored order."""
-        return self._add(Tensor(self._unique(name), dtype, tuple(data.shape), quant, np.ascontiguousarray(data),
+        return self._add(Tensor(self._unique(name), dtype, tuple(data.shape), quant, np.asarray(data, order="C"),
                                 layout.source_order(data.ndim)))
 
     # ---- what comes out -------------------------------------------------------------------------
@@ -275,6 +273,16 @@ class Lowering:
                              need="an operator of docs/ops.md", hint="cut the graph before it with OUTPUT")
         op.lower(node, self)
 
+    def assume(self, node: ir.Node) -> None:
+        """Go on as if a node that was refused had been lowered."""
+        for value in node.outputs:
+            shape = self.shape(value)
+            axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
+            dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT, "f32")
+            quant = self.quantization.values.get(value.name or "")
+            t = Tensor(value.name or "", "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
+            self._values[t.name] = self._add(t)
+
     def program(self, name: str) -> Program:
         """The finished program, without steps that nothing needs."""
         outputs = tuple(self._output(v) for v in self.graph.outputs)
@@ -337,7 +345,7 @@ class Lowering:
             data = np.clip(data, -(2**31), 2**31 - 1).astype(np.int32)
         else:
             data = data.astype({"f32": np.float32, "bool": np.uint8}[kind])
-        return self._add(Tensor(name, kind, tuple(data.shape), quant, np.ascontiguousarray(data),
+        return self._add(Tensor(name, kind, tuple(data.shape), quant, np.asarray(data, order="C"),
                                 layout.source_order(data.ndim)))
 
     def _convert(self, value: ir.Value, t: Tensor, dtype: str) -> Tensor:

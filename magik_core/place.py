@@ -41,9 +41,7 @@ def block(members: Sequence[Member], alignment: int) -> Block:
     first: what it does not take yet is free for others.
     """
     spans = [
-        (m.offset // alignment * alignment, _up(m.offset + m.nbytes, alignment), m.life)
-        for m in members
-        if m.nbytes
+        (m.offset // alignment * alignment, _up(m.offset + m.nbytes, alignment), m.life) for m in members if m.nbytes
     ]
     edges = sorted({edge for low, high, _ in spans for edge in (low, high)})
     out: list[Piece] = []
@@ -127,9 +125,7 @@ class _Search:
         peak = 0
         for item in order:
             taken = sorted(
-                (bases[other] + low, bases[other] + high)
-                for other, low, high in self._apart[item]
-                if bases[other] >= 0
+                (bases[other] + low, bases[other] + high) for other, low, high in self._apart[item] if bases[other] >= 0
             )
             base = bases[item] = fit(taken)
             peak = max(peak, base + self._size[item])

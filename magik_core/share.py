@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,6 +63,19 @@ def _in_place_offers(program: Program, step: Step) -> Iterator[Edge]:
             yield Edge(y.name, x.name, 0, False, True)
 
 
+def groups_of(program: Program, offsets: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
+    """Which tensors share storage where they lie at `offsets`: names of each group of several."""
+    home = {t.name: [t.name] for t in program.activations()}
+    for edge in offers(program):
+        one, other = home[edge.child], home[edge.parent]
+        if one is not other and offsets[edge.child] == offsets[edge.parent] + edge.offset:
+            other += one
+            home.update(dict.fromkeys(one, other))
+    order = {name: i for i, name in enumerate(home)}
+    found = {id(group): tuple(sorted(group, key=order.__getitem__)) for group in home.values()}
+    return tuple(group for group in found.values() if len(group) > 1)
+
+
 class Sharing:
     """Storage groups under construction: every tensor starts alone, accepted offers join groups.
 
@@ -105,10 +118,7 @@ class Sharing:
         for names in self._members.values():
             low = min(self._offset[name] for name in names)
             out.append(
-                tuple(
-                    Member(name, self._offset[name] - low, self._nbytes[name], self._lives[name])
-                    for name in names
-                )
+                tuple(Member(name, self._offset[name] - low, self._nbytes[name], self._lives[name]) for name in names)
             )
         return tuple(out)
 

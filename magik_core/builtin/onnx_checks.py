@@ -50,9 +50,7 @@ def functions(proto: onnx.ModelProto, path: Path) -> list[Problem]:
     """Find local functions that call themselves: inlining one would not end."""
     calls = {(f.domain, f.name): {(node.domain, node.op_type) for node in f.node} for f in proto.functions}
     done: set[tuple[str, str]] = set()
-    while ready := [
-        key for key, used in calls.items() if key not in done and not (used & calls.keys()) - done
-    ]:
+    while ready := [key for key, used in calls.items() if key not in done and not (used & calls.keys()) - done]:
         done.update(ready)
     stuck = sorted(name for domain, name in calls.keys() - done)
     if not stuck:
@@ -73,9 +71,7 @@ def structure(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         if missing:
             where = f"node {_label(node)} in {path.name}"
             need = "every input is a graph input, an initializer or another node's output"
-            problems.append(
-                Problem("an input is defined nowhere", where=where, found=_some(missing), need=need)
-            )
+            problems.append(Problem("an input is defined nowhere", where, _some(missing), need))
     lost = [o.name for o in graph.output if o.name not in made]
     if lost:
         problems.append(Problem("graph outputs are defined nowhere", where=str(path), found=_some(lost)))
@@ -188,9 +184,7 @@ def weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             nan, inf = int(np.isnan(array).sum()), int(np.isinf(array).sum())
             found = f"{nan} NaN and {inf} infinite of {array.size} values"
-            problems.append(
-                Problem("a weight is not a number", where=where, found=found, need="finite weights")
-            )
+            problems.append(Problem("a weight is not a number", where=where, found=found, need="finite weights"))
     return problems
 
 

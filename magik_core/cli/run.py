@@ -104,11 +104,11 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
 def _array(path: Path, port: Port, color: str) -> Any:
     if path.suffix.lower() == ".npy":
         return _numpy(path)
-    from magik_core import samples
+    from magik_core import data_files, samples
 
     shape = port.shape
     is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-    return samples.load_file(path, samples.InputSpec(port.name, shape, color, is_nhwc))
+    return samples.load_file(path, data_files.InputSpec(port.name, shape, color, is_nhwc))
 
 
 def _numpy(path: Path) -> Any:

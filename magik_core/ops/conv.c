@@ -43,11 +43,12 @@ static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
     return acc;
 }
 
-static int32_t sum(const int8_t *w, int32_t count)
+/* What padding of code `zero` adds. */
+static int32_t padding(const int8_t *w, int32_t count, int32_t zero)
 {
     int32_t acc = 0;
     for (int32_t i = 0; i < count; i++)
-        acc += w[i];
+        acc = fx_mac(acc, zero, w[i]);
     return acc;
 }
 
@@ -61,7 +62,7 @@ static int32_t taps_u8(const struct params *p, struct image s, struct image k, s
             if (at.inside || (ih >= 0 && ih < s.h && iw >= 0 && iw < s.w))
                 acc = fx_mac(acc, 1, dot(x + (ih * s.w + iw) * s.c, w, k.c));
             else
-                acc = border != NULL ? fx_mac(acc, 1, border[tap]) : fx_mac(acc, p->codes.x_zero, sum(w, k.c));
+                acc = border != NULL ? fx_mac(acc, 1, border[tap]) : fx_mac(acc, 1, padding(w, k.c, p->codes.x_zero));
         }
     return acc;
 }

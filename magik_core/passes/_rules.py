@@ -18,11 +18,12 @@ def rewrite(model: ir.Model, rules: Sequence[Rule], condition: Callable[..., boo
     """
     from onnxscript.rewriter import pattern
 
+    old = set(model.graph)
     names = {value.name: node.name for node in model.graph for value in node.outputs}
     made = [pattern.RewriteRule(source, target, condition) for source, target in rules]
     count = int(pattern.RewriteRuleSet(made).apply_to_model(model))
     for node in model.graph:
-        if not node.name:
-            node.name = names.get(node.outputs[0].name)
-        node.metadata_props.clear()  # the rewriter signs its work; bytes must not depend on its version
+        if node not in old:
+            node.name = names.get(node.outputs[0].name, node.name)
+            node.metadata_props.clear()  # the rewriter signs its work; bytes must not depend on its version
     return count

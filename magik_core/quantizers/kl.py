@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from magik_core.quantizers import Quantizer
 from magik_core.quantizers._grid import activation_grid, covered, search, weight_scales, weight_top
 from magik_core.quantizers._histogram import Histogram
 
+_MOST = 1e-4  # share of the values other than zero that an activation's range may leave out
 _FLOOR = 1e-6  # probability of what the codes cannot say
 _WEIGHT_BINS = 8  # bins of a weight histogram per code
 _STEPS = 32  # weight thresholds tried
@@ -18,7 +21,8 @@ class Kl:
 
     Values outside a candidate range count into its outermost bins; each code spreads its mass evenly
     over its occupied bins; the range with the least divergence wins. Zeros do not count: they are exact
-    whatever the range, and after a ReLU they would drown the rest.
+    whatever the range, and after a ReLU they would drown the rest. Entropy alone clips outputs such as
+    boxes, where few values matter most: no range leaves out more than one value in ten thousand.
 
     Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits, at most 512 KiB).
     """
@@ -35,20 +39,23 @@ class Kl:
         if h.lo == h.hi:
             return 0.0, 0.0
         counts, edges = h.bins()
-        centers = (edges[1:] + edges[:-1]) / 2
-        lo, hi = search(h.lo, h.hi, lambda lo, hi: _range_loss(counts, centers, lo, hi, self._bits))
+        lo, hi = search(h.lo, h.hi, lambda lo, hi: _range_loss(counts, edges, lo, hi, self._bits))
         return covered(*activation_grid(lo, hi, self._bits), self._bits)
 
 
-def _range_loss(counts: np.ndarray, centers: np.ndarray, lo: float, hi: float, bits: int) -> float:
-    first, last = np.searchsorted(centers, (lo, hi))
-    first, last = min(first, len(centers) - 1), max(last, first + 1)
+def _range_loss(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bits: int) -> float:
+    """Divergence of the codes of [lo, hi]; a bin that the range cuts is inside."""
+    first = int(np.searchsorted(edges, lo, "right")) - 1
+    last = int(np.searchsorted(edges, hi, "left"))
     inside = counts[first:last]
+    if inside.sum() < (1 - _MOST) * counts.sum():
+        return inf
     seen = inside.copy()
     seen[0] += counts[:first].sum()
     seen[-1] += counts[last:].sum()
     scale, zero_point = activation_grid(lo, hi, bits)
-    code = np.clip(np.rint(centers[first:last] / scale) + zero_point, 0, (1 << bits) - 1).astype(np.int64)
+    centers = (edges[first:last] + edges[first + 1 : last + 1]) / 2
+    code = np.clip(np.rint(centers / scale) + zero_point, 0, (1 << bits) - 1).astype(np.int64)
     mass = np.bincount(code, inside)
     occupied = np.bincount(code, inside > 0)
     said = np.where(inside > 0, (mass / np.maximum(occupied, 1))[code], 0.0)

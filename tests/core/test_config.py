@@ -95,9 +95,7 @@ def test_text_forms(key: str, text: str, value: object) -> None:
     assert getattr(Config().with_overrides({key: text}), key.lower()) == value
 
 
-@pytest.mark.parametrize(
-    ("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many")]
-)
+@pytest.mark.parametrize(("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many")])
 def test_text_that_is_no_value(key: str, text: str) -> None:
     with pytest.raises(UsageError, match=key):
         Config().with_overrides({key: text})
@@ -162,9 +160,7 @@ def test_ten_bits() -> None:
 @pytest.mark.parametrize(("key", "near"), [("SOCK", "SOC"), ("soc", "SOC"), ("INPUT_SHAPES", "INPUT_SHAPE")])
 def test_unknown_key(key: str, near: str) -> None:
     (text,) = problems({key: "T41"}, "a.cfg")
-    assert (
-        text == f'error: unknown config key\nwhere: a.cfg: {key}\nfound: "T41"\n\n hint: did you mean {near}?'
-    )
+    assert text == f'error: unknown config key\nwhere: a.cfg: {key}\nfound: "T41"\n\n hint: did you mean {near}?'
 
 
 def test_unknown_key_that_is_like_nothing() -> None:
@@ -189,9 +185,7 @@ def test_all_problems_at_once() -> None:
         ("DEUBG_PATH", "", "config key DEUBG_PATH is read as DEBUG_PATH"),
     ],
 )
-def test_the_vendors_misspellings(
-    key: str, value: object, meant: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_vendors_misspellings(key: str, value: object, meant: str, caplog: pytest.LogCaptureFixture) -> None:
     config = Config.parse({key: value})
     assert config.color in ((), ("BGR",), ("GRAY",))
     assert [record.getMessage() for record in caplog.records] == [meant]
@@ -233,9 +227,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 
 
 def test_the_last_entry_stands_for_all_further_inputs() -> None:
-    config = Config.parse(
-        {"INPUT_SHAPE": [1, 3, 8, 8], "MEAN": [[1, 2, 3], [4]], "NORMAL": [2], "COLOR": ["BGR"]}
-    )
+    config = Config.parse({"INPUT_SHAPE": [1, 3, 8, 8], "MEAN": [[1, 2, 3], [4]], "NORMAL": [2], "COLOR": ["BGR"]})
     a, b, c = config.for_inputs({name: [1, 3, None, None] for name in "abc"})
     assert a.shape == b.shape == c.shape == (1, 3, 8, 8)
     assert (a.mean, b.mean, c.mean) == ((1, 2, 3), (4, 4, 4), (4, 4, 4))

@@ -7,17 +7,18 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import plan_cases
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plan_cases import Add, Concat, Conv, Net, Relu, Scale, Split
 
 from magik_core.live import BEFORE, Life, lives
 from magik_core.place import Piece, place, profile
 from magik_core.plan import check_plan, plan
 from magik_core.plan_check import PlanError
 from magik_core.program import DTYPES, Program, Tensor
+
+from . import plan_cases
+from .plan_cases import Add, Concat, Conv, Net, Relu, Scale, Split
 
 SIZES = st.sampled_from((1, 7, 63, 64, 65, 128, 200, 1000))
 
@@ -39,9 +40,7 @@ def _draw_step(draw: st.DrawFn, net: Net, names: list[str]) -> None:
     x = draw(st.sampled_from(names[-5:]))
     size = net.size(x)
     same = [n for n in names if net.size(n) == size and net.tensors[n].dtype == net.tensors[x].dtype]
-    kind = draw(
-        st.sampled_from(("conv", "relu", "add", "scale", "concat", "concat", "split", "slice", "reshape"))
-    )
+    kind = draw(st.sampled_from(("conv", "relu", "add", "scale", "concat", "concat", "split", "slice", "reshape")))
     if kind == "conv":
         dtype = draw(st.sampled_from(("u8", "f32")))
         net.add(Conv(), [x], *draw(st.lists(SIZES, min_size=1, max_size=2)), dtype=dtype)
@@ -99,11 +98,7 @@ def test_alignment_is_kept(program: Program, alignment: int) -> None:
 def test_check_finds_a_tensor_moved_onto_another(program: Program, data: st.DataObject) -> None:
     """Two tensors alive at once without a shared origin cannot be put on the same bytes."""
     tied = {
-        (x, y)
-        for step in program.steps
-        if not isinstance(step.op, Conv)
-        for x in step.inputs
-        for y in step.outputs
+        (x, y) for step in program.steps if not isinstance(step.op, Conv) for x in step.inputs for y in step.outputs
     }
     life = lives(program)
     names = [n for n, i in life.items() if i.last > i.first]
@@ -301,9 +296,7 @@ def _cut(rng: random.Random, low: int, high: int, life: Life, depth: int) -> lis
         at = rng.randrange(low + 1, high)
         return _cut(rng, low, at, life, depth - 1) + _cut(rng, at, high, life, depth - 1)
     at = rng.randrange(first, last)
-    return _cut(rng, low, high, Life(first, at), depth - 1) + _cut(
-        rng, low, high, Life(at + 1, last), depth - 1
-    )
+    return _cut(rng, low, high, Life(first, at), depth - 1) + _cut(rng, low, high, Life(at + 1, last), depth - 1)
 
 
 def test_search_improves_on_the_fixed_orders() -> None:
@@ -352,9 +345,7 @@ def test_check_names_a_missing_tensor() -> None:
     program, good = _two_convs()
     with pytest.raises(PlanError) as caught:
         check_plan(program, replace(good, offsets={"t0": 0, "t1": 64}))
-    assert str(caught.value) == (
-        "error: tensor has no place in the memory plan\nwhere: tensor 't2' in two.onnx"
-    )
+    assert str(caught.value) == ("error: tensor has no place in the memory plan\nwhere: tensor 't2' in two.onnx")
 
 
 def test_check_names_a_place_outside_and_one_unaligned() -> None:
@@ -374,8 +365,7 @@ def test_check_names_tensors_of_one_step_that_overlap() -> None:
     with pytest.raises(PlanError) as caught:
         check_plan(program, replace(good, offsets={"t0": 0, "t1": 0, "t2": 128}, arena_bytes=192))
     assert str(caught.value) == (
-        "error: tensors of one step overlap\nwhere: step 'Conv_0' in two.onnx\n"
-        "found: 't1' [0, 128) and 't0' [0, 64)"
+        "error: tensors of one step overlap\nwhere: step 'Conv_0' in two.onnx\nfound: 't1' [0, 128) and 't0' [0, 64)"
     )
 
 
@@ -386,9 +376,7 @@ def test_check_names_a_tensor_that_was_overwritten() -> None:
     program = net.program(net.sum(net.conv(y, 64), x))
     good = plan(program)
     with pytest.raises(PlanError) as caught:
-        check_plan(
-            program, replace(good, offsets={"t0": 0, "t1": 64, "t2": 0, "t3": 64, "t4": 128}, arena_bytes=192)
-        )
+        check_plan(program, replace(good, offsets={"t0": 0, "t1": 64, "t2": 0, "t3": 64, "t4": 128}, arena_bytes=192))
     assert str(caught.value) == (
         "error: tensor has lost its contents\nwhere: step 'Add_3', tensor 't1' in lost.onnx\n"
         "found: bytes [64, 128) hold t3"

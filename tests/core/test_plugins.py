@@ -92,9 +92,7 @@ def test_a_value_of_the_wrong_type(make, kind: str) -> None:
         (GOOD.replace("(register)", "(collector)"), "collector"),
     ],
 )
-def test_a_broken_plugin_is_one_warning(
-    make, caplog: pytest.LogCaptureFixture, text: str, cause: str
-) -> None:
+def test_a_broken_plugin_is_one_warning(make, caplog: pytest.LogCaptureFixture, text: str, cause: str) -> None:
     with caplog.at_level(logging.WARNING):
         loaded = make(bad_one=text, good=GOOD)
         assert set(loaded.socs) == {"host", "Good"}
@@ -106,10 +104,7 @@ def test_a_broken_plugin_is_one_warning(
 
 
 def test_a_plugin_that_breaks_twice_warns_once(make, caplog: pytest.LogCaptureFixture) -> None:
-    text = (
-        GOOD.replace("SoC('Good')", "1 / 0")
-        + "@hookimpl\ndef register_commands(register):\n    register(3)\n"
-    )
+    text = GOOD.replace("SoC('Good')", "1 / 0") + "@hookimpl\ndef register_commands(register):\n    register(3)\n"
     loaded = make(bad=text)
     assert len(loaded.failures) == 2
     assert len(caplog.records) == 1
@@ -177,9 +172,7 @@ def test_a_tie_names_the_candidates(make, tmp_path: Path) -> None:
     )
 
 
-def test_a_sniff_that_raises_is_the_plugins_fault(
-    make, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_sniff_that_raises_is_the_plugins_fault(make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "model.x"
     path.write_bytes(b"XYZ")
     loaded = make(a=_frontend("a", "1 / 0"), b=_frontend("b", "True"))
@@ -192,9 +185,7 @@ def test_no_such_model(make, tmp_path: Path) -> None:
         make().sniff(tmp_path / "none.onnx")
 
 
-@pytest.mark.parametrize(
-    ("suffix", "hint"), [(".caffemodel", "pip install magik-frontend-caffe"), (".zzz", "")]
-)
+@pytest.mark.parametrize(("suffix", "hint"), [(".caffemodel", "pip install magik-frontend-caffe"), (".zzz", "")])
 def test_nobody_knows_the_format(make, tmp_path: Path, suffix: str, hint: str) -> None:
     path = tmp_path / f"model{suffix}"
     path.write_bytes(b"\xff\xfe\xfd\xfc")

@@ -126,9 +126,7 @@ def test_mse_is_as_good_as_trying_every_pair_of_ends(make, bits):
 @pytest.mark.parametrize("bits", [4, 8])
 def test_admm_is_no_worse_than_max_abs_and_close_to_mse(bits):
     for x in (laplace(), np.maximum(laplace(), 0), laplace() ** 3):
-        full, mse, admm = (
-            error(x, *range_of(found()[n], x, bits=bits), bits) for n in ("MAX_ABS", "MSE", "ADMM")
-        )
+        full, mse, admm = (error(x, *range_of(found()[n], x, bits=bits), bits) for n in ("MAX_ABS", "MSE", "ADMM"))
         assert admm <= full and admm <= 1.1 * mse
 
 
@@ -137,8 +135,18 @@ def test_kl_clips_a_lonely_outlier_but_not_a_uniform_range():
     x = r.normal(size=100_000).astype(np.float32)
     lo, hi = range_of(found()["KL"], np.append(x, np.float32(100)))
     assert 3 < hi < 20 and lo < -2
+    x = np.append(np.minimum(np.abs(x), 3), np.float32(60))  # a clamp puts many values on one
+    assert 3 <= range_of(found()["KL"], x)[1] < 15
     lo, hi = range_of(found()["KL"], r.uniform(0, 6, 200_000).astype(np.float32))
     assert lo == 0.0 and hi == pytest.approx(6, rel=0.02)
+
+
+def test_kl_keeps_the_rare_large_values():
+    """Boxes beside many small scores: entropy alone would clip the boxes away."""
+    r = np.random.default_rng(0)
+    x = np.append(r.exponential(0.01, 100_000), r.uniform(0, 5, 2_000)).astype(np.float32)
+    lo, hi = range_of(found()["KL"], x)
+    assert lo == 0.0 and np.count_nonzero(x > hi) <= 1.5e-4 * len(x)
 
 
 def test_the_squared_error_of_a_histogram_is_that_of_its_values():
@@ -148,9 +156,7 @@ def test_the_squared_error_of_a_histogram_is_that_of_its_values():
     counts, edges = h.bins()
     for lo, hi, bits in ((-5, 5, 8), (-1, 12, 8), (0, 3, 4), (-6, 0, 4), (-9, 9, 16)):
         expected = error(x, lo, hi, bits) * len(x)
-        assert squared_error(counts, edges, *activation_grid(lo, hi, bits), bits) == pytest.approx(
-            expected, rel=0.02
-        )
+        assert squared_error(counts, edges, *activation_grid(lo, hi, bits), bits) == pytest.approx(expected, rel=0.02)
 
 
 def test_a_histogram_counts_what_numpy_counts():

@@ -18,10 +18,9 @@ struct conv_codes {
 static inline int32_t conv_check(const struct magik_step *n, const struct window *p, const struct conv_codes *q, int32_t channels, int32_t taps)
 {
     const int is_real = n->dtype == MAGIK_F32;
-    const int32_t expected = is_real ? 3 : 5 + q->has_border;
     if (!op_between(q->has_border, 0, 1) || !window_is_sane(p))
         return MAGIK_BAD_PARAMS;
-    if (n->n_in != expected || n->n_out != 1)
+    if (n->n_in != (is_real ? 3 : 5 + q->has_border) || n->n_out != 1)
         return MAGIK_BAD_STEP;
     if (n->in[0]->dtype != n->dtype || n->in[1]->dtype != (is_real ? MAGIK_F32 : MAGIK_S8) ||
         n->in[2]->dtype != (is_real ? MAGIK_F32 : MAGIK_S32) || n->in[2]->count != channels)

@@ -21,7 +21,7 @@ static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
     return fx_shift((int64_t)acc * m, s);
 }
 
-/* acc + x * w. Packing proves that it does not overflow; in a hostile file it wraps, defined. */
+/* acc + x * w, |x * w| < 2^31. Packing proves that the sum does not overflow; in a hostile file it wraps, defined. */
 static inline int32_t fx_mac(int32_t acc, int32_t x, int32_t w)
 {
     return (int32_t)((uint32_t)acc + (uint32_t)(x * w));
@@ -42,6 +42,45 @@ static inline int64_t fx_average(int32_t total, int32_t count)
         return sum / count - (sum % count < 0);
     }
     return fx_floor_div(((int64_t)total * (1 << FX_AVERAGE_BITS)) + (count >> 1), count);
+}
+
+/* m = 2^(61 + k) / total, cut off: m in [2^30, 2^31), total / 2^k in [2^30, 2^31); total in [2^30, 2^60).
+ * A smaller total, which only a hostile file can bring, counts as 2^30. */
+struct fx_reciprocal {
+    int32_t m, k;
+};
+
+static inline struct fx_reciprocal fx_reciprocal(int64_t total)
+{
+    int32_t k = 0;
+    total = total < (int64_t)1 << 30 ? (int64_t)1 << 30 : total;
+    while (total >> k >= (int64_t)1 << 31)
+        k++;
+    const int64_t m = ((int64_t)1 << 61) / (total >> k);
+    return (struct fx_reciprocal){(int32_t)(m > INT32_MAX ? INT32_MAX : m), k};
+}
+
+/* 1 / sqrt(square) = m * 2^(k - 61), cut off: m in (2^30, 2^31], k in [1, 30]; square in [1, 2^60) */
+struct fx_root {
+    int64_t m;
+    int32_t k;
+};
+
+static inline struct fx_root fx_inverse_root(int64_t square)
+{
+    int32_t k = 1;
+    while (square >> (60 - 2 * k) == 0)
+        k++;
+    int64_t rest = square * ((int64_t)1 << (2 * k)), root = 0;
+    for (int64_t bit = (int64_t)1 << 60; bit != 0; bit >>= 2) {
+        const int64_t with = root + bit;
+        root >>= 1;
+        if (rest >= with) {
+            rest -= with;
+            root += bit;
+        }
+    }
+    return (struct fx_root){((int64_t)1 << 61) / root, k};
 }
 
 static inline int64_t fx_clamp(int64_t v, int32_t low, int32_t high)

@@ -1,0 +1,379 @@
+#include "mutate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crc32.h"
+#include "file.h"
+#include "magik/magik.h"
+#include "op.h"
+
+enum { SLACK = 256, MAX_DAMAGE = 3 };
+
+/* A model file taken apart: every section in a buffer with room to grow. */
+struct piece {
+    uint32_t kind, bytes;
+    uint8_t *data;
+};
+
+struct draft {
+    struct file_header header;
+    struct piece pieces[MAX_SECTIONS];
+};
+
+static const uint32_t values[] = {
+    0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 62, 63, 64, 65, 127, 128, 254, 255, 256, 512, 513, 1023, 1024, 1025, 65535, 65536,
+    1u << 20, (1u << 20) + 1, 1u << 24, 1u << 28, (1u << 29) - 1, 1u << 29, 1u << 30, 0x7ffffffe, 0x7fffffff, 0x80000000,
+    0x80000001, 0xfffffffe, 0xffffffff, 0x3f800000 /* 1.0f */, 0x7f800000 /* inf */, 0xff800000, 0x7fc00000 /* NaN */, 1u};
+
+/* A value to put where `old` stands. */
+static uint32_t value(struct random *r, uint32_t old)
+{
+    switch (random_below(r, 6)) {
+    case 0:
+        return old + 1;
+    case 1:
+        return old - 1;
+    case 2:
+        return random_below(r, 12);
+    case 3:
+        return random_u32(r);
+    default:
+        return values[random_below(r, sizeof values / sizeof *values)];
+    }
+}
+
+static struct piece *piece_of(struct draft *d, uint32_t kind)
+{
+    for (uint32_t i = 0; i < d->header.sections; i++)
+        if (d->pieces[i].kind == kind)
+            return &d->pieces[i];
+    return &d->pieces[0];
+}
+
+static uint32_t tensors_of(struct draft *d, struct file_tensor **first)
+{
+    const struct piece *p = piece_of(d, FOURCC('T', 'E', 'N', 'S'));
+    *first = (void *)p->data;
+    return p->bytes / (uint32_t)sizeof **first;
+}
+
+/* A random step, or NULL. */
+static struct file_step *step_of(struct draft *d, struct random *r)
+{
+    const struct piece *p = piece_of(d, FOURCC('S', 'T', 'E', 'P'));
+    const uint32_t count = p->bytes / (uint32_t)sizeof(struct file_step);
+    return count == 0 ? NULL : (struct file_step *)(void *)p->data + random_below(r, count);
+}
+
+/* Make a tensor's size in bytes that of its dims and dtype. */
+static void measure(struct file_tensor *t)
+{
+    uint32_t bytes = (uint32_t)magik_dtype_bytes((int32_t)(t->dtype & 7));
+    for (uint32_t i = 0; i < t->rank && i < 8; i++)
+        bytes *= (uint32_t)t->dims[i];
+    t->bytes = bytes;
+}
+
+/* ---- one kind of damage each ---- */
+
+static void set_word(struct draft *d, struct random *r)
+{
+    static const uint32_t kinds[] = {
+        FOURCC('T', 'E', 'N', 'S'), FOURCC('S', 'T', 'E', 'P'), FOURCC('L', 'I', 'S', 'T'), FOURCC('P', 'O', 'R', 'T')};
+    const struct piece *p = piece_of(d, kinds[random_below(r, 4)]);
+    uint32_t *word = (uint32_t *)(void *)p->data + random_below(r, p->bytes / 4);
+    if (p->bytes >= 4)
+        *word = value(r, *word);
+}
+
+static void set_params(struct draft *d, struct random *r)
+{
+    const struct piece *p = piece_of(d, FOURCC('P', 'A', 'R', 'M'));
+    uint32_t *word = (uint32_t *)(void *)p->data + random_below(r, p->bytes / 4);
+    if (p->bytes >= 4)
+        *word = value(r, *word);
+}
+
+/* Tables lie in DATA beside the weights: aim at a small constant. */
+static void set_data(struct draft *d, struct random *r)
+{
+    const struct piece *p = piece_of(d, FOURCC('D', 'A', 'T', 'A'));
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    uint32_t best = random_below(r, count);
+    for (int32_t tries = 0; tries < 3; tries++) {
+        const uint32_t other = random_below(r, count);
+        if (t[other].is_constant && (!t[best].is_constant || t[other].bytes < t[best].bytes))
+            best = other;
+    }
+    if (count == 0 || t[best].offset > p->bytes || t[best].bytes > p->bytes - t[best].offset || t[best].bytes < 4)
+        return;
+    const uint32_t at = (t[best].offset + 4 * random_below(r, t[best].bytes / 4)) & ~3u;
+    uint32_t word;
+    memcpy(&word, p->data + at, 4);
+    word = value(r, word);
+    memcpy(p->data + at, &word, 4);
+}
+
+static void set_tensor(struct draft *d, struct random *r)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    if (count == 0)
+        return;
+    t += random_below(r, count);
+    switch (random_below(r, 4)) {
+    case 0:
+        t->dims[random_below(r, 8)] = (int32_t)value(r, 1);
+        break;
+    case 1:
+        t->dtype = 1 + random_below(r, 7);
+        break;
+    case 2:
+        t->rank = random_below(r, 9);
+        break;
+    default:
+        t->is_constant ^= 1u;
+        return;
+    }
+    measure(t);
+}
+
+/* Put one tensor on top of another, or a little beside it. */
+static void overlap(struct draft *d, struct random *r)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    if (count == 0)
+        return;
+    const struct file_tensor *other = &t[random_below(r, count)];
+    t[random_below(r, count)].offset = other->offset + 4 * random_below(r, 9) - 16 * random_below(r, 2);
+}
+
+/* Replace one size by another in every tensor of the arena, which grows: a program of another shape. */
+static void resize(struct draft *d, struct random *r)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    if (count == 0)
+        return;
+    const int32_t old = t[random_below(r, count)].dims[random_below(r, 4)];
+    const int32_t fresh = (int32_t)(random_below(r, 4) == 0 ? value(r, 1) : 1 + random_below(r, 40));
+    const int is_everywhere = random_below(r, 4) == 0, is_measured = random_below(r, 6) != 0;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < t[i].rank && k < 8; k++)
+            if (t[i].dims[k] == old && (is_everywhere || !t[i].is_constant))
+                t[i].dims[k] = fresh;
+        if (is_measured)
+            measure(&t[i]);
+        if (!t[i].is_constant) {
+            t[i].offset = at;
+            at += (t[i].bytes + 63) & ~63u;
+        }
+    }
+    d->header.arena = at;
+}
+
+static void set_kernel(struct draft *d, struct random *r)
+{
+    int32_t kernels = 0;
+    while (magik_kernel_name(kernels) != NULL)
+        kernels++;
+    const char *name = magik_kernel_name((int32_t)random_below(r, (uint32_t)kernels));
+    struct piece *strings = piece_of(d, FOURCC('S', 'T', 'R', 'S'));
+    struct file_step *s = step_of(d, r);
+    const uint32_t size = (uint32_t)strlen(name) + 1;
+    if (s == NULL || size > SLACK / (MAX_DAMAGE + 1))
+        return;
+    memcpy(strings->data + strings->bytes, name, size);
+    s->kernel = strings->bytes;
+    strings->bytes += size;
+}
+
+static void set_list(struct draft *d, struct random *r)
+{
+    const struct piece *p = piece_of(d, FOURCC('L', 'I', 'S', 'T'));
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    if (p->bytes >= 4)
+        ((uint32_t *)(void *)p->data)[random_below(r, p->bytes / 4)] = random_below(r, count + 1);
+}
+
+static void set_step(struct draft *d, struct random *r)
+{
+    struct file_step *s = step_of(d, r), *other = step_of(d, r);
+    if (s == NULL)
+        return;
+    const struct file_step old = *s;
+    switch (random_below(r, 6)) {
+    case 0:
+        s->n_in += random_below(r, 3) - 1;
+        break;
+    case 1:
+        s->n_out += random_below(r, 3) - 1;
+        break;
+    case 2:
+        s->in += random_below(r, 3) - 1;
+        break;
+    case 3:
+        *s = *other;
+        *other = old;
+        break;
+    case 4:
+        s->n_params = value(r, s->n_params);
+        break;
+    default:
+        s->params = value(r, s->params);
+        break;
+    }
+}
+
+static void set_section(struct draft *d, struct random *r)
+{
+    struct piece *p = &d->pieces[random_below(r, d->header.sections)], *other = &d->pieces[random_below(r, d->header.sections)];
+    const struct piece old = *p;
+    switch (random_below(r, 4)) {
+    case 0:
+        p->kind = other->kind;
+        other->kind = old.kind;
+        break;
+    case 1:
+        p->bytes -= random_below(r, p->bytes + 1);
+        break;
+    case 2:
+        p->kind = random_u32(r);
+        break;
+    default:
+        d->header.arena = value(r, d->header.arena);
+        break;
+    }
+}
+
+static void (*const damages[])(struct draft *d, struct random *r) = {
+    set_word, set_word, set_params, set_params, set_params, set_data, set_data, set_tensor, set_tensor,
+    overlap, overlap, resize, resize, resize, set_kernel, set_list, set_step, set_section};
+
+/* ---- apart and together ---- */
+
+static struct draft take_apart(const uint8_t *file)
+{
+    struct draft d;
+    memset(&d, 0, sizeof d);
+    memcpy(&d.header, file, sizeof d.header);
+    for (uint32_t i = 0; i < d.header.sections; i++) {
+        struct file_section s;
+        memcpy(&s, file + sizeof d.header + i * sizeof s, sizeof s);
+        d.pieces[i] = (struct piece){s.kind, s.bytes, calloc(1, s.bytes + SLACK)};
+        memcpy(d.pieces[i].data, file + s.offset, s.bytes);
+    }
+    return d;
+}
+
+static uint32_t body_of(const struct draft *d)
+{
+    return (uint32_t)(sizeof d->header + d->header.sections * sizeof(struct file_section));
+}
+
+/* Put another section last: what reads past it leaves the file. */
+static void shuffle(struct draft *d, struct random *r)
+{
+    struct piece *p = &d->pieces[random_below(r, d->header.sections)], *last = &d->pieces[d->header.sections - 1];
+    const struct piece old = *p;
+    *p = *last;
+    *last = old;
+}
+
+static uint8_t *put_together(struct draft *d, size_t *size)
+{
+    uint32_t at = body_of(d);
+    for (uint32_t i = 0; i < d->header.sections; i++)
+        at = ((at + 15) & ~15u) + d->pieces[i].bytes;
+    d->header.bytes = at;
+    uint8_t *file = calloc(1, at);
+    memcpy(file, &d->header, sizeof d->header);
+    at = body_of(d);
+    for (uint32_t i = 0; i < d->header.sections; i++) {
+        const struct piece *p = &d->pieces[i];
+        at = (at + 15) & ~15u;
+        const struct file_section s = {p->kind, at, p->bytes, 0};
+        memcpy(file + sizeof d->header + i * sizeof s, &s, sizeof s);
+        memcpy(file + at, p->data, p->bytes);
+        at += p->bytes;
+        free(p->data);
+    }
+    *size = at;
+    return file;
+}
+
+/* Give a damaged file right checksums, as far as its header and table can be followed. */
+static void repair(uint8_t *file, size_t size)
+{
+    struct file_header h;
+    if (size < sizeof h)
+        return;
+    memcpy(&h, file, sizeof h);
+    const size_t head = sizeof h + (size_t)h.sections * sizeof(struct file_section);
+    if (h.sections > MAX_SECTIONS || head > size)
+        return;
+    for (uint32_t i = 0; i < h.sections; i++) {
+        uint8_t *row = file + sizeof h + i * sizeof(struct file_section);
+        struct file_section s;
+        memcpy(&s, row, sizeof s);
+        if (s.offset <= size && s.bytes <= size - s.offset)
+            s.crc = crc32_of(file + s.offset, s.bytes);
+        memcpy(row, &s, sizeof s);
+    }
+    memset(file + offsetof(struct file_header, crc), 0, sizeof h.crc);
+    h.crc = crc32_of(file, head);
+    memcpy(file + offsetof(struct file_header, crc), &h.crc, sizeof h.crc);
+}
+
+/* Flip, overwrite or cut without regard to what the bytes mean. */
+static void damage_bytes(uint8_t *file, size_t *size, struct random *r)
+{
+    const uint32_t reach = random_below(r, 3) == 0 && *size > 160 ? 160 : (uint32_t)*size;
+    uint32_t at = random_below(r, reach), word;
+    switch (random_below(r, 4)) {
+    case 0:
+        file[at] ^= (uint8_t)(1u << random_below(r, 8));
+        break;
+    case 1:
+        file[at] = (uint8_t)random_u32(r);
+        break;
+    case 2:
+        at &= ~3u;
+        if (at + 4 > *size)
+            return;
+        memcpy(&word, file + at, 4);
+        word = value(r, word);
+        memcpy(file + at, &word, 4);
+        break;
+    default:
+        *size = at;
+        break;
+    }
+}
+
+uint8_t *mutate(const uint8_t *file, size_t size, struct random *r, size_t *mutant_size)
+{
+    const uint32_t way = random_below(r, 8), times = 1 + random_below(r, MAX_DAMAGE);
+    if (way < 3) { /* bytes: two of three with the old checksums */
+        uint8_t *mutant = malloc(size);
+        memcpy(mutant, file, size);
+        *mutant_size = size;
+        for (uint32_t i = 0; i < times && *mutant_size > 0; i++)
+            damage_bytes(mutant, mutant_size, r);
+        if (way == 2)
+            repair(mutant, *mutant_size);
+        return mutant;
+    }
+    struct draft d = take_apart(file);
+    for (uint32_t i = 0; i < times; i++)
+        damages[random_below(r, sizeof damages / sizeof *damages)](&d, r);
+    shuffle(&d, r);
+    uint8_t *mutant = put_together(&d, mutant_size);
+    repair(mutant, *mutant_size);
+    return mutant;
+}

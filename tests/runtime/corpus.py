@@ -1,0 +1,131 @@
+"""Model files of every operator's CASES and of some nets, with inputs and what numpy computes from them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from magik_core import numerics, ops
+from magik_core.graph import OPSET
+from magik_core.lower import Quantization, lower
+from magik_core.ops.cases import Case, floats, weights
+from magik_core.pack import pack
+from magik_core.plan import plan
+from magik_core.program import Program, QuantParams
+from magik_core.run import run
+from tests import harness
+
+CASES: list[Case] = [
+    c
+    for info in pkgutil.iter_modules(ops.__path__)
+    for c in getattr(importlib.import_module(f"magik_core.ops.{info.name}"), "CASES", ())
+]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model file with inputs and the CRC of every step's outputs by the numpy definition."""
+
+    name: str
+    model: Path
+    inputs: Path
+    crcs: tuple[str, ...]
+
+
+def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Mapping[str, np.ndarray]]]:
+    """(name, program, feeds in source order): each case in codes and in f32, then the nets."""
+    for i, case in enumerate(CASES if cases is None else cases):
+        model = harness.model_of(case)
+        if not case.is_float_only:
+            program = harness.quantized(case, model)
+            yield f"{i} u8 {case}", program, harness.data_of(case, program, seed=3)
+        yield f"{i} f32 {case}", harness.in_float(model), harness.data_of(case, seed=4)
+    rng = np.random.default_rng(5)
+    for name, program in nets().items():
+        yield name, program, {"x": rng.uniform(-1, 1, (1, 3, 9, 7)).astype(np.float32)}
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Write the corpus; every other model keeps its names, so that section PROG is in the corpus too."""
+    out = []
+    for i, (name, program, feeds) in enumerate(programs()):
+        stored = harness.stored_feeds(program, feeds)
+        values = run(program, stored)
+        crcs = []
+        for step in program.steps:
+            crc = 0
+            for t in step.outputs:
+                crc = (crc * 31 + zlib.crc32(np.ascontiguousarray(values[t]).tobytes())) % 2**32
+            crcs.append(f"{crc:08x}")
+        model, inputs = folder / f"{i}.bin", folder / f"{i}.raw"
+        model.write_bytes(pack(program, plan(program), names=i % 2 == 1))
+        inputs.write_bytes(b"".join(stored[n].tobytes() for n in program.inputs))
+        out.append(Entry(name, model, inputs, tuple(crcs)))
+    return out
+
+
+# ---- nets of several steps: a residual block, branches that join, a table, a reshape -----------------
+
+
+def net(*, mean: bool = False) -> onnx.ModelProto:
+    """A small net with one input x (1, 3, 9, 7) and two outputs; `mean` subtracts one per channel first."""
+    nodes = [
+        *([helper.make_node("Sub", ["x", "mean"], ["m"], "x/mean")] if mean else []),
+        helper.make_node("Conv", ["m" if mean else "x", "w0", "b0"], ["a"], "conv", pads=[1, 1, 1, 1], strides=[2, 1]),
+        helper.make_node("Relu", ["a"], ["a1"], "relu"),
+        helper.make_node("Conv", ["a1", "w1"], ["b"], "depthwise", group=4, pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["a1", "b"], ["c"], "residual"),
+        helper.make_node("Conv", ["c", "w2"], ["d"], "pointwise"),
+        helper.make_node("Sigmoid", ["c"], ["e"], "gate"),
+        helper.make_node("Concat", ["d", "e"], ["f"], "join", axis=1),
+        helper.make_node("Transpose", ["f"], ["g"], "turn", perm=[0, 2, 3, 1]),
+        helper.make_node("Reshape", ["g", "shape"], ["y"], "flat"),
+    ]
+    constants = {
+        "w0": weights(4, 3, 3, 3),
+        "b0": floats(4),
+        "w1": weights(4, 1, 3, 3),
+        "w2": weights(6, 4, 1, 1),
+        "shape": np.array([1, -1, 10], np.int64),
+    }
+    if mean:
+        constants["mean"] = np.array([100, 110.5, 120], np.float32).reshape(1, 3, 1, 1)
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 9, 7))],
+        [onnx.ValueInfoProto(name="y"), onnx.ValueInfoProto(name="c")],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+
+
+RANGES = {"x": (-1, 1), "m": (-120, 155), "a": (-6, 6), "a1": (0, 6), "b": (-8, 8), "c": (-5, 9), "f": (-7, 7)}
+
+
+def nets() -> dict[str, Program]:
+    """The net in codes, in f32, with both (so that Quantize and Dequantize are there), and with a border table."""
+    params = {name: numerics.params_of_range(*limit) for name, limit in RANGES.items()}
+    params |= dict.fromkeys("degy", params["f"])
+    raw = {**params, "x": QuantParams(1.0, 0.0)}
+    names = frozenset({"gate", "residual"})
+    quantizations = {
+        "net u8": Quantization(params, frozenset(), weight_codes),
+        "net f32": Quantization(),
+        "net mixed": Quantization(params, names, weight_codes),
+        "net border": Quantization(raw, frozenset(), weight_codes),
+    }
+    return {k: lower(harness.infer(net(mean=k == "net border")), q) for k, q in quantizations.items()}
+
+
+def weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scales = harness.channel_scales(w, 8)
+    return np.clip(numerics.round_half_up(w / scales[:, None]), -127, 127).astype(np.int8), scales

@@ -1,0 +1,55 @@
+"""The C runtime under ASan and UBSan: every case computes what numpy computes, no damaged file hurts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runtime import fuzz
+from tests.runtime.corpus import Entry, entries
+
+SHORT = 5_000  # mutants; `make fuzz` runs fuzz.FULL
+
+
+@pytest.fixture(scope="module")
+def driver() -> Path:
+    return fuzz.build()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    return entries(tmp_path_factory.mktemp("corpus"))
+
+
+def test_c_equals_numpy_under_sanitizers(driver: Path, corpus: list[Entry]) -> None:
+    """In one part, in five parts in any order, and with every tensor in memory of its own."""
+    found = fuzz.run_entries(driver, corpus)
+    assert len(found) == len(corpus)
+    wrong = [f"{e.name}: {line}" for e, line in zip(corpus, found, strict=True) if tuple(line.split()) != e.crcs]
+    assert wrong == []
+
+
+def test_damaged_files_are_refused_or_run(
+    driver: Path, corpus: list[Entry], capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = fuzz.fuzz(driver, corpus, SHORT)
+    with capsys.disabled():
+        print("\n" + "\n".join(f"{n:8} {what}" for what, n in counts.items()))
+    assert counts[f"mutants of {len(corpus)} files"] == SHORT
+    assert counts["loaded and run"] > SHORT // 20  # the mutants get past the checksums
+    assert counts["refused: a checksum does not match"] > SHORT // 20
+    assert counts["refused: a parameter of a step is out of its range"] > SHORT // 200
+    assert sum(n for what, n in counts.items() if not what.startswith("mutants")) == SHORT
+
+
+def test_the_same_seed_gives_the_same_mutants(driver: Path, corpus: list[Entry]) -> None:
+    assert fuzz.fuzz(driver, corpus, 400, seed=7) == fuzz.fuzz(driver, corpus, 400, seed=7, processes=2)
+
+
+def test_a_finding_names_the_mutant(driver: Path, corpus: list[Entry], tmp_path: Path) -> None:
+    """The driver fails, and says where, when numpy and C would differ."""
+    good = corpus[0]
+    (tmp_path / "short.raw").write_bytes(good.inputs.read_bytes()[:-1])
+    with pytest.raises(AssertionError):
+        fuzz.run_entries(driver, [Entry(good.name, good.model, tmp_path / "short.raw", good.crcs)])
