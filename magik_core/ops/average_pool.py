@@ -56,9 +56,9 @@ class AveragePool(Pool):
         a, b = x[0].quant, y[0].quant
         window: tuple[int, ...] = (*self.pool_params(), int(self.count_include_pad))
         if not (isinstance(a, QuantParams) and isinstance(b, QuantParams)):
-            return AveragePoolParams(*window, 0, 0, 0, 0, 1)
+            return AveragePoolParams(*(*window, 0, 0, 0, 0, 1))
         scale = numerics.multiplier(a.scale / b.scale / 2**numerics.AVERAGE_BITS)
-        return AveragePoolParams(*window, int(a.zero_point), int(b.zero_point), b.top, *scale)
+        return AveragePoolParams(*(*window, int(a.zero_point), int(b.zero_point), b.top, *scale))
 
     def integer(self, p: Params, x: Array) -> Array:
         assert isinstance(p, AveragePoolParams)
