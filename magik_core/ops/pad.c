@@ -108,7 +108,7 @@ static inline void pad(const struct magik_step *n, size_t bytes)
             continue;
         }
         border(n, to, from, last, 0, begin, bytes);
-        memcpy(to + (size_t)(begin * piece) * bytes, move_at(x, from, bytes), (size_t)(middle * piece) * bytes);
+        memmove(to + (size_t)(begin * piece) * bytes, move_at(x, from, bytes), (size_t)(middle * piece) * bytes);
         border(n, to, from, last, begin + middle, y->dims[last], bytes);
     }
 }
