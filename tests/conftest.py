@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -34,3 +35,22 @@ def everything(monkeypatch: pytest.MonkeyPatch) -> plugins.Plugins:
     loaded = repository()
     monkeypatch.setattr(plugins, "load", lambda: loaded)
     return loaded
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count by title what tests recorded as "counted": (title, "passed", "failed" or "kind: reason")."""
+    titles: dict[str, Counter[str]] = {}
+    for kind in ("passed", "failed"):
+        for report in terminalreporter.stats.get(kind, []):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "counted" and report.when == "call":
+                    titles.setdefault(value[0], Counter())[value[1]] += 1
+    for title, counts in titles.items():
+        heads = Counter({"passed": 0, "refused": 0, "failed": 0})
+        for outcome, n in counts.items():
+            heads[outcome.partition(":")[0]] += n
+        terminalreporter.section(title)
+        terminalreporter.write_line(", ".join(f"{n} {head}" for head, n in heads.items()))
+        for outcome, n in sorted(counts.items()):
+            if ":" in outcome:
+                terminalreporter.write_line(f"{n:5} {outcome}")
