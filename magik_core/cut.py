@@ -44,9 +44,7 @@ def bind_constants(model: ir.Model, constants: Mapping[str, np.ndarray]) -> None
 def _fits(value: ir.Value, array: np.ndarray) -> bool:
     if value.shape is not None:
         known = [d if isinstance(d, int) and d > 0 else None for d in value.shape]
-        if len(known) != array.ndim or any(
-            d not in (None, n) for d, n in zip(known, array.shape, strict=True)
-        ):
+        if len(known) != array.ndim or any(d not in (None, n) for d, n in zip(known, array.shape, strict=True)):
             return False
     return value.dtype is None or bool(np.can_cast(array.dtype, value.dtype.numpy(), "same_kind"))
 

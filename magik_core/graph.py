@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -195,9 +196,7 @@ def infer(model: ir.Model, *, strict: bool = True) -> None:
     """
     proto = ir.to_proto(model)
     try:
-        inferred = onnx.shape_inference.infer_shapes(
-            proto, check_type=strict, strict_mode=strict, data_prop=True
-        )
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=strict, strict_mode=strict, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
         raise GraphError(problems=_inference_problems(str(error))) from None
     known = {v.name: v for v in (*inferred.graph.value_info, *inferred.graph.output)}
@@ -213,20 +212,10 @@ def count_unknown(model: ir.Model) -> int:
 
 
 def _inference_problems(text: str) -> list[Problem]:
-    lines = [line.strip() for line in text.splitlines() if "op_type:" in line] or [text.strip()]
-    out = []
-    for line in lines:
-        where, _, found = line.partition("): ")
-        where = where.rpartition("(")[2] if found else ""
-        out.append(
-            Problem(
-                "the graph does not hold together",
-                where=where,
-                found=found or line,
-                need="inputs that fit their operator",
-            )
-        )
-    return out
+    what, need = "the graph does not hold together", "inputs that fit their operator"
+    found = re.findall(r"\(op_type:\s*([^,)\s]+)(?:, node name: ([^)]*))?\): (.*)", text)
+    problems = [Problem(what, f"{op} '{name}'" if name else op, said, need) for op, name, said in found]
+    return problems or [Problem(what, found=text.strip(), need=need)]
 
 
 def fold(model: ir.Model) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What Pillow reads by itself: formats that start another program (EPS) are left out.
 SUFFIXES = (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm",
             ".tga", ".tif", ".tiff", ".webp")  # fmt: skip
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 COLORS = ("RGB", "BGR", "GRAY")
 MAX_PIXELS = 1 << 27
 

@@ -215,15 +215,16 @@ class Lowering:
     # ---- what comes out -------------------------------------------------------------------------
 
     def emit(self, node: ir.Node, op: Op, inputs: Sequence[Tensor], y: ir.Value, *, dtype: str | None = None,
-             axes: Axes | None = None, name: str | None = None) -> Tensor:
+             axes: Axes | None = None, name: str | None = None, quant: QuantParams | None = None) -> Tensor:
         """Append a step that computes source value `y`, stored as `dtype` in the order `axes`.
 
-        By default both are those of the first input. `name` makes an intermediate tensor instead.
+        By default both are those of the first input. `name` makes an intermediate tensor instead; its
+        codes mean what those of the first input do, unless `quant` says otherwise.
         """
         first = inputs[0]
         dtype, axes = dtype or first.dtype, first.axes if axes is None else axes
         (shape,) = op.shape(*(t.shape for t in inputs))
-        quant = first.quant
+        quant = quant or first.quant  # type: ignore[assignment]
         if dtype != first.dtype or (name is None and y.name in self.quantization.values):
             quant = self.quant(y) if dtype == "u8" else None
         t = Tensor(self._unique(name or y.name or ""), dtype, shape, quant if dtype == "u8" else None, None, axes)
@@ -233,6 +234,23 @@ class Lowering:
             assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
             self._values[y.name or ""] = t
         return t
+
+    def emit_many(self, node: ir.Node, op: Op, inputs: Sequence[Tensor], axes: Sequence[Axes]) -> None:
+        """Append an f32 step that computes several outputs of a node, output i in the order axes[i].
+
+        One that the node leaves out is computed for nobody.
+        """
+        shapes = op.shape(*(t.shape for t in inputs))
+        values = [*node.outputs, *[None] * (len(shapes) - len(node.outputs))]
+        out = []
+        for i, (shape, order, value) in enumerate(zip(shapes, axes, values, strict=True)):
+            name = value.name if value is not None and value.name else f"{node.name}/{i}"
+            out.append(Tensor(self._unique(name), "f32", shape, None, None, order))
+            if value is not None and value.name:
+                want = layout.stored(self.shape(value), order)
+                assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
+                self._values[value.name] = out[-1]
+        self._step(node.name or "", op, inputs, *out)
 
     def rename(self, t: Tensor, y: ir.Value, axes: Axes) -> None:
         """Say that source value `y` is what `t` holds, its axes lying in the order `axes`."""
@@ -346,9 +364,10 @@ class Lowering:
         self._step(y.name, op, [t], y)
         return y
 
-    def _step(self, name: str, op: Op, inputs: Sequence[Tensor], y: Tensor) -> None:
-        self._add(y)
-        self.steps.append(Step(name or y.name, op, tuple(t.name for t in inputs), (y.name,)))
+    def _step(self, name: str, op: Op, inputs: Sequence[Tensor], *y: Tensor) -> None:
+        for t in y:
+            self._add(t)
+        self.steps.append(Step(name or y[0].name, op, tuple(t.name for t in inputs), tuple(t.name for t in y)))
 
     def _add(self, t: Tensor) -> Tensor:
         self.tensors[t.name] = t

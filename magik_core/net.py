@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from magik_core import layout, numerics
+from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, Problem, RunError
 from magik_core.library import CFault, CMeaning, CParallel, library
 from magik_core.program import DTYPES, QuantParams, Shape
 
 Array = np.ndarray
-DTYPE_NAMES = {1: "u8", 2: "s8", 3: "u16", 4: "s16", 5: "s32", 6: "f32", 7: "bool"}
+TOO_NEW = -2  # MAGIK_TOO_NEW of magik.h
 LAYOUTS = {(0, 2, 3, 1): "NHWC", (0, 1, 2, 3): "NCHW", (0, 2, 1): "NLC"}
 
 
@@ -91,6 +92,8 @@ class Net:
         where, size = self._data.ctypes.data, self._data.nbytes
         self._memory = _aligned(max(lib.magik_net_bytes(where, size), 64))
         status = lib.magik_load(c.byref(net), where, size, self._memory.ctypes.data, self._memory.nbytes, c.byref(fault))
+        if status == TOO_NEW:
+            raise too_new(int(self._data[12:16].view("<u4")[0]), name)
         if status != 0:
             at = f", step {fault.step}" * (fault.step >= 0) + f", tensor {fault.tensor}" * (fault.tensor >= 0)
             raise LoadError("a model file is refused", where=name + at, found=lib.magik_phrase(status).decode(),

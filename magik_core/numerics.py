@@ -75,6 +75,21 @@ def average(total: Array, count: Array | int) -> Array:
     return ((np.asarray(total, np.int64) << AVERAGE_BITS) + (n >> 1)) // n
 
 
+def reciprocal(total: Array) -> tuple[Array, Array]:
+    """2**(61 + k) / total, cut off, for dividing many numbers by one.
+
+    Args:    total: int64, [2^30, 2^60).
+    Returns: (m, k): int64 m in [2^30, 2^31), k in [0, 29] such that total / 2**k is in [2^30, 2^31).
+             m / 2**(61 + k) is off by less than 2^-29 of itself.
+    Source:  docs/quantization.md, "Softmax".
+    """
+    total = np.asarray(total, np.int64)
+    k = np.zeros_like(total)
+    for step in (16, 8, 4, 2, 1):
+        k = np.where((total >> (k + step)) >= 2**30, k + step, k)
+    return np.minimum((np.int64(1) << 61) // (total >> k), np.int64(INT32_MAX)), k
+
+
 def saturate(v: Array, low: int, high: int, dtype: str = "u8") -> Array:
     """Limit codes to [low, high] and store them as `dtype`."""
     return np.clip(v, low, high).astype({"u8": np.uint8, "u16": np.uint16}[dtype])

@@ -6,23 +6,18 @@ import json
 import os
 import struct
 import tempfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from magik_core import container
+from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
 from magik_core.errors import PackError
 from magik_core.ops import MAX_DIMS
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, QuantParams, Tensor
 from magik_core.stored import program_to_json
-
-MAGIC = b"\x89magik\r\n"
-FORMAT = 1
-READER = 1
-DTYPE_CODES = {"u8": 1, "s8": 2, "u16": 3, "s16": 4, "s32": 5, "f32": 6, "bool": 7}
-DATA_ALIGNMENT = 16
 
 
 def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
@@ -31,28 +26,17 @@ def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
     Args:   names: keep names and the program's description (the PC's `.mgk`), or strip them (the board's `.bin`).
     Raises: PackError: the program is larger than the format holds.
     """
-    writer = _Writer(program, plan)
-    sections = writer.sections()
+    sections, index = sections_of(program, plan)
     if names:
-        text = json.dumps(program_to_json(program, plan, writer.index), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(program_to_json(program, plan, index), sort_keys=True, separators=(",", ":"))
         sections.append((b"PROG", text.encode()))
-    return _container(sections, plan.arena_bytes)
+    return container.write(sections, plan.arena_bytes)
 
 
-def _container(sections: list[tuple[bytes, bytes]], arena_bytes: int) -> bytes:
-    at = 32 + 16 * len(sections)
-    table, body = b"", b""
-    for kind, data in sections:
-        gap = -(at + len(body)) % DATA_ALIGNMENT
-        body += b"\0" * gap
-        table += kind + struct.pack("<3I", at + len(body), len(data), zlib.crc32(data))
-        body += data
-    size = at + len(body)
-    if size >= 2**31 or arena_bytes >= 2**31:
-        raise PackError("the model is too large for a model file", found=f"{max(size, arena_bytes)} bytes", need="below 2 GiB")
-    head = MAGIC + struct.pack("<5I", FORMAT, READER, size, len(sections), arena_bytes)
-    crc = zlib.crc32(head + b"\0\0\0\0" + table)
-    return head + struct.pack("<I", crc) + table + body
+def sections_of(program: Program, plan: Plan) -> tuple[list[tuple[bytes, bytes]], dict[str, int]]:
+    """(kind, bytes) of the sections that the runtime reads, and the record of each tensor."""
+    writer = _Writer(program, plan)
+    return writer.sections(), writer.index
 
 
 class _Writer:
@@ -120,8 +104,8 @@ class _Writer:
         words = op.params(x, y).words().tobytes()
         at = len(self._list)
         self._list += [*inputs, *outputs]
-        record = (self._string(op.kernel(x, y)), at, len(inputs), at + len(inputs), len(outputs), self._words, len(words) // 4)
-        self._steps.append(struct.pack("<7I", *record))
+        lists = at, len(inputs), at + len(inputs), len(outputs)
+        self._steps.append(struct.pack("<7I", self._string(op.kernel(x, y)), *lists, self._words, len(words) // 4))
         self._params.append(words)
         self._words += len(words) // 4
 
@@ -168,12 +152,12 @@ def write(files: Mapping[Path, bytes]) -> None:
 
 def as_header(data: bytes, name: str) -> str:
     """The model file as a C array: `.mk.h`."""
-    guard = "".join(c if c.isalnum() else "_" for c in name).upper()
-    symbol = guard.lower()
+    symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
+    guard = symbol.upper()
     rows = [",".join(f"0x{b:02x}" for b in data[i : i + 16]) for i in range(0, len(data), 16)]
     body = ",\n    ".join(rows)
+    array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
     return (
-        f"/* {name}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
-        f"static const unsigned char magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64))) = {{\n    {body}}};\n\n"
-        f"#endif\n"
+        f"/* {symbol}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
+        f"static const unsigned char {array} = {{\n    {body}}};\n\n#endif\n"
     )

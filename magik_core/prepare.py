@@ -54,16 +54,18 @@ def prepare(
 
 
 def _copy(model: ir.Model) -> ir.Model:
+    """Return a model of our own: functions inlined, the working opset, constants as initializers."""
     from onnx_ir.passes import common
 
-    proto = ir.to_proto(model)
-    copy: ir.Model = ir.from_proto(graph.convert_opset(proto))
-    common.InlinePass()(copy)
-    copy.functions.clear()  # inlined: nothing calls them
+    inlined: ir.Model = ir.from_proto(ir.to_proto(model))
+    common.InlinePass()(inlined)
+    inlined.functions.clear()
+    copy: ir.Model = ir.from_proto(graph.convert_opset(ir.to_proto(inlined)))
     common.RemoveInitializersFromInputsPass()(copy)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     copy.graph.opset_imports.clear()
     copy.graph.opset_imports[""] = graph.OPSET
+    graph.name_everything(copy)  # before anything can go wrong: messages name nodes
     return copy
 
 
@@ -86,9 +88,7 @@ def _bind_shapes(model: ir.Model, shapes: Sequence[Sequence[int]]) -> None:
         hint = f"INPUT_SHAPE: [{', '.join(_template(v) for v in read)}]"
         need = "a number for every size but the batch"
         what = "the size of an input is not known"
-        raise GraphError(
-            problems=[Problem(what, f"input '{v.name}'", graph.describe(v), need, hint) for v in unknown]
-        )
+        raise GraphError(problems=[Problem(what, f"input '{v.name}'", graph.describe(v), need, hint) for v in unknown])
     _forget_shapes(model)
 
 
@@ -193,14 +193,30 @@ def _node_problems(node: ir.Node) -> list[Problem]:
         sizes = [graph.describe(v) for v in (node.inputs[0], node.outputs[0]) if v is not None]
         hint = "export the model with dynamic sizes, or use the sizes that it was exported with"
         return [Problem("a Reshape does not fit the input sizes", where, " to ".join(sizes), hint=hint)]
-    problems = []
+    problems = _channel_problems(node, where)
     for value in (v for v in node.outputs if v.name):
         shape, found = graph.static_shape(value), f"'{value.name}' {graph.describe(value)}"
-        if shape is None:
+        if not isinstance(value.type, ir.TensorType):
+            problems.append(Problem("a value is no tensor", where, f"'{value.name}' {value.type}"))
+        elif shape is None:
             problems.append(Problem("a size is known only at run time", where, found, need="static shapes"))
         elif 0 in shape:
             problems.append(Problem("a tensor has no elements", where, found))
     return problems
+
+
+def _channel_problems(node: ir.Node, where: str) -> list[Problem]:
+    """Find channels that do not fit the weights: onnx's inference does not look at them."""
+    if node.op_type not in ("Conv", "ConvTranspose", "BatchNormalization"):
+        return []
+    x, w = (graph.static_shape(v) for v in node.inputs[:2])
+    if not x or not w or len(x) < 2:
+        return []
+    channels = w[1] * graph.attribute(node, "group", 1) if node.op_type == "Conv" else w[0]
+    if x[1] == channels:
+        return []
+    found, need = f"{x[1]} channels in {list(x)}", f"{channels} channels for weights of {list(w)}"
+    return [Problem("the channels of a tensor do not fit its weights", where, found, need)]
 
 
 def _keeps_count(node: ir.Node) -> bool:

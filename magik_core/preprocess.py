@@ -28,14 +28,12 @@ def normalize(model: ir.Model, mean: Numbers, normal: Numbers) -> None:
             )
     if any(n == 0 for one in normals for n in one):
         problems.append(Problem("NORMAL is a divisor and cannot be 0", where="NORMAL"))
-    if not problems:
-        for i, value in enumerate(list(model.graph.inputs)):
-            _normalize_one(
-                model,
-                value,
-                _channels(means, i, value, "MEAN", problems),
-                _channels(normals, i, value, "NORMAL", problems),
-            )
+    first = model.graph[0]
+    for i, value in enumerate(list(model.graph.inputs) if not problems else []):
+        per_channel = [
+            _channels(lists, i, value, key, problems) for key, lists in (("MEAN", means), ("NORMAL", normals))
+        ]
+        _normalize_one(model, first, value, *per_channel)
     if problems:
         raise UsageError(problems=problems)
 
@@ -46,9 +44,7 @@ def _per_input(numbers: Numbers) -> list[list[float]]:
     return [[float(n) for n in one] for one in numbers]  # type: ignore[union-attr]
 
 
-def _channels(
-    lists: list[list[float]], i: int, value: ir.Value, key: str, problems: list[Problem]
-) -> list[float]:
+def _channels(lists: list[list[float]], i: int, value: ir.Value, key: str, problems: list[Problem]) -> list[float]:
     """Numbers of one input; a list that is only broadcast to it concerns images alone."""
     shape = graph.static_shape(value) or ()
     if not lists or (i >= len(lists) and (len(shape) != 4 or not graph.is_float(value))):
@@ -74,7 +70,7 @@ def _channel_axis(value: ir.Value) -> int:
     return -1 if is_nhwc else 1
 
 
-def _normalize_one(model: ir.Model, value: ir.Value, mean: list[float], normal: list[float]) -> None:
+def _normalize_one(model: ir.Model, first: ir.Node, value: ir.Value, mean: list[float], normal: list[float]) -> None:
     shape = graph.static_shape(value)
     assert shape is not None and value.dtype is not None
     ones = [1] * len(shape)
@@ -89,11 +85,8 @@ def _normalize_one(model: ir.Model, value: ir.Value, mean: list[float], normal: 
         array = np.ones(ones) * (numbers if numbers.size == 1 else numbers.reshape(ones))
         operand = graph.add_constant(model, f"{name}/value", array.astype(value.dtype.numpy()))
         node = ir.node(op, [now, operand], name=name)
-        producer, now = now.producer(), node.outputs[0]
+        now = node.outputs[0]
         now.name, now.shape, now.type = name, value.shape, value.type
-        if producer is None:
-            model.graph.insert_before(model.graph[0], node)
-        else:
-            model.graph.insert_after(producer, node)
+        model.graph.insert_before(first, node)
     for use in uses:
         use.node.replace_input_with(use.idx, now)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from magik_core.container import DTYPE_NAMES
 from magik_core.errors import LoadError
 from magik_core.ops import Op, found
 from magik_core.plan import Plan
@@ -61,6 +62,8 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
         tensors: dict[str, Tensor] = {}
         where: dict[str, int] = {}
         for item in text["tensors"]:
+            if not 0 <= item["record"] < len(records):
+                raise IndexError(f"record {item['record']} of {len(records)}")
             r = records[item["record"]]
             quant = _quant_of_json(item["quant"])
             tensors[item["name"]] = Tensor(item["name"], r.dtype, r.shape, quant, r.data, r.axes)
@@ -70,7 +73,7 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
         if any(n not in tensors for n in (*inputs, *outputs)):
             raise KeyError("an input or output that is no tensor")
         return Program(str(text["name"]), tensors, steps, inputs, outputs, dict(text["source"])), where
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise LoadError("a model file's description does not fit it", found=f"{type(error).__name__}: {error}",
                         need="section PROG as docs/model-format.md says") from error
 
@@ -103,7 +106,6 @@ def _quant_of_json(value: Any) -> QuantParams | WeightParams | None:
 
 def records_of(section: bytes, data: bytes) -> list[Tensor]:
     """Tensors of section TENS; the runtime has checked it."""
-    kinds = {1: "u8", 2: "s8", 3: "u16", 4: "s16", 5: "s32", 6: "f32", 7: "bool"}
     out: list[Tensor] = []
     for row in np.frombuffer(section, "<i4").reshape(-1, 24):
         dtype, rank, is_constant, offset, nbytes, bits = (int(v) for v in row[:6])
@@ -111,8 +113,8 @@ def records_of(section: bytes, data: bytes) -> list[Tensor]:
         shape, axes = tuple(int(v) for v in row[8 : 8 + rank]), tuple(int(v) for v in row[16 : 16 + rank])
         array = None
         if is_constant:
-            array = np.frombuffer(data, DTYPES[kinds[dtype]], count=nbytes // DTYPES[kinds[dtype]].itemsize, offset=offset)
+            array = np.frombuffer(data, DTYPES[DTYPE_NAMES[dtype]], count=nbytes // DTYPES[DTYPE_NAMES[dtype]].itemsize, offset=offset)
             array = array.reshape(shape)
         quant = QuantParams(scale, zero, bits) if bits else None
-        out.append(Tensor(str(len(out)), kinds[dtype], shape, quant, array, axes))
+        out.append(Tensor(str(len(out)), DTYPE_NAMES[dtype], shape, quant, array, axes))
     return out

@@ -1,63 +1,110 @@
-"""Read a `.mgk` back as the program and plan that were packed."""
+"""Read a `.mgk` back: the program and plan that it was packed from."""
 
 from __future__ import annotations
 
 import json
-import struct
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from magik_core.errors import LoadError
-from magik_core.net import Net
-from magik_core.pack import MAGIC
+from magik_core import container
+from magik_core.container import DTYPE_NAMES
+from magik_core.errors import LoadError, MagikError
+from magik_core.ops import MAX_DIMS
+from magik_core.pack import sections_of
 from magik_core.plan import Plan
-from magik_core.program import Program
+from magik_core.program import DTYPES, Program, Tensor
 from magik_core.share import groups_of
 from magik_core.stored import program_of_json, records_of
 
-TABLE_AT = 32  # docs/model-format.md, "Header"
-OFFSET_WORD = 3  # of a record of section TENS
+Array = np.ndarray
 TENSOR_WORDS = 24
+MOST_ELEMENTS = (2**31 - 1) // 4
 
 
 def read(path: str | Path) -> tuple[Program, Plan]:
-    """The program and plan of a `.mgk`.
+    """The program that a `.mgk` holds, exactly: packing it again gives the same records.
 
-    Raises: LoadError: the file is missing, damaged, or a board's `.bin`, which has no description.
+    Raises: LoadError: the file is missing, damaged, or has no program in it (a `.bin` has none).
     """
-    path = Path(path)
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
-        what = "a model file cannot be read"
-        raise LoadError(what, where=str(path), found=error.strerror or str(error)) from error
-    Net(data, name=str(path))  # the runtime's loader checks every offset, size and CRC
-    sections = _sections(data)
-    if "PROG" not in sections:
-        twin = path.with_suffix(".mgk")
-        hint = f"use {twin}" if twin.is_file() and twin != path else "use the .mgk that was written beside it"
-        raise LoadError("this model file has no description of its program", where=str(path),
-                        need="a .mgk; a .bin is stripped for the board", hint=hint)  # fmt: skip
-    return _program(sections, struct.unpack_from("<I", data, len(MAGIC) + 16)[0], str(path))
+        found = error.strerror or str(error)
+        raise LoadError("a model file cannot be read", where=str(path), found=found) from error
+    return unpack(data, str(path))
 
 
-def _sections(data: bytes) -> dict[str, bytes]:
-    (count,) = struct.unpack_from("<I", data, len(MAGIC) + 12)
-    out = {}
-    for i in range(count):
-        kind, at, size, _ = struct.unpack_from("<4s3I", data, TABLE_AT + 16 * i)
-        out[kind.decode("ascii", "replace")] = data[at : at + size]
-    return out
-
-
-def _program(sections: dict[str, bytes], arena_bytes: int, where: str) -> tuple[Program, Plan]:
+def unpack(data: bytes, name: str = "model") -> tuple[Program, Plan]:
+    """As `read`, from the bytes of a file."""
+    sections, arena_bytes = container.read(data, name)
+    if b"PROG" not in sections:
+        raise LoadError(
+            "a model file holds no program",
+            where=name,
+            found="no section PROG, as in a stripped .bin",
+            need="a .mgk",
+            hint="give the .mgk that `magik convert` wrote beside the .bin",
+        )
+    rows, records = _records(sections, arena_bytes, name)
+    text = _description(sections[b"PROG"], name)
+    program, record = program_of_json(text, records)
     try:
-        text = json.loads(sections["PROG"])
-        bound = int(text["lower_bound"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise LoadError("a model file's description cannot be read", where=where, found=str(error)) from error
-    program, record = program_of_json(text, records_of(sections["TENS"], sections["DATA"]))
-    places = np.frombuffer(sections["TENS"], "<u4").reshape(-1, TENSOR_WORDS)[:, OFFSET_WORD]
-    offsets = {t.name: int(places[record[t.name]]) for t in program.activations()}
-    return program, Plan(offsets, arena_bytes, bound, groups_of(program, offsets))
+        offsets = {t.name: int(rows[record[t.name], 3]) for t in program.activations()}
+        plan = Plan(offsets, arena_bytes, int(text["lower_bound"]), groups_of(program, offsets))
+        again, _ = sections_of(program, plan)
+    except (MagikError, MemoryError):
+        raise
+    except Exception as error:  # attributes of any type reach the operators here
+        found = f"{type(error).__name__}: {error}"
+        raise _unfit(name, found) from error
+    differing = [kind.decode() for kind, content in again if sections.get(kind, b"") != content]
+    if differing:
+        raise _unfit(name, f"other contents of {', '.join(differing)}")
+    return program, plan
+
+
+def _unfit(name: str, found: str) -> LoadError:
+    return LoadError(
+        "a model file's description does not fit it",
+        where=name,
+        found=found,
+        need="section PROG of the program that the other sections hold",
+    )
+
+
+def _description(section: bytes, name: str) -> dict[str, Any]:
+    try:
+        text = json.loads(section)
+    except (ValueError, RecursionError) as error:
+        raise _unfit(name, f"no JSON: {error}") from error
+    if not isinstance(text, dict):
+        raise _unfit(name, f"a JSON {type(text).__name__}")
+    return text
+
+
+def _records(sections: dict[bytes, bytes], arena_bytes: int, name: str) -> tuple[Array, list[Tensor]]:
+    """(words of section TENS, its tensors), every record checked as the runtime does."""
+    section, data = sections.get(b"TENS", b""), sections.get(b"DATA", b"")
+    if len(section) % (4 * TENSOR_WORDS):
+        raise LoadError("a model file is refused", where=name, found="section TENS is no whole number of records")
+    rows = np.frombuffer(section, "<i4").reshape(-1, TENSOR_WORDS)
+    for i, row in enumerate(rows.tolist()):
+        if not _is_sane(row, len(data), arena_bytes):
+            raise LoadError(
+                "a model file is refused", where=f"{name}, tensor {i}", found="a tensor's type, size or place is wrong"
+            )
+    return rows, records_of(section, data)
+
+
+def _is_sane(row: list[int], data_bytes: int, arena_bytes: int) -> bool:
+    dtype, rank, is_constant, offset, nbytes = row[:5]
+    if dtype not in DTYPE_NAMES or not 0 <= rank <= MAX_DIMS or is_constant not in (0, 1):
+        return False
+    shape, axes = row[8 : 8 + rank], row[16 : 16 + rank]
+    count, size = math.prod(shape), DTYPES[DTYPE_NAMES[dtype]].itemsize
+    room = data_bytes if is_constant else arena_bytes
+    is_shape = all(n >= 1 for n in shape) and count <= MOST_ELEMENTS and sorted(axes) == list(range(rank))
+    return is_shape and nbytes == count * size and 0 <= offset <= room - nbytes and offset % size == 0

@@ -33,9 +33,7 @@ def _model(model: ir.Model) -> list[str]:
     if model.functions:
         broken.append(f"{len(model.functions)} functions are not inlined")
     broken += [f"initializer '{v.name}' is an input" for v in model.graph.inputs if v.is_initializer()]
-    broken += [
-        f"initializer '{n}' has no data" for n, v in model.graph.initializers.items() if v.const_value is None
-    ]
+    broken += [f"initializer '{n}' has no data" for n, v in model.graph.initializers.items() if v.const_value is None]
     return broken
 
 

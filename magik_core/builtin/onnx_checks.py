@@ -50,9 +50,7 @@ def functions(proto: onnx.ModelProto, path: Path) -> list[Problem]:
     """Find local functions that call themselves: inlining one would not end."""
     calls = {(f.domain, f.name): {(node.domain, node.op_type) for node in f.node} for f in proto.functions}
     done: set[tuple[str, str]] = set()
-    while ready := [
-        key for key, used in calls.items() if key not in done and not (used & calls.keys()) - done
-    ]:
+    while ready := [key for key, used in calls.items() if key not in done and not (used & calls.keys()) - done]:
         done.update(ready)
     stuck = sorted(name for domain, name in calls.keys() - done)
     if not stuck:
@@ -186,9 +184,7 @@ def weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             nan, inf = int(np.isnan(array).sum()), int(np.isinf(array).sum())
             found = f"{nan} NaN and {inf} infinite of {array.size} values"
-            problems.append(
-                Problem("a weight is not a number", where=where, found=found, need="finite weights")
-            )
+            problems.append(Problem("a weight is not a number", where=where, found=found, need="finite weights"))
     return problems
 
 

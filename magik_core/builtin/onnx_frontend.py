@@ -39,6 +39,7 @@ def load(path: str | Path, options: Mapping[str, Any] | None = None) -> ir.Model
     Raises:  ModelError: the file cannot be read. GraphError: what it holds is no sound graph.
     """
     import onnx_ir as ir
+    from onnx_ir.passes import common
 
     from magik_core import graph
 
@@ -58,6 +59,7 @@ def load(path: str | Path, options: Mapping[str, Any] | None = None) -> ir.Model
     _sort(proto)
     _check(proto, path)
     model: ir.Model = ir.from_proto(graph.convert_opset(proto))
+    common.RemoveInitializersFromInputsPass()(model)
     model.graph.name = model.graph.name or path.stem
     return model
 
@@ -69,7 +71,7 @@ def _refuse(problems: list[Problem], error: type[ModelError] | type[GraphError])
 
 def _parse(path: Path) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     where = str(path)
     if not path.exists():
@@ -88,9 +90,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelError(
-            "the model cannot be read", where=where, found=error.strerror or str(error)
-        ) from None
+        raise ModelError("the model cannot be read", where=where, found=error.strerror or str(error)) from None
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)
@@ -156,9 +156,7 @@ def _inline(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.inliner.inline_local_functions(proto)
     except Exception as error:  # the inliner is C++ and raises what it likes
-        raise GraphError(
-            "a function of the model cannot be inlined", where=str(path), found=str(error)
-        ) from None
+        raise GraphError("a function of the model cannot be inlined", where=str(path), found=str(error)) from None
 
 
 def _sort(proto: onnx.ModelProto) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from magik_core.cli import _console, _drawing, _options
+from magik_core.cli import _console, _options
 
 if TYPE_CHECKING:
     from magik_core.report import Description, Port, Row
@@ -110,6 +110,8 @@ def _arena(found: Description) -> str:
 
 def _plan(found: Description) -> None:
     """The picture of the arena; nothing for a source model, which has no plan yet."""
+    from magik_core.cli import _drawing
+
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_WIDTH
     lines = _drawing.draw(found, width, HEIGHT)
     if not lines:

@@ -29,9 +29,7 @@ def expand_batch_norm(model: ir.Model, decline: Callable[[str, str], None]) -> i
         c = bias - mean * k
         per_channel = (-1, *(1 for _ in shape[2:]))
         operands = [
-            graph.add_constant(
-                model, f"{node.name}/{name}", array.reshape(per_channel).astype(x.dtype.numpy())
-            )
+            graph.add_constant(model, f"{node.name}/{name}", array.reshape(per_channel).astype(x.dtype.numpy()))
             for name, array in (("scale", k), ("bias", c))
         ]
         value = graph.insert(node, "Mul", [x, operands[0]], name=f"{node.name}/scale", shape=shape)

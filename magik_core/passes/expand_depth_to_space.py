@@ -34,9 +34,7 @@ def expand_depth_to_space(model: ir.Model, decline: Callable[[str, str], None]) 
     return changed
 
 
-def move_axes(
-    model: ir.Model, node: ir.Node, x: ir.Value, split: tuple[int, ...], perm: tuple[int, ...]
-) -> ir.Value:
+def move_axes(model: ir.Model, node: ir.Node, x: ir.Value, split: tuple[int, ...], perm: tuple[int, ...]) -> ir.Value:
     """Insert Reshape(x, split) -> Transpose(perm) -> Reshape to the shape of the node's output."""
     out = graph.static_shape(node.outputs[0])
     assert out is not None

@@ -22,11 +22,7 @@ def fold_affine_back(model: ir.Model, decline: Callable[[str, str], None]) -> in
     for node in list(model.graph):
         for value in node.inputs:
             linear = value.producer() if value is not None else None
-            if (
-                linear is not None
-                and linear.op_type in LINEAR
-                and graph.constant(linear.inputs[1]) is not None
-            ):
+            if linear is not None and linear.op_type in LINEAR and graph.constant(linear.inputs[1]) is not None:
                 changed += _fold(model, node, linear, decline)
                 break
     return changed

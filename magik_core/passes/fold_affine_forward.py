@@ -78,9 +78,7 @@ def _conv(conv: ir.Node, weight: np.ndarray, line: Affine) -> tuple[np.ndarray, 
     scale = np.repeat(line.scale.reshape(groups, -1), out // groups, axis=0)
     shift = np.repeat(line.bias.reshape(groups, -1), out // groups, axis=0)
     taps = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
-    return weight * scale.reshape(*weight.shape[:2], *(1 for _ in weight.shape[2:])), (taps * shift).sum(
-        axis=1
-    )
+    return weight * scale.reshape(*weight.shape[:2], *(1 for _ in weight.shape[2:])), (taps * shift).sum(axis=1)
 
 
 def _gemm(gemm: ir.Node, weight: np.ndarray, line: Affine) -> tuple[np.ndarray, np.ndarray]:

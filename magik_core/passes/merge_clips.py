@@ -40,9 +40,7 @@ def merge_clips(model: ir.Model, decline: Callable[[str, str], None]) -> int:
 
 def _bounds(node: ir.Node) -> tuple[float, float] | None:
     """Return [low, high] of a clamp by constants that keeps the shape of its input."""
-    if node.op_type not in CLAMPS or graph.static_shape(node.inputs[0]) != graph.static_shape(
-        node.outputs[0]
-    ):
+    if node.op_type not in CLAMPS or graph.static_shape(node.inputs[0]) != graph.static_shape(node.outputs[0]):
         return None
     if node.op_type == "Relu":
         return 0.0, np.inf
@@ -72,9 +70,7 @@ def _write(model: ir.Model, node: ir.Node, x: ir.Value, low: float, high: float)
     assert x.dtype is not None
     dtype = x.dtype.numpy()
     bounds = [
-        graph.add_constant(model, f"{node.name}/{name}", np.array(value, dtype))
-        if np.isfinite(value)
-        else None
+        graph.add_constant(model, f"{node.name}/{name}", np.array(value, dtype)) if np.isfinite(value) else None
         for name, value in (("min", low), ("max", high))
     ]
     graph.replace(node, graph.insert(node, "Clip", [x, *(bounds if bounds[1] is not None else bounds[:1])]))

@@ -40,13 +40,7 @@ def _scalar(model: ir.Model, node: ir.Node) -> int:
     changed = 0
     for i, value in enumerate(node.inputs):
         array, other = graph.constant(value), graph.static_shape(node.inputs[1 - i])
-        if (
-            value is None
-            or array is None
-            or other is None
-            or array.size != 1
-            or not 0 < array.ndim <= len(other)
-        ):
+        if value is None or array is None or other is None or array.size != 1 or not 0 < array.ndim <= len(other):
             continue
         node.replace_input_with(i, graph.add_constant(model, f"{value.name}/scalar", np.reshape(array, ())))
         changed += 1

@@ -122,8 +122,6 @@ def _absorb(model: ir.Model, node: ir.Node) -> int:
     tail = np.broadcast_to(array.reshape(array.shape[-len(inner) :]), inner)
     operand = graph.add_constant(model, f"{node.name}/{'scale' if node.op_type == 'Mul' else 'bias'}", tail)
     inputs = [x, operand] if node.op_type == "Mul" else [x, norm.inputs[1], operand]
-    attributes = {
-        name: graph.attribute(norm, name) for name in ("axis", "epsilon") if name in norm.attributes
-    }
+    attributes = {name: graph.attribute(norm, name) for name in ("axis", "epsilon") if name in norm.attributes}
     graph.replace(node, graph.insert(node, "LayerNormalization", inputs, attributes))
     return 1

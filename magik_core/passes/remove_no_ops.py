@@ -83,11 +83,7 @@ def _same_size(node: ir.Node) -> bool:
     mode = graph.attribute(node, "coordinate_transformation_mode", "half_pixel")
     scales = graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
     exact = scales is None or scales.size == 0 or bool(np.all(scales == 1))
-    return (
-        _same_shape(node)
-        and exact
-        and mode in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
-    )
+    return _same_shape(node) and exact and mode in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
 
 
 TESTS: Mapping[str, Callable[[ir.Node], bool]] = {

@@ -19,7 +19,7 @@ from magik_core.lower import Quantization, lower
 from magik_core.ops.cases import Case, floats, weights
 from magik_core.pack import pack
 from magik_core.plan import plan
-from magik_core.program import Program
+from magik_core.program import Program, QuantParams
 from magik_core.run import run
 from tests import harness
 
@@ -48,8 +48,8 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
             program = harness.quantized(case, model)
             yield f"{i} u8 {case}", program, harness.data_of(case, program, seed=3)
         yield f"{i} f32 {case}", harness.in_float(model), harness.data_of(case, seed=4)
-    for name, program in (("net u8", net_in_codes()), ("net f32", net_in_float())):
-        rng = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
+    for name, program in nets().items():
         yield name, program, {"x": rng.uniform(-1, 1, (1, 3, 9, 7)).astype(np.float32)}
 
 
@@ -75,10 +75,11 @@ def entries(folder: Path) -> list[Entry]:
 # ---- nets of several steps: a residual block, branches that join, a table, a reshape -----------------
 
 
-def net() -> onnx.ModelProto:
-    """A small net with one input x (1, 3, 9, 7) and two outputs."""
+def net(*, mean: bool = False) -> onnx.ModelProto:
+    """A small net with one input x (1, 3, 9, 7) and two outputs; `mean` subtracts one per channel first."""
     nodes = [
-        helper.make_node("Conv", ["x", "w0", "b0"], ["a"], "conv", pads=[1, 1, 1, 1], strides=[2, 1]),
+        *([helper.make_node("Sub", ["x", "mean"], ["m"], "x/mean")] if mean else []),
+        helper.make_node("Conv", ["m" if mean else "x", "w0", "b0"], ["a"], "conv", pads=[1, 1, 1, 1], strides=[2, 1]),
         helper.make_node("Relu", ["a"], ["a1"], "relu"),
         helper.make_node("Conv", ["a1", "w1"], ["b"], "depthwise", group=4, pads=[1, 1, 1, 1]),
         helper.make_node("Add", ["a1", "b"], ["c"], "residual"),
@@ -88,8 +89,15 @@ def net() -> onnx.ModelProto:
         helper.make_node("Transpose", ["f"], ["g"], "turn", perm=[0, 2, 3, 1]),
         helper.make_node("Reshape", ["g", "shape"], ["y"], "flat"),
     ]
-    constants = {"w0": weights(4, 3, 3, 3), "b0": floats(4), "w1": weights(4, 1, 3, 3), "w2": weights(6, 4, 1, 1),
-                 "shape": np.array([1, -1, 10], np.int64)}
+    constants = {
+        "w0": weights(4, 3, 3, 3),
+        "b0": floats(4),
+        "w1": weights(4, 1, 3, 3),
+        "w2": weights(6, 4, 1, 1),
+        "shape": np.array([1, -1, 10], np.int64),
+    }
+    if mean:
+        constants["mean"] = np.array([100, 110.5, 120], np.float32).reshape(1, 3, 1, 1)
     graph = helper.make_graph(
         nodes,
         "net",
@@ -100,17 +108,24 @@ def net() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
 
 
-def net_in_codes() -> Program:
-    limits = {"x": (-1, 1), "a": (-6, 6), "a1": (0, 6), "b": (-8, 8), "c": (-5, 9), "d": (-7, 7), "e": (0, 1), "f": (-7, 7)}
-    params = {name: numerics.params_of_range(*limit) for name, limit in limits.items()}
-    params |= {"e": params["f"], "d": params["f"], "g": params["f"], "y": params["f"]}
-    return lower(harness.infer(net()), Quantization(params, frozenset(), _weight_codes))
+RANGES = {"x": (-1, 1), "m": (-120, 155), "a": (-6, 6), "a1": (0, 6), "b": (-8, 8), "c": (-5, 9), "f": (-7, 7)}
 
 
-def _weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nets() -> dict[str, Program]:
+    """The net in codes, in f32, with both (so that Quantize and Dequantize are there), and with a border table."""
+    params = {name: numerics.params_of_range(*limit) for name, limit in RANGES.items()}
+    params |= dict.fromkeys("degy", params["f"])
+    raw = {**params, "x": QuantParams(1.0, 0.0)}
+    names = frozenset({"gate", "residual"})
+    quantizations = {
+        "net u8": Quantization(params, frozenset(), weight_codes),
+        "net f32": Quantization(),
+        "net mixed": Quantization(params, names, weight_codes),
+        "net border": Quantization(raw, frozenset(), weight_codes),
+    }
+    return {k: lower(harness.infer(net(mean=k == "net border")), q) for k, q in quantizations.items()}
+
+
+def weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scales = harness.channel_scales(w, 8)
     return np.clip(numerics.round_half_up(w / scales[:, None]), -127, 127).astype(np.int8), scales
-
-
-def net_in_float() -> Program:
-    return lower(harness.infer(net()), Quantization())

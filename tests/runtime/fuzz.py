@@ -57,8 +57,16 @@ def fuzz(driver: Path, corpus: Sequence[Entry], count: int, seed: int = 1, proce
     jobs = []
     for first in range(0, count, share):
         command = [str(driver), "mutate", str(seed), str(min(share, count - first)), str(first)]
-        jobs.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                     text=True, env=_environment()))
+        jobs.append(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=_environment(),
+            )
+        )
     for job in jobs:
         assert job.stdin is not None
         job.stdin.write(lines)

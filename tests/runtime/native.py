@@ -34,9 +34,7 @@ def compile_c(out: Path, sources: Sequence[Path], *flags: str, compiler: str | N
 
 def unary_functions(folder: Path) -> list[str]:
     """Functions of one f32 in a fmath.h, without `fm_`."""
-    return re.findall(
-        r"^static inline float fm_(\w+)\(float \w+\)", (folder / "fmath.h").read_text(), re.MULTILINE
-    )
+    return re.findall(r"^static inline float fm_(\w+)\(float \w+\)", (folder / "fmath.h").read_text(), re.MULTILINE)
 
 
 class Probe:
@@ -60,9 +58,7 @@ class Probe:
         self.functions = unary_functions(folder)
         (folder / "functions.inc").write_text("".join(f"UNARY({name})\n" for name in self.functions))
         source = Path(__file__).with_name("probe.c")
-        built = compile_c(
-            folder / "probe.so", [source], "-shared", "-fPIC", f"-I{folder}", *flags, compiler=compiler
-        )
+        built = compile_c(folder / "probe.so", [source], "-shared", "-fPIC", f"-I{folder}", *flags, compiler=compiler)
         self._lib = ctypes.CDLL(str(built))
 
     def __call__(self, name: str, dtype: type, *arrays: tuple[object, type]) -> Array:

@@ -30,7 +30,9 @@ def test_c_equals_numpy_under_sanitizers(driver: Path, corpus: list[Entry]) -> N
     assert wrong == []
 
 
-def test_damaged_files_are_refused_or_run(driver: Path, corpus: list[Entry], capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_files_are_refused_or_run(
+    driver: Path, corpus: list[Entry], capsys: pytest.CaptureFixture[str]
+) -> None:
     counts = fuzz.fuzz(driver, corpus, SHORT)
     with capsys.disabled():
         print("\n" + "\n".join(f"{n:8} {what}" for what, n in counts.items()))

@@ -55,7 +55,7 @@ static struct bytes read_file(const char *path)
 struct subject {
     uint8_t *file, *memory;
     void *arena;
-    void **apart; /* per tensor, or NULL */
+    void **apart; /* what set_apart allocated; NULL ends it */
     struct magik_net *net;
     struct magik_fault fault;
 };
@@ -92,23 +92,40 @@ static size_t size_of(const struct magik_tensor *t)
     return (size_t)t->count * (size_t)magik_dtype_bytes(t->dtype);
 }
 
-/* Give each tensor memory of its own: what reads past one is then seen. */
+static void *copy_of(struct subject *s, size_t *used, const void *data, size_t bytes)
+{
+    void *p = malloc(bytes);
+    if (p == NULL)
+        exit(2);
+    memcpy(p, data, bytes);
+    return s->apart[(*used)++] = p;
+}
+
+/* Give each tensor, each step's params and lists memory of their own, and ask the operators again: what
+ * reads or writes past any of them is then seen. */
 static void set_apart(struct subject *s)
 {
-    s->apart = calloc((size_t)s->net->n_tensors + 1, sizeof *s->apart);
+    size_t used = 0;
+    s->apart = calloc((size_t)s->net->n_tensors + 4 * (size_t)s->net->n_steps + 1, sizeof *s->apart);
     for (int32_t i = 0; i < s->net->n_tensors; i++) {
         struct magik_tensor *t = &s->net->tensors[i];
-        s->apart[i] = malloc(size_of(t));
-        if (s->apart[i] == NULL)
-            exit(2);
-        memcpy(s->apart[i], t->data, size_of(t));
-        t->data = s->apart[i];
+        t->data = copy_of(s, &used, t->data, size_of(t));
+    }
+    for (int32_t i = 0; i < s->net->n_steps; i++) {
+        struct magik_step *n = &s->net->steps[i].step;
+        struct magik_tensor *want = calloc((size_t)n->n_out, sizeof *want);
+        n->params = copy_of(s, &used, n->params, (size_t)n->params_bytes);
+        n->in = copy_of(s, &used, n->in, (size_t)n->n_in * sizeof *n->in);
+        n->out = copy_of(s, &used, n->out, (size_t)n->n_out * sizeof *n->out);
+        s->apart[used++] = want;
+        if (s->net->steps[i].kernel->shape(n, want) != MAGIK_OK)
+            abort(); /* it was MAGIK_OK when the file was loaded */
     }
 }
 
 static void unload(struct subject *s)
 {
-    for (int32_t i = 0; s->apart != NULL && i < s->net->n_tensors; i++)
+    for (int32_t i = 0; s->apart != NULL && s->apart[i] != NULL; i++)
         free(s->apart[i]);
     free(s->apart);
     free(s->arena);
@@ -239,7 +256,20 @@ static void fill(const struct magik_tensor *t, struct random *r)
     }
 }
 
-static void run_mutant(struct subject *s, struct random *r)
+/* What a caller reads of a net beside its tensors. */
+static void read_meanings(const struct magik_net *net)
+{
+    struct magik_meaning meaning;
+    size_t length = 0;
+    for (int32_t i = 0; i < net->n_tensors; i++) {
+        magik_meaning(net, i, &meaning);
+        length += strlen(meaning.name);
+    }
+    if (length > MOST_BYTES)
+        abort();
+}
+
+static void run_mutant(struct subject *s, struct random *r, const struct bytes *m)
 {
     const int32_t parts = 1 + 3 * (int32_t)random_below(r, 3);
     give_arena(s);
@@ -248,11 +278,13 @@ static void run_mutant(struct subject *s, struct random *r)
     for (int32_t i = 0; i < s->net->n_tensors; i++)
         if (!s->net->tensors[i].is_constant)
             fill(&s->net->tensors[i], r);
+    for (int32_t i = 0; i < magik_inputs(s->net); i++)
+        fill(magik_tensor(s->net, magik_input(s->net, i)), r);
     for (int32_t i = 0; i < magik_steps(s->net); i++)
         run_step(s, i, parts);
-    struct magik_meaning meaning;
-    for (int32_t i = 0; i < s->net->n_tensors; i++)
-        magik_meaning(s->net, i, &meaning);
+    read_meanings(s->net);
+    if (memcmp(s->file, m->data, m->size) != 0)
+        abort(); /* a constant was written to */
 }
 
 static void try_mutant(const struct bytes *corpus, int32_t files, uint64_t seed, struct counts *c)
@@ -269,7 +301,7 @@ static void try_mutant(const struct bytes *corpus, int32_t files, uint64_t seed,
     else if (!is_small(s.net))
         c->large++;
     else {
-        run_mutant(&s, &r);
+        run_mutant(&s, &r, &m);
         c->run++;
     }
     unload(&s);

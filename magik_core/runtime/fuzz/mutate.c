@@ -160,13 +160,14 @@ static void resize(struct draft *d, struct random *r)
         return;
     const int32_t old = t[random_below(r, count)].dims[random_below(r, 4)];
     const int32_t fresh = (int32_t)(random_below(r, 4) == 0 ? value(r, 1) : 1 + random_below(r, 40));
-    const int is_everywhere = random_below(r, 4) == 0;
+    const int is_everywhere = random_below(r, 4) == 0, is_measured = random_below(r, 6) != 0;
     uint32_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < t[i].rank && k < 8; k++)
             if (t[i].dims[k] == old && (is_everywhere || !t[i].is_constant))
                 t[i].dims[k] = fresh;
-        measure(&t[i]);
+        if (is_measured)
+            measure(&t[i]);
         if (!t[i].is_constant) {
             t[i].offset = at;
             at += (t[i].bytes + 63) & ~63u;
@@ -275,6 +276,15 @@ static uint32_t body_of(const struct draft *d)
     return (uint32_t)(sizeof d->header + d->header.sections * sizeof(struct file_section));
 }
 
+/* Put another section last: what reads past it leaves the file. */
+static void shuffle(struct draft *d, struct random *r)
+{
+    struct piece *p = &d->pieces[random_below(r, d->header.sections)], *last = &d->pieces[d->header.sections - 1];
+    const struct piece old = *p;
+    *p = *last;
+    *last = old;
+}
+
 static uint8_t *put_together(struct draft *d, size_t *size)
 {
     uint32_t at = body_of(d);
@@ -362,6 +372,7 @@ uint8_t *mutate(const uint8_t *file, size_t size, struct random *r, size_t *muta
     struct draft d = take_apart(file);
     for (uint32_t i = 0; i < times; i++)
         damages[random_below(r, sizeof damages / sizeof *damages)](&d, r);
+    shuffle(&d, r);
     uint8_t *mutant = put_together(&d, mutant_size);
     repair(mutant, *mutant_size);
     return mutant;

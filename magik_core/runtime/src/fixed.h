@@ -40,6 +40,22 @@ static inline int64_t fx_average(int32_t total, int32_t count)
     return fx_floor_div(((int64_t)total * (1 << FX_AVERAGE_BITS)) + (count >> 1), count);
 }
 
+/* m = 2^(61 + k) / total, cut off: m in [2^30, 2^31), total / 2^k in [2^30, 2^31); total in [2^30, 2^60).
+ * A smaller total, which only a hostile file can bring, counts as 2^30. */
+struct fx_reciprocal {
+    int32_t m, k;
+};
+
+static inline struct fx_reciprocal fx_reciprocal(int64_t total)
+{
+    int32_t k = 0;
+    total = total < (int64_t)1 << 30 ? (int64_t)1 << 30 : total;
+    while (total >> k >= (int64_t)1 << 31)
+        k++;
+    const int64_t m = ((int64_t)1 << 61) / (total >> k);
+    return (struct fx_reciprocal){(int32_t)(m > INT32_MAX ? INT32_MAX : m), k};
+}
+
 static inline int64_t fx_clamp(int64_t v, int32_t low, int32_t high)
 {
     return v < low ? low : v > high ? high : v;

@@ -1,4 +1,6 @@
 /* Reads a model file into a net. Everything in the file is distrusted, and checked here once. */
+#include <float.h>
+
 #include "net.h"
 
 struct reader {
@@ -127,10 +129,25 @@ static size_t bytes_of(const struct magik_net *net)
            round8(sizeof(struct net_step) * (size_t)net->n_steps) + sizeof(struct magik_tensor *) * (size_t)net->n_list;
 }
 
+/* What the file says that codes and axes mean: no kernel reads it, the caller does. */
+static int meaning_is_sane(const struct file_tensor *f, int32_t size)
+{
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < f->rank; i++) {
+        if (!op_between(f->axes[i], 0, (int32_t)f->rank - 1) || (seen >> f->axes[i] & 1u))
+            return 0;
+        seen |= 1u << f->axes[i];
+    }
+    if (f->bits == 0)
+        return 1;
+    return f->bits <= 8u * (uint32_t)size && f->bits <= 16 && f->scale > 0.0f && f->scale <= FLT_MAX && f->zero_point >= 0.0f &&
+           f->zero_point <= (float)((1u << f->bits) - 1);
+}
+
 static int32_t check_tensor(const struct magik_net *net, const struct file_tensor *f, struct span data, struct magik_tensor *t)
 {
     const int32_t size = magik_dtype_bytes(f->dtype > MAGIK_BOOL ? 0 : (int32_t)f->dtype);
-    if (size == 0 || f->rank > MAGIK_MAX_DIMS || f->is_constant > 1)
+    if (size == 0 || f->rank > MAGIK_MAX_DIMS || f->is_constant > 1 || !meaning_is_sane(f, size))
         return MAGIK_BAD_TENSOR;
     int64_t count = 1;
     for (uint32_t i = 0; i < f->rank; i++) {

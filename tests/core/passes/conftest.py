@@ -1,4 +1,4 @@
-"""Small graphs written as text, and a harness that holds a pass against onnxruntime."""
+"""A harness that holds a pass against onnxruntime."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 import onnx_ir as ir
-import onnxruntime
 import pytest
-from onnx import numpy_helper, parser
 
-from magik_core import graph, passes
+from magik_core import passes
 from magik_core.prepare import prepare
+from tests.core.graphs import random_feeds, run, source_of
 
 
 @dataclass(frozen=True)
@@ -27,41 +25,12 @@ class Rewritten:
     model: ir.Model
 
 
-Rewrite = Callable[..., Rewritten]
-
-
-def model_of(text: str, /, **constants: np.ndarray) -> ir.Model:
-    """Prepare a model of ONNX text; `constants` become initializers that the text may name."""
-    body = parser.parse_graph(text)
-    body.initializer.extend(numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items())
-    model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", graph.OPSET)])
-    return prepare(ir.from_proto(model))
-
-
-def run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        graph.serialize(model), options, providers=["CPUExecutionProvider"]
-    )
-    return list(session.run(None, feeds))
-
-
-def random_feeds(model: ir.Model, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return normal numbers, three wide: they reach both ends of every clamp."""
-    rng = np.random.default_rng(seed)
-    return {
-        str(v.name): (3 * rng.standard_normal(graph.static_shape(v))).astype(np.float32)
-        for v in model.graph.inputs
-    }
-
-
 @pytest.fixture
-def rewrite() -> Rewrite:
+def rewrite() -> Callable[..., Rewritten]:
     """Run one pass on a graph until it changes no more; the outputs may not change beyond 1e-4."""
 
     def inner(one: passes.Pass, text: str, /, **constants: np.ndarray) -> Rewritten:
-        model = model_of(text, **constants)
+        model = prepare(source_of(text, **constants))
         passes.apply(passes.normalize_operands, model, lambda node, reason: None)
         feeds, declined, count = random_feeds(model), [], 0
         before = run(model, feeds)

@@ -15,10 +15,7 @@ STATS = {name: RNG.uniform(0.5, 2, 4).astype(np.float32) for name in ("s", "b", 
 
 @pytest.mark.parametrize("shape", ["[1,4,6,6]", "[2,4]", "[1,4,7]"])
 def test_it_is_a_product_and_a_sum(rewrite: Any, shape: str) -> None:
-    text = (
-        f"agraph (float{shape} x) => (float{shape} y)"
-        f" {{ y = BatchNormalization<epsilon=0.1>(x, s, b, m, v) }}"
-    )
+    text = f"agraph (float{shape} x) => (float{shape} y) {{ y = BatchNormalization<epsilon=0.1>(x, s, b, m, v) }}"
     assert rewrite(expand_batch_norm, text, **STATS).ops == {"Mul": 1, "Add": 1}
 
 

@@ -43,8 +43,7 @@ def test_gemm(rewrite: Any, gemm: str) -> None:
 @pytest.mark.parametrize("attribute", ["pads=[1,1,1,1]", 'auto_pad="SAME_UPPER"'])
 def test_a_sum_before_padding_is_declined(rewrite: Any, attribute: str) -> None:
     text = (
-        f"agraph (float[1,4,6,6] x) => (float[a,b,c,d] y)"
-        f" {{ r = Relu(x) m = Add(r, k) y = Conv<{attribute}>(m, w) }}"
+        f"agraph (float[1,4,6,6] x) => (float[a,b,c,d] y) {{ r = Relu(x) m = Add(r, k) y = Conv<{attribute}>(m, w) }}"
     )
     done = rewrite(fold_affine_forward, text, k=rand(4, 1, 1), w=rand(6, 4, 3, 3))
     assert done.ops == {"Relu": 1, "Add": 1, "Conv": 1}
@@ -53,8 +52,7 @@ def test_a_sum_before_padding_is_declined(rewrite: Any, attribute: str) -> None:
 
 def test_the_weights_must_be_constant(rewrite: Any) -> None:
     text = (
-        "agraph (float[1,4,6,6] x, float[6,4,3,3] v) => (float[a,b,c,d] y)"
-        " { r = Relu(x) m = Mul(r, k) y = Conv(m, v) }"
+        "agraph (float[1,4,6,6] x, float[6,4,3,3] v) => (float[a,b,c,d] y) { r = Relu(x) m = Mul(r, k) y = Conv(m, v) }"
     )
     done = rewrite(fold_affine_forward, text, k=rand(4, 1, 1))
     assert done.count == 0

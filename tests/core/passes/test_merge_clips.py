@@ -27,10 +27,7 @@ FORMS = {
 def test_a_clamp_is_one_node(rewrite: Any, form: str) -> None:
     body, ops = FORMS[form]
     used = {name: n for name, n in N.items() if name in body}
-    assert (
-        rewrite(merge_clips, f"agraph (float[1,4,6,6] x) => (float[1,4,6,6] y) {{ {body} }}", **used).ops
-        == ops
-    )
+    assert rewrite(merge_clips, f"agraph (float[1,4,6,6] x) => (float[1,4,6,6] y) {{ {body} }}", **used).ops == ops
 
 
 def test_two_readers_keep_the_inner_clamp(rewrite: Any) -> None:

@@ -35,9 +35,7 @@ def test_shuffle_and_split_is_a_strided_slice(rewrite: Any, bounds: str, start: 
 
 
 def test_a_chain_that_keeps_the_order_is_a_reshape(rewrite: Any) -> None:
-    text = (
-        "agraph (float[1,8,1,6] x) => (float[a,b] y) { t = Transpose<perm=[2,1,0,3]>(x) y = Reshape(t, s) }"
-    )
+    text = "agraph (float[1,8,1,6] x) => (float[a,b] y) { t = Transpose<perm=[2,1,0,3]>(x) y = Reshape(t, s) }"
     assert rewrite(merge_moves, text, s=np.array([4, 12])).ops == {"Reshape": 1}
 
 

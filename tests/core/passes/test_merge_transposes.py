@@ -11,8 +11,7 @@ from magik_core.passes import merge_transposes
 
 def test_two_are_one(rewrite: Any) -> None:
     text = (
-        "agraph (float[2,3,4] x) => (float[a,b,c] y)"
-        " { t = Transpose<perm=[1,2,0]>(x) y = Transpose<perm=[0,2,1]>(t) }"
+        "agraph (float[2,3,4] x) => (float[a,b,c] y) { t = Transpose<perm=[1,2,0]>(x) y = Transpose<perm=[0,2,1]>(t) }"
     )
     done = rewrite(merge_transposes, text)
     assert done.ops == {"Transpose": 1}

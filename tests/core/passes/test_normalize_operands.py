@@ -25,6 +25,8 @@ def test_order_stays_where_it_matters(rewrite: Any) -> None:
 
 def test_a_constant_that_shapes_the_result_stays(rewrite: Any) -> None:
     text = "agraph (float[4] x) => (float[1,1,4] y) { y = Add(x, c) }"
-    assert rewrite(normalize_operands, text, c=np.ones((1, 1, 1), np.float32)).model.graph[0].inputs[
-        1
-    ].shape == (1, 1, 1)
+    assert rewrite(normalize_operands, text, c=np.ones((1, 1, 1), np.float32)).model.graph[0].inputs[1].shape == (
+        1,
+        1,
+        1,
+    )

@@ -58,9 +58,7 @@ def test_without_scale(rewrite: Any) -> None:
 
 def test_channels_first_is_declined(rewrite: Any) -> None:
     body = spell("Pow", "Div").replace("y0", "y")
-    done = rewrite(
-        recognize_layer_norm, f"agraph (float[2,4,5] x) => (float[2,4,5] y) {{ {body} }}", **used(body, [1])
-    )
+    done = rewrite(recognize_layer_norm, f"agraph (float[2,4,5] x) => (float[2,4,5] y) {{ {body} }}", **used(body, [1]))
     assert done.count == 0
     assert done.declined == [("y", "a normalization over axes [1], which are not the last ones")]
 

@@ -8,9 +8,7 @@ from magik_core.passes import share_nodes
 
 
 def test_a_common_expression_is_computed_once(rewrite: Any) -> None:
-    text = (
-        "agraph (float[4] x) => (float[4] y) { a = Relu(x) b = Relu(x) c = Exp(a) d = Exp(b) y = Add(c, d) }"
-    )
+    text = "agraph (float[4] x) => (float[4] y) { a = Relu(x) b = Relu(x) c = Exp(a) d = Exp(b) y = Add(c, d) }"
     done = rewrite(share_nodes, text)
     assert done.ops == {"Relu": 1, "Exp": 1, "Add": 1}
 

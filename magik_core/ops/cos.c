@@ -1,0 +1,12 @@
+/* Cos. */
+#include "pointwise.h"
+
+int32_t magik_cos_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    return pointwise_shape(n, y, 0);
+}
+
+void magik_cos_f32(const struct magik_step *n)
+{
+    POINTWISE_F32(n, fm_cos(v));
+}

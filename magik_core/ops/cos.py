@@ -1,0 +1,35 @@
+"""Cos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from magik_core import fmath
+from magik_core.ops import Array, Params
+from magik_core.ops.cases import Input, case
+from magik_core.ops.lut import Pointwise
+
+
+@dataclass(frozen=True)
+class Cos(Pointwise):
+    """cos(x).
+
+    Shapes: x any, y as x.
+    Source: ONNX Cos, opset 22.
+    """
+
+    onnx = ("Cos",)
+
+    def function(self, x: Array) -> Array:
+        return np.cos(x)
+
+    def formula(self, x: Array, p: Params) -> Array:
+        return fmath.cos(x)
+
+
+CASES = [
+    case("Cos", x=Input((2, 3, 5), -4, 3)),
+    case("Cos", x=Input((1, 3, 4, 5), 0, 1000)),
+]

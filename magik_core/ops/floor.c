@@ -1,0 +1,12 @@
+/* Floor. */
+#include "pointwise.h"
+
+int32_t magik_floor_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    return pointwise_shape(n, y, 0);
+}
+
+void magik_floor_f32(const struct magik_step *n)
+{
+    POINTWISE_F32(n, fm_floor(v));
+}

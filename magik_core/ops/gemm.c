@@ -1,0 +1,94 @@
+/* Gemm: rows times a constant matrix. */
+#include "fixed.h"
+#include "op.h"
+
+struct params {
+    int32_t y_zero;    /* [0, 255] */
+    int32_t low, high; /* smallest and largest code of y, [0, 255] */
+    float real_low, real_high;
+};
+
+enum { LANES = 4 }; /* f32 outputs whose sums run side by side */
+
+/* Inputs: x, w, bias, and with codes multipliers and shifts. */
+int32_t magik_gemm_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct params *p = n->params;
+    const int is_real = n->dtype == MAGIK_F32;
+    if (!op_has(n, is_real ? 3 : 5, 1, sizeof *p))
+        return MAGIK_BAD_STEP;
+    const struct magik_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    if (x->dtype != n->dtype || x->rank < 1 || !op_is(w, is_real ? MAGIK_F32 : MAGIK_S8, 2) ||
+        !op_is(b, is_real ? MAGIK_F32 : MAGIK_S32, 1) || w->dims[1] != x->dims[x->rank - 1] || b->count != w->dims[0])
+        return MAGIK_BAD_SHAPE;
+    op_like(y, x);
+    y->dims[x->rank - 1] = w->dims[0];
+    if (is_real)
+        return MAGIK_OK;
+    if (!op_between(p->y_zero, 0, 255) || !op_between(p->low, 0, 255) || !op_between(p->high, 0, 255))
+        return MAGIK_BAD_PARAMS;
+    return op_table(n->in[3], b->count, INT32_MIN, INT32_MAX) && op_table(n->in[4], b->count, 1, FX_MAX_SHIFT) ? MAGIK_OK : MAGIK_BAD_PARAMS;
+}
+
+static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count, int32_t acc)
+{
+    for (int32_t k = 0; k < count; k++)
+        acc = fx_mac(acc, x[k], w[k]);
+    return acc;
+}
+
+void magik_gemm_u8(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
+    const int8_t *w = n->in[1]->data;
+    const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
+    uint8_t *y = n->out[0]->data;
+    int32_t i, end;
+    op_span(n, n->out[0]->count, &i, &end);
+    const uint8_t *x = (const uint8_t *)n->in[0]->data + i / columns * depth;
+    for (int32_t o = i % columns; i < end; i++, o++) {
+        if (o == columns) {
+            o = 0;
+            x += depth;
+        }
+        const int32_t acc = dot(x, w + o * depth, depth, bias[o]);
+        y[i] = fx_u8(fx_rescale(acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
+    }
+}
+
+/* Sums of `count` outputs, each from its bias over k, each product and sum rounded to f32. */
+static void sums_f32(const float *x, const float *w, int32_t depth, const float *bias, int32_t count, float *acc)
+{
+    for (int32_t j = 0; j < count; j++)
+        acc[j] = bias[j] + 0.0f;
+    if (count == LANES) {
+        for (int32_t k = 0; k < depth; k++)
+            for (int32_t j = 0; j < LANES; j++)
+                acc[j] += x[k] * w[j * depth + k];
+        return;
+    }
+    for (int32_t j = 0; j < count; j++)
+        for (int32_t k = 0; k < depth; k++)
+            acc[j] += x[k] * w[j * depth + k];
+}
+
+void magik_gemm_f32(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
+    const float *w = n->in[1]->data, *bias = n->in[2]->data;
+    float *y = n->out[0]->data;
+    int32_t i, end;
+    op_span(n, n->out[0]->count, &i, &end);
+    while (i < end) {
+        const float *x = (const float *)n->in[0]->data + i / columns * depth;
+        const int32_t o = i % columns, left = columns - o < end - i ? columns - o : end - i;
+        const int32_t count = left < LANES ? left : LANES;
+        float acc[LANES];
+        sums_f32(x, w + o * depth, depth, bias + o, count, acc);
+        for (int32_t j = 0; j < count; j++)
+            y[i + j] = fx_clip(acc[j], p->real_low, p->real_high);
+        i += count;
+    }
+}

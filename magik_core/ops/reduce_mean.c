@@ -1,0 +1,23 @@
+/* ReduceMean and GlobalAveragePool. */
+#include "reduce.h"
+
+int32_t magik_reduce_mean_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    return reduce_shape(n, y);
+}
+
+static uint8_t mean(const struct reduce_params *p, int32_t total, int32_t count)
+{
+    const int64_t v = fx_average(total - p->x_zero * count, count);
+    return fx_u8(fx_rescale((int32_t)v, p->multiplier, p->shift) + p->y_zero, 0, p->top);
+}
+
+void magik_reduce_mean_u8(const struct magik_step *n)
+{
+    REDUCE(n, uint8_t, int32_t, v, acc[i] + v, mean(p, acc[i], values));
+}
+
+void magik_reduce_mean_f32(const struct magik_step *n)
+{
+    REDUCE(n, float, float, 0.0f + v, acc[i] + v, acc[i] / (float)values);
+}

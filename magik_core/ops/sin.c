@@ -1,0 +1,12 @@
+/* Sin. */
+#include "pointwise.h"
+
+int32_t magik_sin_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    return pointwise_shape(n, y, 0);
+}
+
+void magik_sin_f32(const struct magik_step *n)
+{
+    POINTWISE_F32(n, fm_sin(v));
+}

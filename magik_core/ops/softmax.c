@@ -1,0 +1,89 @@
+/* Softmax along one axis. */
+#include "fixed.h"
+#include "fmath.h"
+#include "lines.h"
+
+struct params {
+    int32_t axis;       /* [0, rank) */
+    int32_t y_zero;     /* [0, 255] */
+    int32_t multiplier; /* 2^-30 / s_y */
+    int32_t shift;      /* [1, 62] */
+    int32_t top;        /* [0, 255] */
+};
+
+int32_t magik_softmax_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct params *p = n->params;
+    const int32_t is_u8 = n->dtype == MAGIK_U8;
+    if (!op_has(n, 1 + is_u8, 1, sizeof *p))
+        return MAGIK_BAD_STEP;
+    const struct magik_tensor *x = n->in[0];
+    if (x->dtype != n->dtype)
+        return MAGIK_BAD_SHAPE;
+    if (!op_between(p->axis, 0, x->rank - 1) || !op_between(p->shift, 1, FX_MAX_SHIFT) ||
+        !op_between(p->y_zero, 0, 255) || !op_between(p->top, 0, 255))
+        return MAGIK_BAD_PARAMS;
+    /* the largest element's exponential is 1, so that a sum is never below 2^30 */
+    if (is_u8 && (!op_table(n->in[1], 256, 0, 1 << 30) || ((const int32_t *)n->in[1]->data)[0] != 1 << 30))
+        return MAGIK_BAD_PARAMS;
+    op_like(y, x);
+    return MAGIK_OK;
+}
+
+/* The exponential of one code; the index stays in the table even where a hostile plan lets y overwrite x. */
+static int32_t power(const int32_t *table, int32_t most, uint8_t code)
+{
+    return table[(uint8_t)(most - code)];
+}
+
+static void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table)
+{
+    int32_t most = 0;
+    int64_t total = 0;
+    for (int32_t i = 0; i < size; i++)
+        most = x[i * step] > most ? x[i * step] : most;
+    for (int32_t i = 0; i < size; i++)
+        total += power(table, most, x[i * step]);
+    const struct fx_reciprocal by = fx_reciprocal(total);
+    const int32_t shift = p->shift + by.k > FX_MAX_SHIFT ? FX_MAX_SHIFT : p->shift + by.k;
+    for (int32_t i = 0; i < size; i++) {
+        const int32_t share = (int32_t)fx_rescale(power(table, most, x[i * step]), by.m, 31);
+        y[i * step] = fx_u8(fx_rescale(share, p->multiplier, shift) + p->y_zero, 0, p->top);
+    }
+}
+
+void magik_softmax_u8(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct lines l = lines_of(n->in[0], p->axis);
+    int32_t r, end;
+    op_span(n, l.outer * l.inner, &r, &end);
+    for (; r < end; r++) {
+        const int32_t at = line_start(&l, r);
+        line_u8(p, (const uint8_t *)n->in[0]->data + at, (uint8_t *)n->out[0]->data + at, l.size, l.inner, n->in[1]->data);
+    }
+}
+
+static void line_f32(const float *x, float *y, int32_t size, int32_t step)
+{
+    const float most = fm_largest(x, size, step);
+    float total = 0.0f;
+    for (int32_t i = 0; i < size; i++) {
+        y[i * step] = fm_exp(x[i * step] - most);
+        total += y[i * step];
+    }
+    for (int32_t i = 0; i < size; i++)
+        y[i * step] /= total;
+}
+
+void magik_softmax_f32(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct lines l = lines_of(n->in[0], p->axis);
+    int32_t r, end;
+    op_span(n, l.outer * l.inner, &r, &end);
+    for (; r < end; r++) {
+        const int32_t at = line_start(&l, r);
+        line_f32((const float *)n->in[0]->data + at, (float *)n->out[0]->data + at, l.size, l.inner);
+    }
+}

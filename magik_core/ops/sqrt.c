@@ -1,0 +1,12 @@
+/* Sqrt. */
+#include "pointwise.h"
+
+int32_t magik_sqrt_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    return pointwise_shape(n, y, 0);
+}
+
+void magik_sqrt_f32(const struct magik_step *n)
+{
+    POINTWISE_F32(n, fm_sqrt(v));
+}

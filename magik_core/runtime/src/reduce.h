@@ -1,0 +1,122 @@
+/* What the reductions share: which elements of x belong to an output, in what order. */
+#ifndef MAGIK_REDUCE_H
+#define MAGIK_REDUCE_H
+
+#include "fixed.h"
+#include "op.h"
+
+enum { REDUCE_BLOCK = 64, REDUCE_MAX_COUNT = 1 << 22 };
+
+struct reduce_params {
+    int32_t reduced[MAGIK_MAX_DIMS]; /* per axis of x, 0 or 1 */
+    int32_t keep;                    /* 0, 1: reduced axes stay with size 1 */
+    int32_t x_zero, y_zero;          /* [0, 255] */
+    int32_t multiplier;
+    int32_t shift; /* [1, 62] */
+    int32_t top;   /* largest code of y, [0, 255] */
+};
+
+/* x as outputs (kept axes) by values (reduced axes). When the last axis of x is kept, `inner` outputs lie side
+ * by side; the last reduced axis is walked with `step`. */
+struct reduce {
+    int32_t outer_size[MAGIK_MAX_DIMS], outer_stride[MAGIK_MAX_DIMS], outer_rank;
+    int32_t value_size[MAGIK_MAX_DIMS], value_stride[MAGIK_MAX_DIMS], value_rank;
+    int32_t inner, outer; /* outputs side by side; runs of them */
+    int32_t run, step, runs; /* values along the last reduced axis; runs of them */
+};
+
+static inline int32_t reduce_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct reduce_params *p = n->params;
+    if (!op_has(n, 1, 1, sizeof *p))
+        return MAGIK_BAD_STEP;
+    const struct magik_tensor *x = n->in[0];
+    if (x->dtype != n->dtype)
+        return MAGIK_BAD_SHAPE;
+    if (!op_between(p->keep, 0, 1) || !op_between(p->x_zero, 0, 255) || !op_between(p->y_zero, 0, 255) ||
+        !op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, 255))
+        return MAGIK_BAD_PARAMS;
+    int64_t values = 1;
+    y->dtype = x->dtype;
+    y->rank = 0;
+    for (int32_t i = 0; i < x->rank; i++) {
+        if (!op_between(p->reduced[i], 0, 1))
+            return MAGIK_BAD_PARAMS;
+        values *= p->reduced[i] ? x->dims[i] : 1;
+        if (!p->reduced[i] || p->keep)
+            y->dims[y->rank++] = p->reduced[i] ? 1 : x->dims[i];
+    }
+    return values <= REDUCE_MAX_COUNT ? MAGIK_OK : MAGIK_BAD_SHAPE;
+}
+
+static inline struct reduce reduce_of(const struct magik_tensor *x, const int32_t *reduced)
+{
+    struct reduce r = {.inner = 1, .outer = 1, .run = 1, .step = 1, .runs = 1};
+    int32_t last = x->rank, stride = x->count;
+    while (last > 0 && !reduced[last - 1])
+        r.inner *= x->dims[--last];
+    for (int32_t i = 0; i < last; i++) {
+        stride /= x->dims[i];
+        if (reduced[i]) {
+            r.value_size[r.value_rank] = x->dims[i];
+            r.value_stride[r.value_rank++] = stride;
+        } else {
+            r.outer_size[r.outer_rank] = x->dims[i];
+            r.outer_stride[r.outer_rank++] = stride;
+            r.outer *= x->dims[i];
+        }
+    }
+    if (r.value_rank > 0) {
+        r.run = r.value_size[--r.value_rank];
+        r.step = r.value_stride[r.value_rank];
+    }
+    for (int32_t i = 0; i < r.value_rank; i++)
+        r.runs *= r.value_size[i];
+    return r;
+}
+
+/* Element where index `k` of the given axes lies. */
+static inline int32_t reduce_at(const int32_t *size, const int32_t *stride, int32_t rank, int32_t k)
+{
+    int32_t at = 0;
+    for (int32_t i = rank - 1; i >= 0; i--) {
+        at += k % size[i] * stride[i];
+        k /= size[i];
+    }
+    return at;
+}
+
+/* Body of a kernel. FIRST sets acc[i] from a value v; NEXT combines acc[i] with v; LAST gives the output.
+ * `values` is the count per output. */
+#define REDUCE(n, TYPE, ACC, FIRST, NEXT, LAST)                                                                            \
+    do {                                                                                                                   \
+        const struct reduce_params *p = (n)->params;                                                                       \
+        const struct reduce r = reduce_of((n)->in[0], p->reduced);                                                         \
+        const int32_t values = r.run * r.runs;                                                                             \
+        int32_t o, end;                                                                                                    \
+        (void)values;                                                                                                      \
+        op_span((n), r.outer, &o, &end);                                                                                   \
+        for (; o < end; o++)                                                                                               \
+            for (int32_t c = 0; c < r.inner; c += REDUCE_BLOCK) {                                                          \
+                const int32_t count = r.inner - c < REDUCE_BLOCK ? r.inner - c : REDUCE_BLOCK;                             \
+                const TYPE *x = (const TYPE *)(n)->in[0]->data + reduce_at(r.outer_size, r.outer_stride, r.outer_rank, o) + c; \
+                TYPE *y = (TYPE *)(n)->out[0]->data + (size_t)o * (size_t)r.inner + c;                                     \
+                ACC acc[REDUCE_BLOCK];                                                                                     \
+                for (int32_t i = 0; i < count; i++) {                                                                      \
+                    const TYPE v = x[i];                                                                                   \
+                    acc[i] = (FIRST);                                                                                      \
+                }                                                                                                          \
+                for (int32_t k = 0; k < r.runs; k++) {                                                                     \
+                    const TYPE *row = x + reduce_at(r.value_size, r.value_stride, r.value_rank, k);                        \
+                    for (int32_t j = k == 0; j < r.run; j++)                                                               \
+                        for (int32_t i = 0; i < count; i++) {                                                              \
+                            const TYPE v = row[j * r.step + i];                                                            \
+                            acc[i] = (NEXT);                                                                               \
+                        }                                                                                                  \
+                }                                                                                                          \
+                for (int32_t i = 0; i < count; i++)                                                                        \
+                    y[i] = (TYPE)(LAST);                                                                                   \
+            }                                                                                                              \
+    } while (0)
+
+#endif
