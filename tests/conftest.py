@@ -8,11 +8,17 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from magik_core import plugins
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("plugins/*/magik_*") if (path / "__init__.py").exists())
+
+# what a run draws is the same every time; `pytest --hypothesis-profile=long` draws anew, and more
+settings.register_profile("short", max_examples=50, derandomize=True, deadline=None)
+settings.register_profile("long", max_examples=2000, deadline=None)
+settings.load_profile("short")
 
 for folder in FOLDERS:
     if str(folder) not in sys.path:
