@@ -91,7 +91,8 @@ class Net:
         lib, fault, net = self._lib, CFault(0, -1, -1), c.c_void_p()
         where, size = self._data.ctypes.data, self._data.nbytes
         self._memory = _aligned(max(lib.magik_net_bytes(where, size), 64))
-        status = lib.magik_load(c.byref(net), where, size, self._memory.ctypes.data, self._memory.nbytes, c.byref(fault))
+        memory = self._memory.ctypes.data, self._memory.nbytes
+        status = lib.magik_load(c.byref(net), where, size, *memory, c.byref(fault))
         if status == TOO_NEW:
             raise too_new(int(self._data[12:16].view("<u4")[0]), name)
         if status != 0:
@@ -196,12 +197,23 @@ def encode(p: Port, value: Array) -> Array:
     if value.shape != p.shape:
         raise RunError("an input has another shape", where=f"input '{p.name}'", found=str(value.shape),
                        need=f"{p.shape}, or {p.dtype} {p.board_shape} in the board's layout")
-    if not np.issubdtype(value.dtype, np.number) and value.dtype != np.bool_:
-        raise RunError("an input is not numbers", where=f"input '{p.name}'", found=str(value.dtype), need="floats or integers")
+    if value.dtype.kind not in "fiub":
+        raise RunError("an input is not numbers", where=f"input '{p.name}'", found=str(value.dtype),
+                       need="floats or integers")
     stored = value.transpose(p.axes)
     if p.quant is not None:
         return numerics.quantize(stored.astype(np.float32), p.quant)
-    return (stored != 0).astype(own) if p.dtype == "bool" else stored.astype(own)
+    if p.dtype == "bool":
+        return (stored != 0).astype(own)
+    if own.kind in "iu" and not _holds(own, stored):
+        raise RunError("an input does not fit its type", where=f"input '{p.name}'", found="values out of range or NaN",
+                       need=f"integers that {p.dtype} holds")
+    return stored.astype(own)
+
+
+def _holds(dtype: np.dtype, values: Array) -> bool:
+    limits = np.iinfo(dtype)
+    return bool(np.all((values >= limits.min) & (values <= limits.max)))
 
 
 def _aligned(size: int, alignment: int = 64) -> Array:

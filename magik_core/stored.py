@@ -25,10 +25,17 @@ def program_to_json(program: Program, plan: Plan, index: Mapping[str, int]) -> d
         "source": dict(program.source),
         "lower_bound": plan.lower_bound,
         "tensors": [
-            {"name": t.name, "record": index[t.name], "quant": _quant_to_json(t.quant)} for t in program.tensors.values()
+            {"name": t.name, "record": index[t.name], "quant": _quant_to_json(t.quant)}
+            for t in program.tensors.values()
         ],
         "steps": [
-            {"name": s.name, "op": type(s.op).__name__, "attributes": _attributes(s.op), "in": list(s.inputs), "out": list(s.outputs)}
+            {
+                "name": s.name,
+                "op": type(s.op).__name__,
+                "attributes": _attributes(s.op),
+                "in": list(s.inputs),
+                "out": list(s.outputs),
+            }
             for s in program.steps
         ],
     }
@@ -113,8 +120,7 @@ def records_of(section: bytes, data: bytes) -> list[Tensor]:
         shape, axes = tuple(int(v) for v in row[8 : 8 + rank]), tuple(int(v) for v in row[16 : 16 + rank])
         array = None
         if is_constant:
-            array = np.frombuffer(data, DTYPES[DTYPE_NAMES[dtype]], count=nbytes // DTYPES[DTYPE_NAMES[dtype]].itemsize, offset=offset)
-            array = array.reshape(shape)
+            array = np.frombuffer(data[offset : offset + nbytes], DTYPES[DTYPE_NAMES[dtype]]).reshape(shape)
         quant = QuantParams(scale, zero, bits) if bits else None
         out.append(Tensor(str(len(out)), DTYPE_NAMES[dtype], shape, quant, array, axes))
     return out

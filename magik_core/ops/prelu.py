@@ -70,7 +70,7 @@ class Prelu(Op):
         return PreluParams(self.axis, int(a.zero_point), int(b.zero_point), m, shift, b.top)
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
-        """On f32 the slopes (channels); on codes s32 (channels, 2): multiplier and shift of what is negative."""
+        """The slopes, f32 (channels); on codes s32 (channels, 2), multiplier and shift of each."""
         a, b = x[0].quant, y[0].quant
         if not (isinstance(a, QuantParams) and isinstance(b, QuantParams)):
             return (np.array(self.slopes, np.float32),)

@@ -1,14 +1,15 @@
 """Build the runtime under ASan and UBSan, and run it on good and on damaged model files.
 
-`python -m tests.runtime.fuzz [COUNT] [SEED]` runs COUNT mutants (200,000) on all processors.
+`python -m tests.runtime.fuzz --mutants 200000` runs so many on all processors and prints what became of them.
 """
 
 from __future__ import annotations
 
+import argparse
+import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -30,12 +31,21 @@ def build(folder: Path = ROOT / "build" / "sanitize") -> Path:
     assert cmake, "cmake is needed: pip install cmake"
     folder.mkdir(parents=True, exist_ok=True)
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    for command in (
-        [cmake, *generator, "-DMAGIK_SANITIZE=ON", "-DCMAKE_BUILD_TYPE=Debug", "-S", str(RUNTIME), "-B", str(folder)],
-        [cmake, "--build", str(folder), "--parallel"],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    configure = [
+        cmake,
+        *generator,
+        "-DMAGIK_SANITIZE=ON",
+        "-DCMAKE_BUILD_TYPE=Debug",
+        "-S",
+        str(RUNTIME),
+        "-B",
+        str(folder),
+    ]
+    with open(folder / "lock", "w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (configure, [cmake, "--build", str(folder), "--parallel"]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
     return folder / "magik_fuzz"
 
 
@@ -86,13 +96,17 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **ENVIRONMENT}
 
 
-def main(count: int = FULL, seed: int = 1) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run damaged model files through the runtime.")
+    parser.add_argument("--mutants", type=int, default=FULL)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
     driver = build()
     with tempfile.TemporaryDirectory() as folder:
-        counts = fuzz(driver, entries(Path(folder)), count, seed, os.cpu_count() or 1)
+        counts = fuzz(driver, entries(Path(folder)), options.mutants, options.seed, os.cpu_count() or 1)
     for what, number in counts.items():
         print(f"{number:9,} {what}")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

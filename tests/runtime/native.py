@@ -32,9 +32,11 @@ def compile_c(out: Path, sources: Sequence[Path], *flags: str, compiler: str | N
     return out
 
 
-def unary_functions(folder: Path) -> list[str]:
-    """Functions of one f32 in a fmath.h, without `fm_`."""
-    return re.findall(r"^static inline float fm_(\w+)\(float \w+\)", (folder / "fmath.h").read_text(), re.MULTILINE)
+def float_functions(folder: Path) -> dict[str, int]:
+    """Functions of f32 in a fmath.h, without `fm_`: how many arguments each has."""
+    text = (folder / "fmath.h").read_text()
+    found = re.findall(r"^static inline float fm_(\w+)\((float \w+(?:, float \w+)*)\)", text, re.MULTILINE)
+    return {name: arguments.count("float") for name, arguments in found}
 
 
 class Probe:
@@ -55,8 +57,9 @@ class Probe:
             old, new = (patch or {}).get(name, ("", ""))
             assert old in text, f"{name} does not hold {old!r}"
             (folder / name).write_text(text.replace(old, new) if old else text)
-        self.functions = unary_functions(folder)
-        (folder / "functions.inc").write_text("".join(f"UNARY({name})\n" for name in self.functions))
+        self.functions = float_functions(folder)
+        lines = [f"{'UNARY' if arity == 1 else 'BINARY'}({name})\n" for name, arity in self.functions.items()]
+        (folder / "functions.inc").write_text("".join(lines))
         source = Path(__file__).with_name("probe.c")
         built = compile_c(folder / "probe.so", [source], "-shared", "-fPIC", f"-I{folder}", *flags, compiler=compiler)
         self._lib = ctypes.CDLL(str(built))

@@ -20,6 +20,7 @@ PROBE(quantize, int32_t, fx_quantize(x[i], scale[i], zero[i], top[i]), const flo
       const int32_t *top)
 PROBE(dequantize, float, fx_dequantize(q[i], scale[i], zero[i]), const int32_t *q, const float *scale, const float *zero)
 
-/* One line per function of one f32 in fmath.h, written by the test. */
+/* One line per function of one or two f32 in fmath.h, written by the test. */
 #define UNARY(NAME) PROBE(fm_##NAME, float, fm_##NAME(x[i]), const float *x)
+#define BINARY(NAME) PROBE(fm_##NAME, float, fm_##NAME(x[i], c[i]), const float *x, const float *c)
 #include "functions.inc"
