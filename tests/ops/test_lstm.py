@@ -33,7 +33,7 @@ def lstm(*more: Input | np.ndarray | None, dirs: int = 1, outputs: int = 3, **at
         (
             lstm(None, np.array([5, 3], np.int32)),
             "LSTM: unsupported sequence_lens",
-            "sequences of several lengths",
+            "several lengths",
             "all 5",
         ),
         (lstm(Input((1, 32))), "LSTM needs a constant B", "a computed tensor", "a constant"),
