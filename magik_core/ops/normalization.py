@@ -163,7 +163,7 @@ CASES = [
     case("LayerNormalization", floats(3, 4, 5), floats(3, 4, 5), x=Input((2, 3, 4, 5), -1, 1), axis=1, steps=0.52),
     case("LayerNormalization", floats(1), floats(1), x=Input((4, 1), -1, 1), range=(-1, 1), steps=0.52),
     case("InstanceNormalization", floats(3), floats(3, seed=1), x=Input((2, 3, 4, 5), -3, 2), steps=0.52),
-    case("InstanceNormalization", floats(3), floats(3), x=Input((2, 3, 9), 0, 2), epsilon=0.01, range=(-1, 1), steps=0.52),
-    case("GroupNormalization", floats(6), floats(6, seed=1), x=Input((2, 6, 4, 5), -3, 2), num_groups=3, steps=0.52),
-    case("GroupNormalization", floats(4), floats(4), x=Input((2, 4, 3), -3, 2), num_groups=1, steps=0.52),
+    case(
+        "InstanceNormalization", floats(3), floats(3), x=Input((2, 3, 9), 0, 2), epsilon=0.01, range=(-1, 1), steps=0.52
+    ),
 ]

@@ -54,9 +54,7 @@ class Prelu(Op):
         wide = slope.reshape((1,) * (len(x.shape) - slope.ndim) + slope.shape)
         axis = int(np.argmax(wide.shape))
         if wide.size != wide.shape[axis]:
-            raise to.problem(
-                node, "slope over several axes", slope.shape, "one number, or one per index of an axis"
-            )
+            raise to.problem(node, "slope over several axes", slope.shape, "one number, or one per index of an axis")
         to.emit(node, cls(x.axes.index(axis), tuple(float(s) for s in wide.reshape(-1))), [x], y)
 
     def shape(self, x: Shape) -> tuple[Shape, ...]:
