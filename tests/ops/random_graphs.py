@@ -163,6 +163,14 @@ POINTWISE: Mapping[str, Mapping[str, Any]] = {
     "Abs": {},
     "Gelu": {},
     "Mish": {},
+    "Swish": {"alpha": 1.5},
+    "Erf": {},
+    "Sin": {},
+    "Cos": {},
+    "Selu": {},
+    "Celu": {"alpha": 0.5},
+    "Softsign": {},
+    "Identity": {},
 }
 
 
@@ -269,6 +277,33 @@ def reshape(g: Graph, x: str, s: Shape) -> None:
 @builds("Softmax")
 def softmax(g: Graph, x: str, s: Shape) -> None:
     g.add("Softmax", [x], s, axis=g.integer(-4, 3))
+
+
+@builds("LayerNormalization")
+def layer_norm(g: Graph, x: str, s: Shape) -> None:
+    b = [g.floats(s[3])] if g.one_of(True, False) else []
+    g.add("LayerNormalization", [x, g.floats(s[3]), *b], s, epsilon=0.1)
+
+
+@builds("PRelu")
+def prelu(g: Graph, x: str, s: Shape) -> None:
+    g.add("PRelu", [x, g.floats(*g.one_of((1,), (s[1], 1, 1)))], s)
+
+
+@builds("Expand")
+def expand(g: Graph, x: str, s: Shape) -> None:
+    new = [g.integer(1, 3) if n == 1 else n for n in s]
+    g.add("Expand", [x, g.ints(*new)], tuple(new))
+
+
+@builds("Squeeze", "Unsqueeze")
+def squeeze(g: Graph, x: str, s: Shape) -> None:
+    """Take an axis of size 1 out and put one in elsewhere."""
+    need(1 in s)
+    axis, at = s.index(1), g.integer(0, 3)
+    three = (*s[:axis], *s[axis + 1 :])
+    g.add("Squeeze", [x, g.ints(axis)], three)
+    g.add("Unsqueeze", [g.nodes[-1].output[0], g.ints(at)], (*three[:at], 1, *three[at:]))
 
 
 @builds("ReduceMean")
