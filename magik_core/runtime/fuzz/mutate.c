@@ -77,22 +77,24 @@ static void measure(struct file_tensor *t)
 
 /* ---- one kind of damage each ---- */
 
-static void set_word(struct draft *d, struct random *r)
+static void set_word_of(struct draft *d, struct random *r, uint32_t kind)
 {
-    static const uint32_t kinds[] = {
-        FOURCC('T', 'E', 'N', 'S'), FOURCC('S', 'T', 'E', 'P'), FOURCC('L', 'I', 'S', 'T'), FOURCC('P', 'O', 'R', 'T')};
-    const struct piece *p = piece_of(d, kinds[random_below(r, 4)]);
+    const struct piece *p = piece_of(d, kind);
     uint32_t *word = (uint32_t *)(void *)p->data + random_below(r, p->bytes / 4);
     if (p->bytes >= 4)
         *word = value(r, *word);
 }
 
+static void set_word(struct draft *d, struct random *r)
+{
+    static const uint32_t kinds[] = {
+        FOURCC('T', 'E', 'N', 'S'), FOURCC('S', 'T', 'E', 'P'), FOURCC('L', 'I', 'S', 'T'), FOURCC('P', 'O', 'R', 'T')};
+    set_word_of(d, r, kinds[random_below(r, 4)]);
+}
+
 static void set_params(struct draft *d, struct random *r)
 {
-    const struct piece *p = piece_of(d, FOURCC('P', 'A', 'R', 'M'));
-    uint32_t *word = (uint32_t *)(void *)p->data + random_below(r, p->bytes / 4);
-    if (p->bytes >= 4)
-        *word = value(r, *word);
+    set_word_of(d, r, FOURCC('P', 'A', 'R', 'M'));
 }
 
 /* Tables lie in DATA beside the weights: aim at a small constant. */
@@ -151,6 +153,21 @@ static void overlap(struct draft *d, struct random *r)
     t[random_below(r, count)].offset = other->offset + 4 * random_below(r, 9) - 16 * random_below(r, 2);
 }
 
+/* Give every tensor its size, and those of the arena a place of their own. */
+static void lay_out(struct draft *d)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    d->header.arena = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        measure(&t[i]);
+        if (!t[i].is_constant) {
+            t[i].offset = d->header.arena;
+            d->header.arena += (t[i].bytes + 63) & ~63u;
+        }
+    }
+}
+
 /* Replace one size by another in every tensor of the arena, which grows: a program of another shape. */
 static void resize(struct draft *d, struct random *r)
 {
@@ -160,20 +177,27 @@ static void resize(struct draft *d, struct random *r)
         return;
     const int32_t old = t[random_below(r, count)].dims[random_below(r, 4)];
     const int32_t fresh = (int32_t)(random_below(r, 4) == 0 ? value(r, 1) : 1 + random_below(r, 40));
-    const int is_everywhere = random_below(r, 4) == 0, is_measured = random_below(r, 6) != 0;
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    const int is_everywhere = random_below(r, 4) == 0;
+    for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < t[i].rank && k < 8; k++)
             if (t[i].dims[k] == old && (is_everywhere || !t[i].is_constant))
                 t[i].dims[k] = fresh;
-        if (is_measured)
-            measure(&t[i]);
-        if (!t[i].is_constant) {
-            t[i].offset = at;
-            at += (t[i].bytes + 63) & ~63u;
-        }
-    }
-    d->header.arena = at;
+    if (random_below(r, 6) != 0)
+        lay_out(d);
+}
+
+/* Replace one dtype by another in every tensor of the arena. */
+static void retype(struct draft *d, struct random *r)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t), fresh = 1 + random_below(r, 7);
+    if (count == 0)
+        return;
+    const uint32_t old = t[random_below(r, count)].dtype;
+    for (uint32_t i = 0; i < count; i++)
+        if (t[i].dtype == old && !t[i].is_constant)
+            t[i].dtype = fresh;
+    lay_out(d);
 }
 
 static void set_kernel(struct draft *d, struct random *r)
@@ -253,7 +277,7 @@ static void set_section(struct draft *d, struct random *r)
 
 static void (*const damages[])(struct draft *d, struct random *r) = {
     set_word, set_word, set_params, set_params, set_params, set_data, set_data, set_tensor, set_tensor,
-    overlap, overlap, resize, resize, resize, set_kernel, set_list, set_step, set_section};
+    overlap, overlap, resize, resize, resize, retype, set_kernel, set_list, set_step, set_section};
 
 /* ---- apart and together ---- */
 
