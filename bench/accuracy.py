@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx import version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image, ImageDraw, ImageFont
@@ -113,7 +114,7 @@ def by_onnxruntime(path: Path, x: np.ndarray) -> Outputs:
 
 
 def with_fixed_shape(path: Path, model: Model, folder: Path) -> Path:
-    """The source model with its input's size filled in, which quantize_static wants."""
+    """The source model as quantize_static wants it: input size filled in, an opset with scales per channel."""
     proto = onnx.load(path)
     weights = {w.name for w in proto.graph.initializer}
     (port,) = [i for i in proto.graph.input if i.name not in weights]
@@ -122,7 +123,7 @@ def with_fixed_shape(path: Path, model: Model, folder: Path) -> Path:
     del proto.graph.input[:]
     proto.graph.input.append(port)
     fixed = folder / "fixed.onnx"
-    onnx.save(proto, fixed)
+    onnx.save(version_converter.convert_version(proto, 17), fixed)
     return fixed
 
 

@@ -53,7 +53,7 @@ def _from_bits(bits: Array) -> Array:
     return np.asarray(bits).astype(np.uint32).view(F)
 
 
-def _is_at(x: Array, special: Array, y: Array) -> Array:
+def _is_at(x: Array, special: np.float32, y: Array) -> Array:
     """y, but `special` where x is that, and NaN where x is NaN."""
     return np.where(np.isnan(x), x, np.where(x == special, special, y)).astype(F)
 
@@ -157,11 +157,10 @@ def power(x: Array, c: float) -> Array:
     else e^(c ln |x|), off by at most (3 + 2 |c ln x|) ulp and with the limits of exp. A power below 2^-126
     may become 0.
     """
-    x, c = np.asarray(x, F), F(c)
+    x = np.asarray(x, F)
     if c == 0:
         return np.ones_like(x)
-    a = np.abs(x)
-    size = abs(c)
+    a, size = np.abs(x), np.abs(F(c))
     if size <= 8 and size == np.floor(size):
         y = _whole_power(a, int(size))
     elif size == F(0.5):
@@ -191,9 +190,7 @@ def sin(x: Array) -> Array:
     x = np.asarray(x, F)
     r, quarter = _quarters(np.abs(x))
     y = _sin_of_quarter(r, quarter)
-    return np.where(np.isnan(x), x, np.where(np.isinf(x), F(np.nan), np.where(np.signbit(x), -y, y))).astype(
-        F
-    )
+    return np.where(np.isnan(x), x, np.where(np.isinf(x), F(np.nan), np.where(np.signbit(x), -y, y))).astype(F)
 
 
 def cos(x: Array) -> Array:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import onnx_ir as ir
 
 from magik_core.errors import GraphError, Problem
 
-OPSET = 24  # Swish is standard from here on, and onnxruntime 1.23 and later run it
+OPSET = 24  # Swish is standard from here on
 IR_VERSION = 10  # the newest that every supported onnxruntime reads
 FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
 # A quantized weight is the point of these nodes: folding them would lose the integers.
@@ -277,11 +278,56 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def for_runtime(model: ir.Model) -> onnx.ModelProto:
+    """Return a ModelProto that the installed onnxruntime runs; names of values are the model's."""
+    proto = ir.to_proto(model)
+    newest = _runtime_opset()
+    if opset(proto) > newest:
+        _write_older(proto, newest)
+    return proto
+
+
 def serialize(model: ir.Model) -> bytes:
-    """Return ModelProto bytes for onnxruntime; the same model gives the same bytes."""
-    return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+    """Return `for_runtime` as bytes; the same model gives the same bytes."""
+    return bytes(for_runtime(model).SerializeToString(deterministic=True))
 
 
 def fingerprint(model: ir.Model) -> str:
     """Return a SHA-256 of graph and weights: equal models have equal fingerprints."""
-    return hashlib.sha256(serialize(model)).hexdigest()
+    return hashlib.sha256(ir.to_proto(model).SerializeToString(deterministic=True)).hexdigest()
+
+
+def _runtime_opset() -> int:
+    """Return the newest opset that the installed onnxruntime has kernels for, as far as it matters here.
+
+    1.23 is the last with wheels for Python 3.10.
+    """
+    version = tuple(int(n) for n in re.findall(r"\d+", metadata.version("onnxruntime"))[:2])
+    return 23 if version < (1, 24) else OPSET
+
+
+def _write_older(proto: onnx.ModelProto, version: int) -> None:
+    """Write opset 24 as 23, in place: of the operators that magik takes, 24 has only Swish that 23 lacks."""
+    nodes: list[onnx.NodeProto] = []
+    for node in proto.graph.node:
+        nodes += (
+            _spell_swish(proto, node)
+            if node.op_type == "Swish"
+            else [onnx.NodeProto.FromString(node.SerializeToString())]
+        )
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    for entry in proto.opset_import:
+        entry.version = version
+
+
+def _spell_swish(proto: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return Swish(x) as x * Sigmoid(x * alpha)."""
+    make, (x,), name = onnx.helper.make_node, node.input, node.output[0]
+    alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
+    gate, line = f"{name}/sigmoid", x if alpha == 1 else f"{name}/line"
+    nodes = [make("Sigmoid", [line], [gate], gate), make("Mul", [x, gate], [name], node.name)]
+    if alpha != 1:
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(alpha), f"{name}/alpha"))
+        nodes.insert(0, make("Mul", [x, f"{name}/alpha"], [line], line))
+    return nodes

@@ -291,7 +291,7 @@ class Lowering:
         steps: list[Step] = []
         for step in reversed(self.steps):
             if needed.intersection(step.outputs):
-                needed.update(step.inputs)
+                needed.update((*step.inputs, *step.outputs))
                 steps.append(step)
         inputs = tuple(v.name or "" for v in self.graph.inputs)
         kept = {n: t for n, t in self.tensors.items() if n in needed or n in inputs}

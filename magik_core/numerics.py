@@ -90,6 +90,25 @@ def reciprocal(total: Array) -> tuple[Array, Array]:
     return np.minimum((np.int64(1) << 61) // (total >> k), np.int64(INT32_MAX)), k
 
 
+def inverse_root(square: Array) -> tuple[Array, Array]:
+    """1 / sqrt(square) as m * 2**(k - 61), cut off.
+
+    Args:    square: int64, [1, 2^60).
+    Returns: (m, k): k in [1, 30] such that square * 4**k is in [2^60, 2^62), m = 2^61 // its whole root,
+             int64 in (2^30, 2^31]. m is off by less than 2^-29 of itself.
+    Source:  docs/quantization.md, "Normalization".
+    """
+    square = np.asarray(square, np.int64)
+    k = np.ones_like(square)
+    for step in (16, 8, 4, 2, 1):
+        k = np.where((square >> (62 - 2 * (k + step))) == 0, k + step, k)
+    wide = square << (2 * k)
+    root = np.floor(np.sqrt(wide.astype(np.float64))).astype(np.int64)
+    root = np.where(root * root > wide, root - 1, root)
+    root = np.where((root + 1) * (root + 1) <= wide, root + 1, root)
+    return (np.int64(1) << 61) // root, k
+
+
 def saturate(v: Array, low: int, high: int, dtype: str = "u8") -> Array:
     """Limit codes to [low, high] and store them as `dtype`."""
     return np.clip(v, low, high).astype({"u8": np.uint8, "u16": np.uint16}[dtype])

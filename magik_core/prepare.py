@@ -177,7 +177,8 @@ def _unsupported(model: ir.Model) -> list[Problem]:
 
 def _training(node: ir.Node) -> list[Problem]:
     """Find a node that behaves as in training; folding would take a Dropout for the identity."""
-    is_dropout = node.op_type == "Dropout" and len(node.inputs) > 2 and bool(graph.scalar(node.inputs[2]))
+    mode = node.inputs[2] if node.op_type == "Dropout" and len(node.inputs) > 2 else None
+    is_dropout = mode is not None and graph.scalar(mode) != 0  # None where an input decides
     if not is_dropout and not graph.attribute(node, "training_mode", 0):
         return []
     where, need = f"{node.op_type} '{node.name}'", "a model exported for inference"

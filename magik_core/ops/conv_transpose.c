@@ -1,139 +1,168 @@
-/* ConvTranspose: each input pixel spreads a window of outputs; computed output by output. */
-#include "fixed.h"
-#include "window.h"
+/* ConvTranspose: each output gathers what a convolution would have taken it to. */
+#include "conv.h"
 
 struct params {
-    struct window window;
-    int32_t more_h, more_w; /* output_padding, [0, 1024] */
-    int32_t groups;
-    int32_t x_zero, y_zero; /* [0, 255] */
-    int32_t low, high;      /* smallest and largest code of y */
-    float real_low, real_high;
+    struct window window; /* its padding is cut off */
+    struct conv_codes codes;
+    int32_t more_h, more_w; /* added at the end, [0, 1024] */
 };
 
-static int32_t check_codes(const struct magik_step *n, const struct params *p, int32_t channels)
-{
-    if (!op_between(p->x_zero, 0, 255) || !op_between(p->y_zero, 0, 255) || !op_between(p->low, 0, 255) || !op_between(p->high, 0, 255))
-        return MAGIK_BAD_PARAMS;
-    return op_table(n->in[3], channels, INT32_MIN, INT32_MAX) && op_table(n->in[4], channels, 1, FX_MAX_SHIFT) ? MAGIK_OK : MAGIK_BAD_PARAMS;
-}
+enum { MAX_KERNEL = 256 }; /* taps per axis */
 
-/* Size of one axis of y, or 0. */
-static int32_t spread(int32_t size, int32_t kernel, int32_t stride, int32_t dilation, int32_t cut, int32_t more)
+/* Size of y along an axis, 0 when nothing is left. */
+static int32_t size_of(int32_t size, int32_t kernel, int32_t stride, int32_t dilation, int32_t before, int32_t after, int32_t more)
 {
-    const int64_t n = (int64_t)stride * (size - 1) + (int64_t)dilation * (kernel - 1) + 1 + more - cut;
-    return n < 1 || n > INT32_MAX / 4 ? 0 : (int32_t)n;
+    const int64_t out = (int64_t)(size - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - before - after + more;
+    return op_between(more, 0, 1024) && out >= 1 && out <= INT32_MAX / 4 ? (int32_t)out : 0;
 }
 
 int32_t magik_conv_transpose_shape(const struct magik_step *n, struct magik_tensor *y)
 {
     const struct params *p = n->params;
-    const int is_real = n->dtype == MAGIK_F32;
-    if (!op_has(n, is_real ? 3 : 5, 1, sizeof *p))
+    if (n->n_in < 3 || n->params_bytes != sizeof *p)
         return MAGIK_BAD_STEP;
-    const struct magik_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank || x->dtype != n->dtype || w->dtype != (is_real ? MAGIK_F32 : MAGIK_S8) ||
-        b->dtype != (is_real ? MAGIK_F32 : MAGIK_S32) || b->count != w->dims[0])
+    const struct magik_tensor *x = n->in[0], *w = n->in[1];
+    if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank)
         return MAGIK_BAD_SHAPE;
-    const struct window *v = &p->window;
-    if (!window_is_sane(v) || !op_between(p->more_h, 0, 1024) || !op_between(p->more_w, 0, 1024) || p->groups < 1)
-        return MAGIK_BAD_PARAMS;
     const struct image s = image_of(x), k = image_of(w);
-    if (k.n % p->groups != 0 || (int64_t)k.c * p->groups != s.c)
+    if (k.h > MAX_KERNEL || k.w > MAX_KERNEL || p->codes.groups < 1 || k.n % p->codes.groups != 0 || (int64_t)k.c * p->codes.groups != s.c)
         return MAGIK_BAD_SHAPE;
-    const int32_t oh = spread(s.h, k.h, v->stride_h, v->dilation_h, v->top + v->bottom, p->more_h);
-    const int32_t ow = spread(s.w, k.w, v->stride_w, v->dilation_w, v->left + v->right, p->more_w);
+    if (p->codes.has_border != 0)
+        return MAGIK_BAD_PARAMS;
+    const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
+    if (status != MAGIK_OK)
+        return status;
+    const struct window *q = &p->window;
+    const int32_t oh = size_of(s.h, k.h, q->stride_h, q->dilation_h, q->top, q->bottom, p->more_h);
+    const int32_t ow = size_of(s.w, k.w, q->stride_w, q->dilation_w, q->left, q->right, p->more_w);
     if (oh < 1 || ow < 1 || (x->rank == 3 && oh != 1))
         return MAGIK_BAD_SHAPE;
     op_like(y, x);
-    y->dims[x->rank - 2] = ow;
     if (x->rank == 4)
         y->dims[1] = oh;
+    y->dims[x->rank - 2] = ow;
     y->dims[x->rank - 1] = k.n;
-    return is_real ? MAGIK_OK : check_codes(n, p, k.n);
+    return MAGIK_OK;
 }
 
-/* Position in x that a tap of an output meets, or -1. */
-static int32_t meets(int32_t o, int32_t pad, int32_t tap, int32_t dilation, int32_t stride, int32_t size)
-{
-    const int64_t at = (int64_t)o + pad - (int64_t)tap * dilation;
-    return at < 0 || at % stride != 0 || at / stride >= size ? -1 : (int32_t)(at / stride);
-}
+/* Taps along one axis that bring something to an output, and where in x they find it. */
+struct taps {
+    int32_t count, tap[MAX_KERNEL], at[MAX_KERNEL];
+};
 
-/* Sum of one output: x at the image and the group's first channel, w at the output channel. */
-static int32_t sum_u8(const struct params *p, struct image s, struct image k, int32_t oh, int32_t ow, const uint8_t *x, const int8_t *w)
+/* `o` is the output's place before the cut. */
+static void find_taps(struct taps *t, int32_t o, int32_t size, int32_t kernel, int32_t stride, int32_t dilation)
 {
-    const struct window *v = &p->window;
-    int32_t acc = 0;
-    for (int32_t kh = 0; kh < k.h; kh++) {
-        const int32_t ih = meets(oh, v->top, kh, v->dilation_h, v->stride_h, s.h);
-        for (int32_t kw = 0; ih >= 0 && kw < k.w; kw++) {
-            const int32_t iw = meets(ow, v->left, kw, v->dilation_w, v->stride_w, s.w);
-            if (iw < 0)
-                continue;
-            const uint8_t *xi = x + (ih * s.w + iw) * s.c;
-            const int8_t *wi = w + (kh * k.w + kw) * k.c;
-            for (int32_t i = 0; i < k.c; i++)
-                acc = fx_mac(acc, xi[i] - p->x_zero, wi[i]);
-        }
+    t->count = 0;
+    for (int32_t k = 0; k < kernel; k++) {
+        const int32_t v = o - k * dilation;
+        if (v < 0)
+            return;
+        if (v % stride != 0 || v / stride >= size)
+            continue;
+        t->tap[t->count] = k;
+        t->at[t->count++] = v / stride;
     }
+}
+
+static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count, int32_t zero, int32_t acc)
+{
+    for (int32_t i = 0; i < count; i++)
+        acc = fx_mac(acc, x[i] - zero, w[i]);
+    return acc;
+}
+
+/* The sum runs over i, each product and sum rounded to f32. */
+static float dot_f32(const float *x, const float *w, int32_t count, float acc)
+{
+    for (int32_t i = 0; i < count; i++)
+        acc += x[i] * w[i];
+    return acc;
+}
+
+/* Where an output finds its inputs: x at the image, w at the first output channel. */
+struct place {
+    const struct taps *h, *w;
+    struct image s, k;
+    int32_t zero;
+};
+
+/* First element of x and of w for tap (i, j). */
+static int32_t x_at(const struct place *at, int32_t i, int32_t j)
+{
+    return (at->h->at[i] * at->s.w + at->w->at[j]) * at->s.c;
+}
+
+static int32_t w_at(const struct place *at, int32_t i, int32_t j)
+{
+    return (at->h->tap[i] * at->k.w + at->w->tap[j]) * at->k.c;
+}
+
+static int32_t gather_u8(const struct place *at, const uint8_t *x, const int8_t *w, int32_t acc)
+{
+    for (int32_t i = 0; i < at->h->count; i++)
+        for (int32_t j = 0; j < at->w->count; j++)
+            acc = dot(x + x_at(at, i, j), w + w_at(at, i, j), at->k.c, at->zero, acc);
+    return acc;
+}
+
+static float gather_f32(const struct place *at, const float *x, const float *w, float acc)
+{
+    for (int32_t i = 0; i < at->h->count; i++)
+        for (int32_t j = 0; j < at->w->count; j++)
+            acc = dot_f32(x + x_at(at, i, j), w + w_at(at, i, j), at->k.c, acc);
     return acc;
 }
 
 void magik_conv_transpose_u8(const struct magik_step *n)
 {
     const struct params *p = n->params;
+    const struct window *q = &p->window;
+    const struct conv_codes *c = &p->codes;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
-    const int32_t per_group = k.n / p->groups;
+    const int32_t per_group = k.n / c->groups;
+    struct taps h, w;
+    const struct place at = {&h, &w, s, k, c->x_zero};
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++) {
         const uint8_t *x = (const uint8_t *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
         uint8_t *y = (uint8_t *)n->out[0]->data + row * (o.w * o.c);
-        for (int32_t ow = 0; ow < o.w; ow++)
-            for (int32_t c = 0; c < k.n; c++) {
-                const int8_t *w = (const int8_t *)n->in[1]->data + c * (k.h * k.w * k.c);
-                const int32_t acc = fx_mac(sum_u8(p, s, k, row % o.h, ow, x + c / per_group * k.c, w), 1, bias[c]);
-                *y++ = fx_u8(fx_rescale(acc, m[c], shift[c]) + p->y_zero, p->low, p->high);
+        find_taps(&h, row % o.h + q->top, s.h, k.h, q->stride_h, q->dilation_h);
+        for (int32_t ow = 0; ow < o.w; ow++) {
+            find_taps(&w, ow + q->left, s.w, k.w, q->stride_w, q->dilation_w);
+            for (int32_t i = 0; i < o.c; i++) {
+                const int8_t *from = (const int8_t *)n->in[1]->data + i * (k.h * k.w * k.c);
+                const int32_t acc = gather_u8(&at, x + i / per_group * k.c, from, bias[i]);
+                *y++ = fx_u8(fx_rescale(acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
             }
-    }
-}
-
-/* The sum runs from the bias over kh, kw, i, each product and sum rounded to f32. */
-static float sum_f32(const struct params *p, struct image s, struct image k, int32_t oh, int32_t ow, const float *x, const float *w, float acc)
-{
-    const struct window *v = &p->window;
-    for (int32_t kh = 0; kh < k.h; kh++) {
-        const int32_t ih = meets(oh, v->top, kh, v->dilation_h, v->stride_h, s.h);
-        for (int32_t kw = 0; ih >= 0 && kw < k.w; kw++) {
-            const int32_t iw = meets(ow, v->left, kw, v->dilation_w, v->stride_w, s.w);
-            if (iw < 0)
-                continue;
-            const float *xi = x + (ih * s.w + iw) * s.c, *wi = w + (kh * k.w + kw) * k.c;
-            for (int32_t i = 0; i < k.c; i++)
-                acc += xi[i] * wi[i];
         }
     }
-    return acc;
 }
 
 void magik_conv_transpose_f32(const struct magik_step *n)
 {
     const struct params *p = n->params;
+    const struct window *q = &p->window;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
     const float *bias = n->in[2]->data;
-    const int32_t per_group = k.n / p->groups;
+    const int32_t per_group = k.n / p->codes.groups;
+    struct taps h, w;
+    const struct place at = {&h, &w, s, k, 0};
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++) {
         const float *x = (const float *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
         float *y = (float *)n->out[0]->data + row * (o.w * o.c);
-        for (int32_t ow = 0; ow < o.w; ow++)
-            for (int32_t c = 0; c < k.n; c++) {
-                const float *w = (const float *)n->in[1]->data + c * (k.h * k.w * k.c);
-                const float acc = sum_f32(p, s, k, row % o.h, ow, x + c / per_group * k.c, w, bias[c] + 0.0f);
-                *y++ = fx_clip(acc, p->real_low, p->real_high);
+        find_taps(&h, row % o.h + q->top, s.h, k.h, q->stride_h, q->dilation_h);
+        for (int32_t ow = 0; ow < o.w; ow++) {
+            find_taps(&w, ow + q->left, s.w, k.w, q->stride_w, q->dilation_w);
+            for (int32_t i = 0; i < o.c; i++) {
+                const float *from = (const float *)n->in[1]->data + i * (k.h * k.w * k.c);
+                const float acc = gather_f32(&at, x + i / per_group * k.c, from, bias[i] + 0.0f);
+                *y++ = fx_clip(acc, p->codes.real_low, p->codes.real_high);
             }
+        }
     }
 }

@@ -1,4 +1,4 @@
-"""ConvTranspose: each input pixel spreads a window of outputs."""
+"""ConvTranspose: transposed convolution over one or two axes, any groups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
-from magik_core.ops.cases import Input, case, floats
+from magik_core.ops.cases import Input, case, floats, weights
 from magik_core.ops.convolution import (
     Pair,
     channel_multipliers,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from magik_core.lower import Lowering
 
+MAX_KERNEL = 256  # taps per axis that the kernel lists
+
 
 @dataclass(frozen=True)
 class ConvTransposeParams(Params):
@@ -36,40 +38,42 @@ class ConvTransposeParams(Params):
     stride_w: int
     dilation_h: int  # [1, 1024]
     dilation_w: int
-    top: int  # [0, 1024]
+    top: int  # rows and columns cut off, [0, 1024]
     left: int
     bottom: int
     right: int
-    more_h: int  # output_padding, [0, 1024]
-    more_w: int
     groups: int
     x_zero: int
     y_zero: int
     low: int  # smallest and largest code of y
     high: int
-    real_low: float
+    real_low: float  # the same limits on f32
     real_high: float
+    has_border: int  # 0
+    more_h: int  # rows and columns added at the end, [0, 1024]
+    more_w: int
 
 
 @dataclass(frozen=True)
 class ConvTranspose(Op):
-    """Transposed convolution, then limits.
+    """What each output gathers from the inputs that a convolution would have taken it to, then limits.
 
-    y[n, oh, ow, o] = clamp(b[o] + sum over kh, kw, i of w[o, kh, kw, i] * (x[n, ih, iw, g * I + i] - zero)),
-    over the taps with oh = ih * stride - top + kh * dilation and ih inside x.
+    y[n, oh, ow, o] = clamp(b[o] + sum over kh, kw, i of w[o, kh, kw, i] * x[n, ih, iw, g * I + i]), over the
+    taps for which ih = (oh + top - kh * dilation) / stride is whole and inside x, and likewise iw.
 
-    Attributes: strides, dilations, pads (top, left, bottom, right), more (output_padding), groups; low,
-        high: limits of y in reals.
-    Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8 or f32; b (O), s32
-        or f32; y (N, OH, OW, O), OH = stride * (H - 1) + dilation * (kh - 1) + 1 + more - top - bottom.
+    Attributes: strides, dilations; pads (top, left, bottom, right): cut off; groups divides both channel
+        counts; more: rows and columns added at the end; low, high: limits of y in reals.
+    Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8 or f32;
+        b (O), s32 or f32; y (N, OH, OW, O) or (N, OL, O); OH = (H - 1) * stride + (kh - 1) * dilation + 1
+        - top - bottom + more.
     Source: ONNX ConvTranspose, opset 22; docs/quantization.md, "Convolution".
     """
 
     strides: Pair = (1, 1)
     dilations: Pair = (1, 1)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    more: Pair = (0, 0)
     groups: int = 1
+    more: Pair = (0, 0)
     low: float = -np.inf
     high: float = np.inf
 
@@ -78,58 +82,43 @@ class ConvTranspose(Op):
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         w = to.need_constant(node, 1, "weight")
-        if w.ndim not in (3, 4):
-            raise to.problem(node, "unsupported rank", f"{w.ndim - 2} spatial axes", "1 or 2")
+        rank, groups = w.ndim - 2, to.attribute(node, "group", 1)
+        if rank not in (1, 2):
+            raise to.problem(node, "unsupported rank", f"{rank} spatial axes", "1 or 2")
+        if max(w.shape[2:]) > MAX_KERNEL:
+            raise to.problem(
+                node, "the window is too large", list(w.shape[2:]), f"at most {MAX_KERNEL} taps along an axis"
+            )
+        bias = to.constant(node, 2)
+        if len(node.inputs) > 2 and node.inputs[2] is not None and bias is None:
+            to.need_constant(node, 2, "bias")
+        strides, dilations = (to.attribute(node, k, (1,) * rank) for k in ("strides", "dilations"))
+        pads, more = _pads(node, to, w.shape[2:], strides, dilations)
         y, low, high = to.fuse_clip(node)
         dtype = to.dtype(node, cls, y)
-        window = cls.window(node, to, w.shape, low, high)
-        g = window.groups
-        w = np.moveaxis(w.reshape(g, w.shape[0] // g, *w.shape[1:]), 1, -1)
-        w = np.ascontiguousarray(w.reshape(-1, *w.shape[2:]))
-        bias = to.constant(node, 2)
+        more_h, more_w = more if rank == 2 else (0, more[0])
+        op = cls(pair(strides), pair(dilations), four(pads), groups, (more_h, more_w), low, high)
+        per_group = w.shape[0] // groups
+        w = w.reshape(groups, per_group, *w.shape[1:])  # (g, I, O / g, k…) -> (O, k…, I)
+        w = np.moveaxis(w, 1, -1).reshape(-1, *w.shape[3:], per_group)
         bias = np.zeros(len(w), np.float32) if bias is None else bias
-        x = to.take(node, 0, dtype, layout.channels_last(w.ndim))
-        name = node.name or ""
+        name, x = node.name or "", to.take(node, 0, dtype, layout.channels_last(rank + 2))
         if dtype == "f32":
-            to.emit(node, window, [x, to.add(f"{name}/w", w, "f32"), to.add(f"{name}/b", bias, "f32")], y)
+            to.emit(node, op, [x, to.add(f"{name}/w", w, "f32"), to.add(f"{name}/b", bias, "f32")], y)
             return
         assert isinstance(x.quant, QuantParams)
-        codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, np.zeros(x.shape[-1]), g)
+        codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, np.zeros(per_group * groups), groups)
         quant = WeightParams(tuple(float(s) for s in scales))
-        to.emit(node, window, [x, to.add(f"{name}/w", codes, "s8", quant), to.add(f"{name}/b", b, "s32")], y)
-
-    @classmethod
-    def window(cls, node: ir.Node, to: Lowering, w: Shape, low: float, high: float) -> ConvTranspose:
-        """The attributes of a node, padding made explicit."""
-        rank, size = len(w) - 2, to.shape(node.inputs[0])[2:]
-        s, d = (to.attribute(node, k, (1,) * rank) for k in ("strides", "dilations"))
-        more = to.attribute(node, "output_padding", (0,) * rank)
-        pads = to.attribute(node, "pads", (0,) * 2 * rank)
-        auto = to.attribute(node, "auto_pad", "NOTSET")
-        wanted = to.attribute(node, "output_shape")
-        if wanted is None and auto.startswith("SAME"):  # as large as the stride says, where the window reaches
-            reach = (s[i] * (size[i] - 1) + more[i] + d[i] * (w[2 + i] - 1) + 1 for i in range(rank))
-            wanted = tuple(min(n * k, r) for n, k, r in zip(size, s, reach, strict=True))
-        if wanted is not None:
-            wanted = wanted[-rank:]
-            total = [s[i] * (size[i] - 1) + more[i] + d[i] * (w[2 + i] - 1) + 1 - wanted[i] for i in range(rank)]
-            more = tuple(m - min(t, 0) for m, t in zip(more, total, strict=True))  # a negative total adds rows
-            total = [max(t, 0) for t in total]
-            small, large = [t // 2 for t in total], [t - t // 2 for t in total]
-            pads = (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
-        if min(pads) < 0:
-            raise to.problem(node, "negative padding", pads, "0 and above")
-        more = (more[0], more[1]) if rank == 2 else (0, more[0])
-        return cls(pair(s), pair(d), four(pads), more, to.attribute(node, "group", 1), low, high)
+        to.emit(node, op, [x, to.add(f"{name}/w", codes, "s8", quant), to.add(f"{name}/b", b, "s32")], y)
 
     def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:
         return ((x[0], *self.outputs(x[1:-1], w[1:-1]), w[0]),)
 
     def outputs(self, size: Shape, window: Shape) -> Shape:
-        """Spatial sizes of y."""
+        """Spatial sizes of y; one axis means height 1."""
         first = 2 - len(size)
-        s, d, m, p, q = (v[first:] for v in (self.strides, self.dilations, self.more, self.pads[:2], self.pads[2:]))
-        return tuple(s[i] * (size[i] - 1) + d[i] * (window[i] - 1) + 1 + m[i] - p[i] - q[i] for i in range(len(size)))
+        s, d, p, q, m = (v[first:] for v in (self.strides, self.dilations, self.pads[:2], self.pads[2:], self.more))
+        return tuple((size[i] - 1) * s[i] + (window[i] - 1) * d[i] + 1 - p[i] - q[i] + m[i] for i in range(len(size)))
 
     def params(self, x: Tensors, y: Tensors) -> ConvTransposeParams:
         a, b = x[0].quant, y[0].quant
@@ -137,64 +126,120 @@ class ConvTranspose(Op):
         if isinstance(a, QuantParams) and isinstance(b, QuantParams):
             x_zero, y_zero = int(a.zero_point), int(b.zero_point)
             low, high = code_limits(b, self.low, self.high)
-        return ConvTransposeParams(*self.strides, *self.dilations, *self.pads, *self.more, self.groups, x_zero, y_zero,
-                                   low, high, float(self.low), float(self.high))
+        return ConvTransposeParams(
+            *self.strides,
+            *self.dilations,
+            *self.pads,
+            self.groups,
+            x_zero,
+            y_zero,
+            low,
+            high,
+            float(self.low),
+            float(self.high),
+            0,
+            *self.more,
+        )
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
         return () if x[0].dtype == "f32" else channel_multipliers(x[0], x[1], y[0])
 
-    def integer(self, p: ConvTransposeParams, x: Array, w: Array, b: Array, m: Array, s: Array) -> Array:
-        x, w, flat = two_axes(x, w)
+    def integer(self, p: Params, x: Array, w: Array, b: Array, m: Array, s: Array) -> Array:
+        assert isinstance(p, ConvTransposeParams)
+        x, w, flat = two_axes(x.astype(np.int64) - p.x_zero, w)
         acc = np.zeros((x.shape[0], *self.outputs(x.shape[1:3], w.shape[1:3]), w.shape[0]))
-        for kh, kw, out, part in self.spread(x.shape, w.shape):
-            acc[out] += grouped_matmul(x[part].astype(np.int64) - p.x_zero, w[:, kh, kw], self.groups)
-        y = numerics.rescale(acc.astype(np.int64) + b, m, s) + p.y_zero
-        return flat(numerics.saturate(y, p.low, p.high))
+        for kh, kw, values, inside in self.taps(x, w.shape):
+            acc += np.where(inside, grouped_matmul(values, w[:, kh, kw, :], self.groups), 0)
+        out = numerics.rescale(acc.astype(np.int64) + b, m, s) + p.y_zero
+        return flat(numerics.saturate(out, p.low, p.high))
 
-    def real(self, p: ConvTransposeParams, x: Array, w: Array, b: Array) -> Array:
+    def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
         x, w, flat = two_axes(x, w)
         shape = (x.shape[0], *self.outputs(x.shape[1:3], w.shape[1:3]), w.shape[0])
         acc = np.broadcast_to(b + np.float32(0), shape).copy()  # + 0: no negative zero to start from
-        for kh, kw, out, part in self.spread(x.shape, w.shape):
+        per_group = w.shape[0] // self.groups
+        for kh, kw, values, inside in self.taps(x, w.shape):
             for i in range(w.shape[3]):
-                xi = np.repeat(x[part][..., i :: w.shape[3]], w.shape[0] // self.groups, axis=-1)
-                acc[out] = acc[out] + xi * w[:, kh, kw, i]
+                xi = np.repeat(values[..., i :: w.shape[3]], per_group, axis=-1)
+                acc = np.where(inside, acc + xi * w[:, kh, kw, i], acc)
         return flat(clip(acc, self.low, self.high))
 
-    def spread(self, x: Shape, w: Shape) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
-        """Per tap (kh, kw): where in y it adds, and which part of x."""
-        size = self.outputs(x[1:3], w[1:3])
-        for tap in np.ndindex(*w[1:3]):
-            out, part = [slice(None)], [slice(None)]
-            for i in range(2):
-                s, at = self.strides[i], tap[i] * self.dilations[i] - self.pads[i]
-                first = max(0, -(at // s))
-                last = min(x[1 + i], (size[i] - 1 - at) // s + 1)
-                part.append(slice(first, max(first, last)))
-                start = first * s + at
-                out.append(slice(start, start + max(0, last - first - 1) * s + (last > first), s))
-            yield tap[0], tap[1], tuple(out), tuple(part)
+    def taps(self, x: Array, w: Shape) -> Iterator[tuple[int, int, Array, Array]]:
+        """For each tap kh, kw: the value of x that it brings to each output, (N, OH, OW, C), and whether it
+        brings one, (OH, OW, 1)."""
+        oh, ow = self.outputs(x.shape[1:3], w[1:3])
+        for kh, kw in np.ndindex(*w[1:3]):
+            ih, rest_h = np.divmod(np.arange(oh) + self.pads[0] - kh * self.dilations[0], self.strides[0])
+            iw, rest_w = np.divmod(np.arange(ow) + self.pads[1] - kw * self.dilations[1], self.strides[1])
+            h, v = x.shape[1:3]
+            inside = np.outer((ih >= 0) & (ih < h) & (rest_h == 0), (iw >= 0) & (iw < v) & (rest_w == 0))
+            yield kh, kw, x[:, np.clip(ih, 0, h - 1)][:, :, np.clip(iw, 0, v - 1)], inside[..., None]
 
     def macs(self, x: Tensors, y: Tensors) -> int:
-        return x[0].count * layout.count(x[1].shape[:-1]) // self.groups
+        taps = x[1].count // (x[1].shape[0] * x[1].shape[-1])
+        return x[0].count * taps * x[1].shape[0] // self.groups
 
 
-def spread_weights(inputs: int, outputs: int, *kernel: int) -> Array:
-    """ONNX weights (C, M / groups, k…) whose codes are exact: each output channel has full range."""
-    codes = np.random.default_rng(3).integers(-127, 128, (inputs, outputs, *kernel))
-    codes.reshape(inputs, outputs, -1)[:, :, 0] = 127
-    return (codes / 128.0).astype(np.float32)
+def _pads(node: ir.Node, to: Lowering, kernel: Shape, strides: Shape, dilations: Shape) -> tuple[Shape, Shape]:
+    """(begins, then ends, that are cut off; sizes added at the end), `auto_pad` and `output_shape` resolved."""
+    rank, auto = len(kernel), to.attribute(node, "auto_pad", "NOTSET")
+    more = list(to.attribute(node, "output_padding", (0,) * rank))
+    size, wanted = to.shape(node.inputs[0])[2:], to.shape(node.outputs[0])[2:]
+    if to.attribute(node, "output_shape") is None and auto in ("NOTSET", "VALID"):
+        pads = tuple(to.attribute(node, "pads", (0,) * 2 * rank)) if auto == "NOTSET" else (0,) * 2 * rank
+        if min(pads) < 0:
+            raise to.problem(node, "negative padding", pads, "0 and above")
+        return pads, tuple(more)
+    begins, ends = [], []
+    for i, n in enumerate(wanted):
+        total = (size[i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 + more[i] - n
+        more[i] += max(-total, 0)  # too small: the rest is added, not cut off
+        total = max(total, 0)
+        begins.append(total // 2 if auto == "SAME_UPPER" else total - total // 2)
+        ends.append(total - begins[-1])
+    return (*begins, *ends), tuple(more)
+
+
+def _weights(i: int, o: int, *kernel: int, groups: int = 1) -> Array:
+    """Weights (I, O / groups, k…) whose codes, per output channel, are exact."""
+    w = weights(o * groups, i // groups, *kernel).reshape(groups, o, i // groups, *kernel)
+    return np.ascontiguousarray(w.swapaxes(1, 2)).reshape(i, o, *kernel)
 
 
 CASES = [
-    case("ConvTranspose", spread_weights(3, 4, 3, 3), floats(4), x=Input((1, 3, 5, 4)), strides=[2, 2], pads=[1, 1, 1, 1],
-         output_padding=[1, 1]),
-    case("ConvTranspose", spread_weights(4, 2, 2, 3), None, x=Input((2, 4, 4, 5), -3, 1), group=2, strides=[3, 1],
-         dilations=[2, 3], pads=[1, 2, 0, 3]),
-    case("ConvTranspose", spread_weights(4, 1, 4, 4), floats(4), x=Input((1, 4, 3, 3), 0, 6), group=4, strides=[2, 2],
-         auto_pad="SAME_UPPER"),
-    case("ConvTranspose", spread_weights(3, 5, 3), floats(5), x=Input((1, 3, 7)), strides=[2], pads=[0, 1]),
-    case("ConvTranspose", spread_weights(2, 3, 3, 3), None, x=Input((1, 2, 3, 3)), strides=[3, 2], output_shape=[10, 8],
-         output_padding=[1, 1]),
-    case("ConvTranspose", spread_weights(2, 3, 3, 2), None, x=Input((1, 2, 3, 5)), strides=[2, 3], auto_pad="SAME_LOWER"),
-]  # fmt: skip
+    case("ConvTranspose", _weights(3, 4, 3, 3), floats(4), x=(1, 3, 4, 5)),
+    case("ConvTranspose", _weights(3, 4, 2, 2), x=Input((2, 3, 4, 5), 0, 6), strides=[2, 2]),
+    case(
+        "ConvTranspose",
+        _weights(6, 2, 3, 2, groups=3),
+        floats(6),
+        x=Input((1, 6, 4, 5), -3, 1),
+        group=3,
+        strides=[3, 2],
+        pads=[1, 0, 2, 1],
+        output_padding=[1, 0],
+    ),
+    case(
+        "ConvTranspose",
+        _weights(2, 3, 3, 3),
+        x=Input((1, 2, 4, 3), -6, 0),
+        dilations=[2, 3],
+        strides=[2, 1],
+        pads=[1, 2, 0, 1],
+    ),
+    case("ConvTranspose", _weights(3, 2, 4), floats(2), x=(2, 3, 5), strides=[2], pads=[1, 2]),
+    case(
+        "ConvTranspose",
+        _weights(4, 1, 4, 4, groups=4),
+        x=(1, 4, 5, 3),
+        group=4,
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+        range=(0, 1),
+    ),
+    case("ConvTranspose", _weights(3, 2, 3, 3), x=(1, 3, 4, 5), strides=[2, 3], auto_pad="SAME_UPPER"),
+    case("ConvTranspose", _weights(3, 2, 4, 3), x=(1, 3, 4, 5), strides=[2, 2], auto_pad="SAME_LOWER"),
+    case("ConvTranspose", _weights(3, 2, 3, 3), x=(1, 3, 4, 5), strides=[2, 2], output_shape=[8, 10]),
+    case("ConvTranspose", _weights(3, 2, 2, 2), x=(1, 3, 4, 5), strides=[3, 2], auto_pad="SAME_UPPER"),
+    case("ConvTranspose", _weights(3, 2, 3), x=(1, 3, 4), strides=[2], output_shape=[10], output_padding=[1]),
+]

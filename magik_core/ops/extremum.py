@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from magik_core import layout, numerics
+from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.broadcast import broadcast_shape
 from magik_core.ops.cases import Input, case, floats
 from magik_core.ops.clip import Clip
-from magik_core.program import QuantParams, Shape, Tensor
+from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -57,13 +57,11 @@ class Extremum(Op):
         if len(node.inputs) == 1:
             to.emit(node, Clip(), [to.take(node, 0, dtype)], y)
             return
-        parts = _sorted_parts(node, to, dtype)
-        if dtype == "u8" and len(parts) > 2 and not _is_whole(parts, to.shape(y)):
-            parts = _sorted_parts(node, to, "f32")
-        total = parts[0]
-        for i, part in enumerate(parts[1:], 2):
-            name = f"{node.name}/{i}" if part.dtype == "f32" and i < len(parts) else None
-            total = to.emit(node, op, [total, part], y, name=name)
+        total, *parts = to.aligned(node, range(len(node.inputs)), dtype, y)
+        quant = to.quant(y) if dtype == "u8" else None
+        for i, part in enumerate(parts, 2):  # a code that is already one of y's is not rounded again
+            name = None if i == len(node.inputs) else f"{node.name}/{i}"
+            total = to.emit(node, op, [total, part], y, name=name, quant=quant)
 
     def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
         return (broadcast_shape(a, b),)
@@ -102,20 +100,6 @@ def _by_clip(node: ir.Node, to: Lowering, is_max: bool) -> bool:
     return True
 
 
-def _sorted_parts(node: ir.Node, to: Lowering, dtype: str) -> list[Tensor]:
-    """The inputs in one axis order, the largest first."""
-    parts = to.aligned(node, range(len(node.inputs)), dtype, node.outputs[0])
-    return sorted(parts, key=lambda t: t.count, reverse=True)
-
-
-def _is_whole(parts: list[Tensor], y: Shape) -> bool:
-    """Whether the first pair has the shape of the result: then every pair's result can have y's codes.
-
-    A code that is already one of y's is not rounded again.
-    """
-    return broadcast_shape(parts[0].shape, parts[1].shape) == layout.stored(y, parts[0].axes)
-
-
 CASES = [
     case("Max", (2, 3, 4, 5), x=(2, 3, 4, 5)),
     case("Min", Input((1, 3, 1, 1), 0, 5), x=Input((2, 3, 4, 5), -3, 9)),
@@ -123,7 +107,7 @@ CASES = [
     case("Min", Input((2, 1, 4), -2, 2), x=Input((3, 1), -1, 7), range=(-1, 1)),
     case("Max", x=Input((2, 3), -1, 7)),
     case("Max", Input((3,), -2, 2), Input((2, 3), -3, 1), x=Input((2, 3), -1, 7)),
-    case("Min", Input((3,), -2, 2), Input((2, 1), -3, 1), x=Input((1, 1), -1, 7), is_float_only=True),
+    case("Min", Input((3,), -2, 2), Input((2, 1), -3, 1), x=Input((1, 1), -1, 7)),
     case("Max", floats(1), x=Input((2, 3, 2, 2), -1, 7)),
     case("Min", Input((2, 3, 2, 2), -1, 7), x=np.array(0.5, np.float32)),
     case("Min", np.array([0, 1, 2.55], np.float32), x=Input((2, 3), -1, 2)),

@@ -50,11 +50,13 @@ class Mul(Op):
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
+        if not to.is_float(node.outputs[0]):
+            raise to.problem(node, "of integers", node.outputs[0].dtype, "float tensors")
         if affine_by_constant(node, to):
             return
         y, low, high = to.fuse_clip(node)
         a, b = to.aligned(node, (0, 1), to.dtype(node, cls, y), y)
-        to.emit(node, cls(low, high), [a, b], y, axes=a.axes)
+        to.emit(node, cls(low, high), [a, b], y)
 
     def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
         return (broadcast_shape(a, b),)

@@ -54,9 +54,7 @@ class Prelu(Op):
         wide = slope.reshape((1,) * (len(x.shape) - slope.ndim) + slope.shape)
         axis = int(np.argmax(wide.shape))
         if wide.size != wide.shape[axis]:
-            raise to.problem(
-                node, "slope over several axes", slope.shape, "one number, or one per index of an axis"
-            )
+            raise to.problem(node, "slope over several axes", slope.shape, "one number, or one per index of an axis")
         to.emit(node, cls(x.axes.index(axis), tuple(float(s) for s in wide.reshape(-1))), [x], y)
 
     def shape(self, x: Shape) -> tuple[Shape, ...]:
@@ -70,7 +68,7 @@ class Prelu(Op):
         return PreluParams(self.axis, int(a.zero_point), int(b.zero_point), m, shift, b.top)
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
-        """On f32 the slopes (channels); on codes s32 (channels, 2): multiplier and shift of what is negative."""
+        """The slopes, f32 (channels); on codes s32 (channels, 2), multiplier and shift of each."""
         a, b = x[0].quant, y[0].quant
         if not (isinstance(a, QuantParams) and isinstance(b, QuantParams)):
             return (np.array(self.slopes, np.float32),)

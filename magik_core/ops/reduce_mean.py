@@ -45,6 +45,9 @@ CASES = [
     case("ReduceMean", ints(1), x=(2, 6, 4, 5)),
     case("ReduceMean", ints(0, 2), x=(2, 3, 4, 5), keepdims=0),
     case("ReduceMean", x=(3, 4)),
+    case("GlobalAveragePool", x=Input((1, 3, 41, 43), 0, 255)),
+    case("ReduceMean", ints(0, -2), x=Input((3, 4, 5, 6), -6, 0), keepdims=0),
+    case("ReduceMean", ints(0, 2, 4), x=(2, 3, 2, 3, 2), keepdims=0),
     case("ReduceMean", x=(3, 4), noop_with_empty_axes=1),
     case("ReduceMean", ints(2), x=Input((1, 2, 5, 4)), range=(0, 0.1)),
 ]

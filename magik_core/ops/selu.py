@@ -38,9 +38,7 @@ class Selu(Pointwise):
         return SeluParams(float(self.alpha), float(self.gamma))
 
     def formula(self, x: Array, p: Params) -> Array:
-        return np.float32(self.gamma) * np.where(
-            x > 0, x, np.float32(self.alpha) * (fmath.exp(x) - np.float32(1))
-        )
+        return np.float32(self.gamma) * np.where(x > 0, x, np.float32(self.alpha) * (fmath.exp(x) - np.float32(1)))
 
 
 CASES = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from magik_core import graph
@@ -100,7 +101,7 @@ def test_old_opsets_convert(opset: int) -> None:
     proto = proto_of("agraph (float[1,4] x) => (float[1,4] y) { r = Relu(x) y = Mul(r, c) }", opset=opset, c=C)
     converted = graph.convert_opset(proto)
     assert graph.opset(converted) == graph.OPSET
-    np.testing.assert_array_equal(run(converted, {"x": -C})[0], np.zeros_like(C))
+    np.testing.assert_array_equal(run(ir.from_proto(converted), {"x": -C})[0], np.zeros_like(C))
 
 
 def test_an_expression_that_cannot_be_evaluated_is_an_error() -> None:
@@ -116,3 +117,15 @@ def test_serialize_runs_and_fingerprint_tells_models_apart() -> None:
     x = random_feeds(one)
     np.testing.assert_array_equal(run(one, x)[0], np.maximum(x["x"], 0) * C)
     assert graph.fingerprint(one) == graph.fingerprint(same) != graph.fingerprint(other)
+
+
+@pytest.mark.parametrize("alpha", ["", "<alpha=1.5>"])
+def test_an_older_runtime_gets_an_older_opset(monkeypatch: pytest.MonkeyPatch, alpha: str) -> None:
+    model = prepare(source_of(f"agraph (float[9] x) => (float[9] y) {{ s = Swish{alpha}(x) y = Abs(s) }}"))
+    wanted, mark = run(model, random_feeds(model))[0], graph.fingerprint(model)
+    monkeypatch.setattr(graph.metadata, "version", lambda name: "1.23.2")
+    old = onnx.ModelProto.FromString(graph.serialize(model))
+    assert graph.opset(old) == 23
+    assert "Swish" not in [node.op_type for node in old.graph.node]
+    np.testing.assert_allclose(run(model, random_feeds(model))[0], wanted, rtol=1e-5, atol=1e-6)
+    assert graph.fingerprint(model) == mark

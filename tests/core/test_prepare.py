@@ -167,6 +167,11 @@ def test_an_output_without_input_is_refused() -> None:
     )
 
 
+def test_a_dropout_that_an_input_switches_on_is_refused() -> None:
+    text = "agraph (float[4] x, bool t) => (float[4] y) { y = Dropout(x, half, t) }"
+    assert problems_of(source_of(text, half=np.float32(0.5)))[0][:2] == ("a node is in training mode", "Dropout 'y'")
+
+
 def test_a_sequence_is_no_tensor() -> None:
     text = "agraph (float[3,6] x) => (seq(float[a,b]) y) { y = SequenceConstruct(x, x) }"
     (problem,) = problems_of(source_of(text))

@@ -30,10 +30,7 @@ SPECIAL = (
 )
 NEEDS = {"Pow": (np.array(1.7, np.float32),), "Clip": (np.array(-1, np.float32), np.array(2, np.float32))}
 NAMES = sorted(
-    name
-    for op in ops.found().values()
-    if issubclass(op, Pointwise) and "f32" in op.dtypes
-    for name in op.onnx
+    name for op in ops.found().values() if issubclass(op, Pointwise) and "f32" in op.dtypes for name in op.onnx
 )
 
 
@@ -58,9 +55,7 @@ def test_every_kind_of_f32(name: str) -> None:
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, 8, -1, -2, 0.5, -0.5, 0.75, 11, -13, 1e8])
 def test_powers_of_every_kind_of_f32(exponent: float) -> None:
     x = sweep()
-    program = harness.in_float(
-        harness.model_of(case("Pow", np.array(exponent, np.float32), x=Input(x.shape)))
-    )
+    program = harness.in_float(harness.model_of(case("Pow", np.array(exponent, np.float32), x=Input(x.shape))))
     (want,), (got,) = harness.in_numpy(program, {"x0": x}), harness.in_c(program, {"x0": x})
     assert same(got, want)
 
@@ -93,6 +88,7 @@ def test_prelu_refuses_a_computed_slope() -> None:
         harness.in_float(harness.model_of(case("PRelu", (3, 1), x=(2, 3, 2))))
 
 
-def test_extremum_refuses_integers() -> None:
-    with pytest.raises(LowerError, match="of integers"):
-        harness.in_float(harness.model_of(case("Max", Input((2,), dtype="s32"), x=Input((2,), dtype="s32"))))
+@pytest.mark.parametrize("name", ["Max", "Min", "Mul", "Div"])
+def test_integers_are_refused(name: str) -> None:
+    with pytest.raises(LowerError, match=f"{name}: of integers"):
+        harness.in_float(harness.model_of(case(name, Input((2,), dtype="s32"), x=Input((2,), dtype="s32"))))

@@ -37,6 +37,10 @@ static inline int64_t fx_floor_div(int64_t a, int64_t n)
 /* total / count with FX_AVERAGE_BITS fraction bits, rounded half up; |total| < 2^31, count in [1, 2^22] */
 static inline int64_t fx_average(int32_t total, int32_t count)
 {
+    if (total > -(1 << 14) && total < (1 << 14)) { /* fits 32 bits, where division is quick */
+        const int32_t sum = total * (1 << FX_AVERAGE_BITS) + (count >> 1);
+        return sum / count - (sum % count < 0);
+    }
     return fx_floor_div(((int64_t)total * (1 << FX_AVERAGE_BITS)) + (count >> 1), count);
 }
 
@@ -54,6 +58,29 @@ static inline struct fx_reciprocal fx_reciprocal(int64_t total)
         k++;
     const int64_t m = ((int64_t)1 << 61) / (total >> k);
     return (struct fx_reciprocal){(int32_t)(m > INT32_MAX ? INT32_MAX : m), k};
+}
+
+/* 1 / sqrt(square) = m * 2^(k - 61), cut off: m in (2^30, 2^31], k in [1, 30]; square in [1, 2^60) */
+struct fx_root {
+    int64_t m;
+    int32_t k;
+};
+
+static inline struct fx_root fx_inverse_root(int64_t square)
+{
+    int32_t k = 1;
+    while (square >> (60 - 2 * k) == 0)
+        k++;
+    int64_t rest = square * ((int64_t)1 << (2 * k)), root = 0;
+    for (int64_t bit = (int64_t)1 << 60; bit != 0; bit >>= 2) {
+        const int64_t with = root + bit;
+        root >>= 1;
+        if (rest >= with) {
+            rest -= with;
+            root += bit;
+        }
+    }
+    return (struct fx_root){((int64_t)1 << 61) / root, k};
 }
 
 static inline int64_t fx_clamp(int64_t v, int32_t low, int32_t high)

@@ -12,7 +12,8 @@ static inline uint8_t *move_at(const struct magik_tensor *t, int32_t at, size_t 
 }
 
 /* Copy `count` pieces of `piece` elements, which begin `step` elements apart in x, one after the other
- * into y. Where y lies on x as a view of it, nothing moves. */
+ * into y. Where y lies on x as a view of it, nothing moves; memmove, since a hostile file may let the two
+ * overlap otherwise. */
 static inline void move_pieces(uint8_t *y, const uint8_t *x, int32_t count, int32_t piece, int32_t step, size_t bytes)
 {
     const ptrdiff_t stride = (ptrdiff_t)step * (ptrdiff_t)bytes;

@@ -1,0 +1,132 @@
+/* LayerNormalization, InstanceNormalization and GroupNormalization. */
+#include "fixed.h"
+#include "fmath.h"
+#include "op.h"
+
+struct params {
+    int32_t first, last;        /* [0, rank]; axes in front and at the end */
+    int32_t groups;             /* [1, size of the last axes] */
+    float epsilon;
+    int32_t epsilon_multiplier; /* [0, 2^20]; epsilon / s_x^2 */
+    int32_t epsilon_shift;      /* [1, 62] */
+    int32_t y_zero, top;        /* [0, 255] */
+};
+
+#define MAX_COUNT (1 << 20)
+#define FRACTION 20
+#define BIAS_BITS 16
+
+/* x as (outer, between, groups, size); a mean is over between and size. */
+struct parts {
+    int32_t outer, between, groups, size;
+};
+
+static struct parts parts_of(const struct params *p, const struct magik_tensor *x)
+{
+    const int32_t end = x->rank - p->last;
+    return (struct parts){op_product(x, 0, p->first), op_product(x, p->first, end), p->groups, op_product(x, end, x->rank) / p->groups};
+}
+
+static int is_table(const struct magik_tensor *t, int32_t count)
+{
+    if (t->dtype != MAGIK_S32 || !t->is_constant || t->count != 3 * (int64_t)count)
+        return 0;
+    for (int32_t i = 0; i < count; i++)
+        if (!op_between(((const int32_t *)t->data)[3 * i + 1], 1, FX_MAX_SHIFT))
+            return 0;
+    return 1;
+}
+
+int32_t magik_normalization_shape(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct params *p = n->params;
+    const int32_t is_u8 = n->dtype == MAGIK_U8;
+    if (!op_has(n, 3 + is_u8, 1, sizeof *p))
+        return MAGIK_BAD_STEP;
+    const struct magik_tensor *x = n->in[0];
+    if (x->dtype != n->dtype)
+        return MAGIK_BAD_SHAPE;
+    if (!op_between(p->first, 0, x->rank) || !op_between(p->last, 0, x->rank - p->first) ||
+        !op_between(p->epsilon_multiplier, 0, 1 << 20) || !op_between(p->epsilon_shift, 1, FX_MAX_SHIFT) ||
+        !op_between(p->y_zero, 0, 255) || !op_between(p->top, 0, 255))
+        return MAGIK_BAD_PARAMS;
+    const int32_t count = op_product(x, x->rank - p->last, x->rank);
+    if (p->groups < 1 || count % p->groups != 0)
+        return MAGIK_BAD_PARAMS;
+    for (int32_t i = 1; i < 3; i++)
+        if (n->in[i]->dtype != MAGIK_F32 || n->in[i]->count != count)
+            return MAGIK_BAD_SHAPE;
+    const struct parts s = parts_of(p, x);
+    if (is_u8 && (!is_table(n->in[3], count) || (int64_t)s.between * s.size > MAX_COUNT))
+        return MAGIK_BAD_SHAPE;
+    op_like(y, x);
+    return MAGIK_OK;
+}
+
+/* One part: `between` runs of `size` codes, `step` apart. */
+static void part_u8(const struct params *p, const struct parts *s, int32_t step, const uint8_t *x, uint8_t *y, const int32_t *table)
+{
+    const int64_t n = (int64_t)s->between * s->size;
+    int64_t total = 0, squares = 0;
+    for (int32_t b = 0; b < s->between; b++)
+        for (int32_t i = 0; i < s->size; i++) {
+            const int32_t q = x[b * step + i];
+            total += q;
+            squares += q * q;
+        }
+    const int64_t spread = n * squares - total * total + fx_shift(n * n * p->epsilon_multiplier, p->epsilon_shift);
+    const struct fx_root by = fx_inverse_root(spread < 1 ? 1 : spread);
+    for (int32_t b = 0; b < s->between; b++)
+        for (int32_t i = 0; i < s->size; i++) {
+            const int64_t h = fx_shift((n * x[b * step + i] - total) * by.m, 61 - FRACTION - by.k);
+            const int32_t *row = table + 3 * i;
+            const int64_t fine = fx_rescale((int32_t)fx_clamp(h, -(1 << 30), 1 << 30), row[0], row[1]) + row[2];
+            y[b * step + i] = fx_u8(fx_shift(fine, BIAS_BITS) + p->y_zero, 0, p->top);
+        }
+}
+
+void magik_normalization_u8(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct parts s = parts_of(p, n->in[0]);
+    const int32_t step = s.groups * s.size;
+    int32_t r, end;
+    op_span(n, s.outer * s.groups, &r, &end);
+    for (; r < end; r++) {
+        const int32_t g = r % s.groups * s.size, at = r / s.groups * (s.between * step) + g;
+        part_u8(p, &s, step, (const uint8_t *)n->in[0]->data + at, (uint8_t *)n->out[0]->data + at, (const int32_t *)n->in[3]->data + 3 * g);
+    }
+}
+
+/* Sums run in memory order. */
+static void part_f32(const struct params *p, const struct parts *s, int32_t step, const float *x, float *y, const float *scale, const float *bias)
+{
+    const float n = (float)(s->between * s->size);
+    float total = 0.0f, squares = 0.0f;
+    for (int32_t b = 0; b < s->between; b++)
+        for (int32_t i = 0; i < s->size; i++)
+            total += x[b * step + i];
+    const float mean = total / n;
+    for (int32_t b = 0; b < s->between; b++)
+        for (int32_t i = 0; i < s->size; i++) {
+            const float d = x[b * step + i] - mean;
+            squares += d * d;
+        }
+    const float by = 1.0f / fm_sqrt(squares / n + p->epsilon);
+    for (int32_t b = 0; b < s->between; b++)
+        for (int32_t i = 0; i < s->size; i++)
+            y[b * step + i] = ((x[b * step + i] - mean) * by) * scale[i] + bias[i];
+}
+
+void magik_normalization_f32(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct parts s = parts_of(p, n->in[0]);
+    const int32_t step = s.groups * s.size;
+    int32_t r, end;
+    op_span(n, s.outer * s.groups, &r, &end);
+    for (; r < end; r++) {
+        const int32_t g = r % s.groups * s.size, at = r / s.groups * (s.between * step) + g;
+        part_f32(p, &s, step, (const float *)n->in[0]->data + at, (float *)n->out[0]->data + at, (const float *)n->in[1]->data + g, (const float *)n->in[2]->data + g);
+    }
+}

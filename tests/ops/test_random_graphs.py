@@ -1,0 +1,99 @@
+"""Random graphs through the whole flow: numpy and C agree, plans hold, files are the same every time.
+
+`pytest --hypothesis-profile=long` runs many more of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from magik_core import passes
+from magik_core.calibrate import FloatSession
+from magik_core.lower import Quantization, lower
+from magik_core.net import Net
+from magik_core.pack import pack
+from magik_core.plan import plan
+from magik_core.plan_check import check_plan
+from magik_core.prepare import prepare
+from magik_core.program import Program
+from magik_core.quantize import quantize, values_to_calibrate
+from magik_core.recipe import Recipe
+from magik_core.unpack import unpack
+from tests import harness
+from tests.ops.random_graphs import Graph, graphs
+
+Feeds = harness.Feeds
+PROFILE = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A graph after the passes (or without them), and feeds in source order."""
+
+    model: ir.Model
+    feeds: Feeds
+    want: list[np.ndarray]
+
+
+def sample(g: Graph, with_passes: bool) -> Sample:
+    source = ir.from_proto(g.proto())
+    feeds = {n: g.rng.uniform(-2, 2, s).astype(np.float32) for n, s in g.inputs.items()}
+    want = harness.reference(source, feeds)
+    model = prepare(source)
+    if with_passes:
+        passes.run(model)
+    return Sample(model, {v.name or "": feeds[v.name or ""] for v in model.graph.inputs}, want)
+
+
+def in_codes(s: Sample) -> Program:
+    names = values_to_calibrate(s.model, Recipe())
+    found = FloatSession(s.model, names).run(s.feeds)
+    ranges = {n: (float(x.min()), float(x.max())) for n, x in found.items()}
+    return lower(s.model, quantize(s.model, ranges, Recipe(), harness.channel_scales))
+
+
+def bits(values: list[np.ndarray]) -> list[bytes]:
+    return [v.tobytes() for v in values]
+
+
+def check(program: Program, feeds: Feeds) -> list[np.ndarray]:
+    """Hold numpy, C in one and three threads, the plan, and the file read back against each other."""
+    want = harness.in_numpy(program, feeds)
+    placed = plan(program)
+    check_plan(program, placed)
+    data = pack(program, placed, names=True)
+    for threads in (1, 3):
+        codes = Net(data, threads=threads).run_quantized(feeds)
+        found = [codes[program.source.get(name, name)] for name in program.outputs]
+        assert bits(found) == bits(want)
+    again, placed_again = unpack(data)
+    assert pack(again, placed_again, names=True) == data
+    assert bits(harness.in_numpy(again, feeds)) == bits(want)
+    return want
+
+
+@PROFILE
+@given(graphs(), st.booleans())
+def test_codes(g: Graph, with_passes: bool) -> None:
+    s = sample(g, with_passes)
+    program = in_codes(s)
+    check(program, s.feeds)
+    same = in_codes(s)
+    assert pack(same, plan(same), names=True) == pack(program, plan(program), names=True)
+
+
+@PROFILE
+@given(graphs(), st.booleans())
+def test_float(g: Graph, with_passes: bool) -> None:
+    """Close to onnxruntime's result of the graph as it was drawn, before any pass."""
+    s = sample(g, with_passes)
+    program = lower(s.model, Quantization())
+    outputs = harness.as_source(program, check(program, s.feeds))
+    for y, w in zip(outputs, s.want, strict=True):
+        assert y.shape == w.shape
+        assert np.abs(y - w).max() <= 1e-4 * max(np.abs(w).max(), 1e-3)
