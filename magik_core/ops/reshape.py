@@ -92,4 +92,5 @@ CASES = [
     case("Flatten", x=(2, 3, 1, 1), axis=1),
     case("Squeeze", ints(2), x=(1, 3, 1, 5)),
     case("Unsqueeze", ints(0, 3), x=(3, 5)),
+    case("Identity", x=(3, 5)),
 ]

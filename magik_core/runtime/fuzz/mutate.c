@@ -3,23 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crc32.h"
-#include "file.h"
+#include "draft.h"
 #include "magik/magik.h"
 #include "op.h"
 
-enum { SLACK = 256, MAX_DAMAGE = 3 };
-
-/* A model file taken apart: every section in a buffer with room to grow. */
-struct piece {
-    uint32_t kind, bytes;
-    uint8_t *data;
-};
-
-struct draft {
-    struct file_header header;
-    struct piece pieces[MAX_SECTIONS];
-};
+enum { MAX_DAMAGE = 3 };
 
 static const uint32_t values[] = {
     0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 62, 63, 64, 65, 127, 128, 254, 255, 256, 512, 513, 1023, 1024, 1025, 65535, 65536,
@@ -41,14 +29,6 @@ static uint32_t value(struct random *r, uint32_t old)
     default:
         return values[random_below(r, sizeof values / sizeof *values)];
     }
-}
-
-static struct piece *piece_of(struct draft *d, uint32_t kind)
-{
-    for (uint32_t i = 0; i < d->header.sections; i++)
-        if (d->pieces[i].kind == kind)
-            return &d->pieces[i];
-    return &d->pieces[0];
 }
 
 static uint32_t tensors_of(struct draft *d, struct file_tensor **first)
@@ -77,22 +57,24 @@ static void measure(struct file_tensor *t)
 
 /* ---- one kind of damage each ---- */
 
-static void set_word(struct draft *d, struct random *r)
+static void set_word_of(struct draft *d, struct random *r, uint32_t kind)
 {
-    static const uint32_t kinds[] = {
-        FOURCC('T', 'E', 'N', 'S'), FOURCC('S', 'T', 'E', 'P'), FOURCC('L', 'I', 'S', 'T'), FOURCC('P', 'O', 'R', 'T')};
-    const struct piece *p = piece_of(d, kinds[random_below(r, 4)]);
+    const struct piece *p = piece_of(d, kind);
     uint32_t *word = (uint32_t *)(void *)p->data + random_below(r, p->bytes / 4);
     if (p->bytes >= 4)
         *word = value(r, *word);
 }
 
+static void set_word(struct draft *d, struct random *r)
+{
+    static const uint32_t kinds[] = {
+        FOURCC('T', 'E', 'N', 'S'), FOURCC('S', 'T', 'E', 'P'), FOURCC('L', 'I', 'S', 'T'), FOURCC('P', 'O', 'R', 'T')};
+    set_word_of(d, r, kinds[random_below(r, 4)]);
+}
+
 static void set_params(struct draft *d, struct random *r)
 {
-    const struct piece *p = piece_of(d, FOURCC('P', 'A', 'R', 'M'));
-    uint32_t *word = (uint32_t *)(void *)p->data + random_below(r, p->bytes / 4);
-    if (p->bytes >= 4)
-        *word = value(r, *word);
+    set_word_of(d, r, FOURCC('P', 'A', 'R', 'M'));
 }
 
 /* Tables lie in DATA beside the weights: aim at a small constant. */
@@ -151,6 +133,21 @@ static void overlap(struct draft *d, struct random *r)
     t[random_below(r, count)].offset = other->offset + 4 * random_below(r, 9) - 16 * random_below(r, 2);
 }
 
+/* Give every tensor its size, and those of the arena a place of their own. */
+static void lay_out(struct draft *d)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t);
+    d->header.arena = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        measure(&t[i]);
+        if (!t[i].is_constant) {
+            t[i].offset = d->header.arena;
+            d->header.arena += (t[i].bytes + 63) & ~63u;
+        }
+    }
+}
+
 /* Replace one size by another in every tensor of the arena, which grows: a program of another shape. */
 static void resize(struct draft *d, struct random *r)
 {
@@ -160,20 +157,27 @@ static void resize(struct draft *d, struct random *r)
         return;
     const int32_t old = t[random_below(r, count)].dims[random_below(r, 4)];
     const int32_t fresh = (int32_t)(random_below(r, 4) == 0 ? value(r, 1) : 1 + random_below(r, 40));
-    const int is_everywhere = random_below(r, 4) == 0, is_measured = random_below(r, 6) != 0;
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    const int is_everywhere = random_below(r, 4) == 0;
+    for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < t[i].rank && k < 8; k++)
             if (t[i].dims[k] == old && (is_everywhere || !t[i].is_constant))
                 t[i].dims[k] = fresh;
-        if (is_measured)
-            measure(&t[i]);
-        if (!t[i].is_constant) {
-            t[i].offset = at;
-            at += (t[i].bytes + 63) & ~63u;
-        }
-    }
-    d->header.arena = at;
+    if (random_below(r, 6) != 0)
+        lay_out(d);
+}
+
+/* Replace one dtype by another in every tensor of the arena. */
+static void retype(struct draft *d, struct random *r)
+{
+    struct file_tensor *t;
+    const uint32_t count = tensors_of(d, &t), fresh = 1 + random_below(r, 7);
+    if (count == 0)
+        return;
+    const uint32_t old = t[random_below(r, count)].dtype;
+    for (uint32_t i = 0; i < count; i++)
+        if (t[i].dtype == old && !t[i].is_constant)
+            t[i].dtype = fresh;
+    lay_out(d);
 }
 
 static void set_kernel(struct draft *d, struct random *r)
@@ -253,28 +257,7 @@ static void set_section(struct draft *d, struct random *r)
 
 static void (*const damages[])(struct draft *d, struct random *r) = {
     set_word, set_word, set_params, set_params, set_params, set_data, set_data, set_tensor, set_tensor,
-    overlap, overlap, resize, resize, resize, set_kernel, set_list, set_step, set_section};
-
-/* ---- apart and together ---- */
-
-static struct draft take_apart(const uint8_t *file)
-{
-    struct draft d;
-    memset(&d, 0, sizeof d);
-    memcpy(&d.header, file, sizeof d.header);
-    for (uint32_t i = 0; i < d.header.sections; i++) {
-        struct file_section s;
-        memcpy(&s, file + sizeof d.header + i * sizeof s, sizeof s);
-        d.pieces[i] = (struct piece){s.kind, s.bytes, calloc(1, s.bytes + SLACK)};
-        memcpy(d.pieces[i].data, file + s.offset, s.bytes);
-    }
-    return d;
-}
-
-static uint32_t body_of(const struct draft *d)
-{
-    return (uint32_t)(sizeof d->header + d->header.sections * sizeof(struct file_section));
-}
+    overlap, overlap, resize, resize, resize, retype, set_kernel, set_list, set_step, set_section};
 
 /* Put another section last: what reads past it leaves the file. */
 static void shuffle(struct draft *d, struct random *r)
@@ -283,51 +266,6 @@ static void shuffle(struct draft *d, struct random *r)
     const struct piece old = *p;
     *p = *last;
     *last = old;
-}
-
-static uint8_t *put_together(struct draft *d, size_t *size)
-{
-    uint32_t at = body_of(d);
-    for (uint32_t i = 0; i < d->header.sections; i++)
-        at = ((at + 15) & ~15u) + d->pieces[i].bytes;
-    d->header.bytes = at;
-    uint8_t *file = calloc(1, at);
-    memcpy(file, &d->header, sizeof d->header);
-    at = body_of(d);
-    for (uint32_t i = 0; i < d->header.sections; i++) {
-        const struct piece *p = &d->pieces[i];
-        at = (at + 15) & ~15u;
-        const struct file_section s = {p->kind, at, p->bytes, 0};
-        memcpy(file + sizeof d->header + i * sizeof s, &s, sizeof s);
-        memcpy(file + at, p->data, p->bytes);
-        at += p->bytes;
-        free(p->data);
-    }
-    *size = at;
-    return file;
-}
-
-/* Give a damaged file right checksums, as far as its header and table can be followed. */
-static void repair(uint8_t *file, size_t size)
-{
-    struct file_header h;
-    if (size < sizeof h)
-        return;
-    memcpy(&h, file, sizeof h);
-    const size_t head = sizeof h + (size_t)h.sections * sizeof(struct file_section);
-    if (h.sections > MAX_SECTIONS || head > size)
-        return;
-    for (uint32_t i = 0; i < h.sections; i++) {
-        uint8_t *row = file + sizeof h + i * sizeof(struct file_section);
-        struct file_section s;
-        memcpy(&s, row, sizeof s);
-        if (s.offset <= size && s.bytes <= size - s.offset)
-            s.crc = crc32_of(file + s.offset, s.bytes);
-        memcpy(row, &s, sizeof s);
-    }
-    memset(file + offsetof(struct file_header, crc), 0, sizeof h.crc);
-    h.crc = crc32_of(file, head);
-    memcpy(file + offsetof(struct file_header, crc), &h.crc, sizeof h.crc);
 }
 
 /* Flip, overwrite or cut without regard to what the bytes mean. */

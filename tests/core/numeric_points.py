@@ -1,0 +1,95 @@
+"""Where arithmetic goes wrong: ties, their neighbors, extremes."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from magik_core import numerics
+from tests.runtime.native import Array
+
+F = np.float32
+LOW, HIGH = -(2**31), 2**31 - 1
+I32, I64 = np.int32, np.int64
+MULTIPLIERS = (2**30, 2**30 + 1, 3 * 2**29, HIGH - 1, HIGH, -(2**30), -HIGH, LOW, 1, -1, 0, 715827883)
+ACCUMULATORS = (LOW, LOW + 1, HIGH, HIGH - 1, 0, 1, -1, 2, -2, 3, -3, 1000, -1000, 12345679, -12345679)
+SHIFTS = tuple(range(1, 63))
+
+
+def shift_points() -> tuple[Array, Array]:
+    """(v, s): for every shift the ties around 0 and at the ends, one below and one above each."""
+    points = []
+    for s in SHIFTS:
+        half, whole = 1 << (s - 1), 1 << s
+        near = {k * whole + half + d for k in (-3, -2, -1, 0, 1, 2) for d in (-1, 0, 1)}
+        far = {v + d for v in ((1 << 62) - half, -(1 << 62) + half) for d in (-1, 0, 1)}
+        points += [(v, s) for v in sorted(near | far) if abs(v) < 1 << 62]
+    v, s = zip(*points, strict=True)
+    return np.array(v, I64), np.array(s, I32)
+
+
+def rescale_points() -> tuple[Array, Array, Array]:
+    """(acc, m, s): all extremes with all shifts, and accumulators whose product lies next to a tie."""
+    points = {(a, m, s) for a in ACCUMULATORS for m in MULTIPLIERS for s in SHIFTS}
+    for m in MULTIPLIERS[:7]:
+        for s in SHIFTS:
+            for k in (-2, -1, 0, 1, 2):
+                tie = round(Fraction((2 * k + 1) << (s - 1), m))
+                points |= {(a, m, s) for a in (tie - 1, tie, tie + 1) if LOW <= a <= HIGH}
+    acc, multiplier, shift = zip(*sorted(points), strict=True)
+    return np.array(acc, I32), np.array(multiplier, I32), np.array(shift, I32)
+
+
+def average_points() -> tuple[Array, Array]:
+    """(total, count): means next to a tie of AVERAGE_BITS fraction bits, and the extremes."""
+    counts = (1, 2, 3, 4, 6, 7, 9, 49, 64, 100, 4096, 2**20 + 2, 2**22)
+    points = {(t, n) for t in ACCUMULATORS for n in counts if abs(t) <= HIGH}
+    for n in counts:
+        for k in range(-6, 7):
+            tie = ((2 * k + 1) * n) >> (numerics.AVERAGE_BITS + 1)
+            points |= {(k * n + tie + d, n) for d in range(-2, 3)}
+    points |= {(t, 2**17) for t in range(-64, 65)}  # odd totals are ties: 2^16 / 2^17
+    total, count = zip(*sorted(points), strict=True)
+    return np.array(total, I32), np.array(count, I32)
+
+
+@np.errstate(all="ignore")
+def float_points() -> Array:
+    """f32 values of every kind: zeros, subnormals, ties, large, infinite, NaN."""
+    base = [
+        0.0,
+        1e-45,
+        1e-38,
+        1.17549435e-38,
+        0.5,
+        1.0,
+        1.5,
+        2.5,
+        86.99,
+        87.0,
+        87.01,
+        88.0,
+        88.01,
+        100.0,
+        1e9,
+        1e30,
+    ]
+    base += [3.4028235e38, math.inf, math.nan, *np.linspace(0, 20, 401), *np.linspace(20, 90, 141)]
+    x = np.array([*base, *(-v for v in base)], F)
+    return np.concatenate([x, np.nextafter(x, F(np.inf)), np.nextafter(x, F(-np.inf))])
+
+
+@np.errstate(all="ignore")
+def quantize_points() -> tuple[Array, Array, Array, Array]:
+    """(x, scale, zero, top): every half code and its neighbors, both ends, and what is no number."""
+    rows = []
+    for scale in (1.0, 0.5, 2.0**-20, 0.1, 3.0e30):
+        for zero, top in ((0.0, 255), (128.0, 255), (255.0, 255), (127.5, 255), (3.0, 15)):
+            codes = np.arange(-4, 2 * top + 10) / 2 - zero
+            x = np.concatenate([codes.astype(F) * F(scale), float_points()])
+            x = np.concatenate([x, np.nextafter(x, F(np.inf)), np.nextafter(x, F(-np.inf))])
+            rows.append((x, np.full(x.shape, scale), np.full(x.shape, zero), np.full(x.shape, top)))
+    x, scale, zero, top = (np.concatenate(c) for c in zip(*rows, strict=True))
+    return x, scale, zero, top
