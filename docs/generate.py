@@ -114,8 +114,8 @@ def link(name: str) -> str:
 def repository() -> plugins.Plugins:
     """magik's own plugin and those of this repository."""
     packages = sorted(path.parent.name for path in ROOT.glob("plugins/*/magik_*/__init__.py"))
-    points = [EntryPoint(name, name, plugins.GROUP) for name in packages]
-    loaded = plugins.Plugins([EntryPoint("builtin", plugins.BUILTIN, plugins.GROUP), *points])
+    points = [EntryPoint(name, name, hookspecs.GROUP) for name in packages]
+    loaded = plugins.Plugins([EntryPoint("builtin", plugins.BUILTIN, hookspecs.GROUP), *points])
     if loaded.failures:
         raise SystemExit("\n".join(map(str, loaded.failures)))
     return loaded
@@ -255,7 +255,7 @@ def filled(page: str, text: str) -> str:
     for name, make in BLOCKS[page].items():
         begin, end = MARK.format(name), MARK.format("/" + name)
         before, found, rest = text.partition(begin)
-        old, closed, after = rest.partition(end)
+        _, closed, after = rest.partition(end)
         if not (found and closed):
             raise SystemExit(f"docs/{page}: no {begin} … {end}")
         text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
