@@ -88,8 +88,8 @@ class Config(BaseModel):
     An empty tuple means "as in the model"; `mean`, `normal` and `input_shape` have one entry per
     input, the last standing for all further inputs. Paths are relative to the working directory.
 
-    Source: reference transform-api.md, section 2. Where that page contradicts itself on the default
-    methods, MAX_ABS is taken for both.
+    Source: reference transform-api.md, section 2. That page contradicts itself on the default
+    methods; Recipe decides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=str.upper, populate_by_name=True)

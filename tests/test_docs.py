@@ -64,13 +64,13 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is() -> None:
-    reached, todo = set(), [ROOT / "README.md"]
-    while todo:
-        path = todo.pop()
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
         if path in TEXTS and path not in reached:
             reached.add(path)
             names = (target.partition("#")[0] for target in LINK.findall(TEXTS[path]))
-            todo += [(path.parent / name).resolve() for name in names if name]
+            waiting += [(path.parent / name).resolve() for name in names if name]
     assert set(PAGES) <= reached, "link it from README.md"
 
 
