@@ -140,7 +140,7 @@ class Reader(CalibrationDataReader):
 def peer(path: Path, model: Model, calibration: np.ndarray, folder: Path) -> Path:
     """onnxruntime.quantization with u8 activations and s8 weights per channel, its default calibration."""
     fixed, ready, out = with_fixed_shape(path, model, folder), folder / "ready.onnx", folder / "peer.onnx"
-    quant_pre_process(fixed, ready)
+    quant_pre_process(fixed, ready, skip_symbolic_shape=True)
     name = session(ready).get_inputs()[0].name
     quantize_static(ready, out, Reader(name, normalized(calibration, model)), quant_format=QuantFormat.QDQ,
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True)  # fmt: skip

@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from magik_core.errors import DataError, Problem
+from magik_core.graph import for_runtime
 from magik_core.quantizers import Quantizer
 
 Arrays = dict[str, np.ndarray]
@@ -32,7 +33,7 @@ class FloatSession:
         """Make a session for the values `names`; None: the outputs of the model."""
         import onnxruntime as ort
 
-        proto = ir.to_proto(model)
+        proto = for_runtime(model)
         inputs = {v.name for v in proto.graph.input}
         own = [v.name for v in proto.graph.output]
         self.names = tuple(own if names is None else dict.fromkeys(names))

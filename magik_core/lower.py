@@ -275,7 +275,7 @@ class Lowering:
 
     def assume(self, node: ir.Node) -> None:
         """Go on as if a node that was refused had been lowered."""
-        for value in node.outputs:
+        for value in (v for v in node.outputs if v.name):  # one without a name is left out
             shape = self.shape(value)
             axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
             dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT, "f32")

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from magik_core import calibrate, correct, equalize, pack, passes, plugins
 from magik_core.config import Config
+from magik_core.data_files import InputSpec
 from magik_core.errors import UsageError
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
 from magik_core.legalize import check as check_program
@@ -22,7 +23,7 @@ from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, real_weights, values_to_calibrate
 from magik_core.recipe import Recipe
-from magik_core.samples import InputSpec, Samples, open_samples
+from magik_core.samples import Samples, open_samples
 from magik_core.verify import verify_graph, verify_program
 
 Progress = Callable[[str, int, int], None]

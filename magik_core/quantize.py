@@ -12,6 +12,7 @@ from magik_core import numerics
 from magik_core.errors import Problem, QuantizeError
 from magik_core.lower import Quantization, WeightQuantizer
 from magik_core.ops import by_onnx
+from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
 from magik_core.recipe import Recipe
 
@@ -39,6 +40,7 @@ def quantize(model: ir.Model, ranges: Ranges, recipe: Recipe, channel_scales: Ch
         return Quantization()
     values: dict[str, QuantParams] = {}
     problems: list[Problem] = []
+    ranges = {**ranges, **_useful(model, ranges)}
     for value in model.graph.inputs:
         if is_raw(value):
             values[value.name or ""] = QuantParams(1.0, 0.0, recipe.feature_bits)
@@ -57,6 +59,46 @@ def quantize(model: ir.Model, ranges: Ranges, recipe: Recipe, channel_scales: Ch
     skipped = {n.name or "" for n in model.graph if n.name in recipe.skip_nodes or n.op_type in recipe.skip_ops}
     weights = None if channel_scales is None else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
     return Quantization(values, frozenset(skipped), weights)
+
+
+def _useful(model: ir.Model, ranges: Ranges) -> dict[str, tuple[float, float]]:
+    """Narrower ranges of the values that only functions read which are flat at the ends.
+
+    HardSwish is 0 below -3: codes spent there are wasted, and saturating there changes nothing. An end is
+    flat where the function stays within a quarter of its own output's code.
+    """
+    outputs = {v.name for v in model.graph.outputs}
+    found = {}
+    for node in model.graph:
+        for value in node.outputs:
+            name = value.name or ""
+            functions = [_function(use.node) for use in value.uses()]
+            if name in outputs or name not in ranges or not functions or None in functions:
+                continue
+            ends = [_where_it_varies(f, *ranges[name]) for f in functions if f is not None]
+            found[name] = min(low for low, _ in ends), max(high for _, high in ends)
+    return found
+
+
+def _function(node: ir.Node) -> Pointwise | None:
+    """The function of a node of one input."""
+    op = by_onnx().get(node.op_type)
+    if op is None or not issubclass(op, Pointwise) or len(node.inputs) != 1:
+        return None
+    return op(**{k: a.value for k, a in node.attributes.items()})
+
+
+def _where_it_varies(f: Pointwise, low: float, high: float) -> tuple[float, float]:
+    x = np.linspace(low, high, 4097)
+    with np.errstate(all="ignore"):
+        y = f.function(x)
+    if not np.isfinite(y).all() or high <= low:
+        return low, high
+    tolerance = (y.max() - y.min()) / 255 / 4
+    from_low = np.maximum.accumulate(y) - np.minimum.accumulate(y) <= tolerance
+    from_high = np.maximum.accumulate(y[::-1]) - np.minimum.accumulate(y[::-1]) <= tolerance
+    first, last = int(from_low.sum()) - 1, 4096 - (int(from_high.sum()) - 1)
+    return (float(x[first]), float(x[last])) if first < last else (low, high)
 
 
 def weight_codes(channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

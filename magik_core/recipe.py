@@ -18,7 +18,7 @@ class Recipe:
         is_float: every step in f32, nothing quantized.
     """
 
-    feature_method: str = "MSE"
+    feature_method: str = "KL"
     weight_method: str = "MAX_ABS"
     feature_bits: int = 8
     weight_bits: int = 8

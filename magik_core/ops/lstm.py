@@ -119,7 +119,7 @@ def _refuse(node: ir.Node, to: Lowering) -> None:
         raise to.problem(node, "unsupported activations", ", ".join(given), "Sigmoid, Tanh, Tanh")
     length = to.shape(node.inputs[0])[0]
     if _has(node, 4) and not (to.need_constant(node, 4, "sequence_lens") == length).all():
-        raise to.problem(node, "unsupported sequence_lens", "sequences of several lengths", f"all {length}")
+        raise to.problem(node, "unsupported sequence_lens", "several lengths", f"all {length}")
 
 
 def _state(node: ir.Node, to: Lowering, index: int, shape: Shape) -> Tensor:

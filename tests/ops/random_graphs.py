@@ -163,6 +163,14 @@ POINTWISE: Mapping[str, Mapping[str, Any]] = {
     "Abs": {},
     "Gelu": {},
     "Mish": {},
+    "Swish": {"alpha": 1.5},
+    "Erf": {},
+    "Sin": {},
+    "Cos": {},
+    "Selu": {},
+    "Celu": {"alpha": 0.5},
+    "Softsign": {},
+    "Identity": {},
 }
 
 
@@ -198,7 +206,8 @@ def branches(g: Graph, x: str, s: Shape) -> None:
 @builds("Concat")
 def concat(g: Graph, x: str, s: Shape) -> None:
     axis = g.integer(0, 3)
-    fits = [n for n, t in g.shapes.items() if t[:axis] == s[:axis] and t[axis + 1 :] == s[axis + 1 :]]
+    others = [(n, t) for n, t in g.shapes.items() if len(t) == 4]
+    fits = [n for n, t in others if t[:axis] == s[:axis] and t[axis + 1 :] == s[axis + 1 :]]
     parts = [x, *(g.one_of(*fits) for _ in range(g.integer(1, 2)))]
     total = sum(g.shapes[p][axis] for p in parts)
     g.add("Concat", parts, (*s[:axis], total, *s[axis + 1 :]), axis=axis)
@@ -271,6 +280,44 @@ def softmax(g: Graph, x: str, s: Shape) -> None:
     g.add("Softmax", [x], s, axis=g.integer(-4, 3))
 
 
+@builds("LayerNormalization")
+def layer_norm(g: Graph, x: str, s: Shape) -> None:
+    b = [g.floats(s[3])] if g.one_of(True, False) else []
+    g.add("LayerNormalization", [x, g.floats(s[3]), *b], s, epsilon=0.1)
+
+
+@builds("BatchNormalization")
+def batch_norm(g: Graph, x: str, s: Shape) -> None:
+    deviation = g.constant(g.rng.uniform(0.5, 2, s[1]).astype(np.float32))
+    g.add("BatchNormalization", [x, *(g.floats(s[1]) for _ in range(3)), deviation], s)
+
+
+@builds("InstanceNormalization")
+def instance_norm(g: Graph, x: str, s: Shape) -> None:
+    g.add("InstanceNormalization", [x, g.floats(s[1]), g.floats(s[1])], s, epsilon=0.1)
+
+
+@builds("PRelu")
+def prelu(g: Graph, x: str, s: Shape) -> None:
+    g.add("PRelu", [x, g.floats(*g.one_of((1,), (s[1], 1, 1)))], s)
+
+
+@builds("Expand")
+def expand(g: Graph, x: str, s: Shape) -> None:
+    new = [g.integer(1, 3) if n == 1 else n for n in s]
+    g.add("Expand", [x, g.ints(*new)], tuple(new))
+
+
+@builds("Squeeze", "Unsqueeze")
+def squeeze(g: Graph, x: str, s: Shape) -> None:
+    """Take an axis of size 1 out and put one in elsewhere."""
+    need(1 in s)
+    axis, at = s.index(1), g.integer(0, 3)
+    three = (*s[:axis], *s[axis + 1 :])
+    g.add("Squeeze", [x, g.ints(axis)], three)
+    g.add("Unsqueeze", [g.nodes[-1].output[0], g.ints(at)], (*three[:at], 1, *three[at:]))
+
+
 @builds("ReduceMean")
 def reduce(g: Graph, x: str, s: Shape) -> None:
     op = g.one_of(*(o for o in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum") if o in by_onnx()))
@@ -318,6 +365,9 @@ def blocks(g: Graph, x: str, s: Shape) -> None:
         g.add("SpaceToDepth", [x], (s[0], s[1] * 4, s[2] // 2, s[3] // 2), blocksize=2)
 
 
+OFTEN = ("conv", "conv", "conv", "pointwise", "pointwise", "pointwise", "branches")  # as in real nets
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
     """A graph of 5 to 12 nodes; every value that nothing reads is an output."""
@@ -331,7 +381,7 @@ def graphs(draw: st.DrawFn) -> Graph:
             break
         images = [n for n, shape in g.shapes.items() if len(shape) == 4]
         x = draw(st.sampled_from(images[::-1]))
-        build = BUILDERS[draw(st.sampled_from(sorted(BUILDERS)))]
+        build = BUILDERS[draw(st.sampled_from([*sorted(BUILDERS), *OFTEN]))]
         with contextlib.suppress(Misfit):
             build(g, x, g.shapes[x])
     assume(len(g.nodes) >= count)
