@@ -38,7 +38,7 @@ class AveragePool(Pool):
     Attributes: kernel_shape, strides, dilations, pads (top, left, bottom, right), ceil_mode;
         count_include_pad: taps on padding count as zeros, those past it do not.
     Shapes: x (N, H, W, C) or (N, L, C); y (N, OH, OW, C) or (N, OL, C).
-    Source: ONNX AveragePool, opset 22; docs/quantization.md, "Mean".
+    Source: ONNX AveragePool, opset 22; docs/quantization.md, "Averages".
     """
 
     count_include_pad: bool = False

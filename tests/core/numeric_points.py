@@ -50,9 +50,20 @@ def average_points() -> tuple[Array, Array]:
         for k in range(-6, 7):
             tie = ((2 * k + 1) * n) >> (numerics.AVERAGE_BITS + 1)
             points |= {(k * n + tie + d, n) for d in range(-2, 3)}
+    points |= {
+        (sign * 2**14 + d, n) for sign in (-1, 1) for d in (-1, 0, 1) for n in counts
+    }  # C divides in 32 bits below
     points |= {(t, 2**17) for t in range(-64, 65)}  # odd totals are ties: 2^16 / 2^17
     total, count = zip(*sorted(points), strict=True)
     return np.array(total, I32), np.array(count, I32)
+
+
+def large_points(least: int, limit: int) -> Array:
+    """int64 values of [2^least, 2^limit): powers of two, squares, and their neighbors."""
+    points = {(1 << k) + d for k in range(least, limit + 1) for d in (-1, 0, 1)}
+    points |= {r * r + d for r in (3, 1000, 46341, 2**20 + 1, 2**29 + 12345, 2**30 - 1) for d in (-1, 0, 1)}
+    points |= {3 << k for k in range(least, limit - 1)} | {(1 << 31) * k - 1 for k in (1, 2, 3, 1000)}
+    return np.array(sorted(p for p in points if 1 << least <= p < 1 << limit), I64)
 
 
 @np.errstate(all="ignore")

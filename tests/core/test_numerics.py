@@ -28,6 +28,7 @@ from tests.core.numeric_points import (
     F,
     average_points,
     float_points,
+    large_points,
     quantize_points,
     rescale_points,
     shift_points,
@@ -66,6 +67,20 @@ def in_rescale(c: Probe, py: ModuleType) -> bool:
 def in_average(c: Probe, py: ModuleType) -> bool:
     total, count = average_points()
     return same_bits(c("average", I64, (total, I32), (count, I32)), py.average(total, count))
+
+
+def in_reciprocal(c: Probe, py: ModuleType) -> bool:
+    total = large_points(30, 60)
+    m, k = py.reciprocal(total)
+    return same_bits(c("reciprocal_m", I64, (total, I64)), m) and same_bits(c("reciprocal_k", I64, (total, I64)), k)
+
+
+def in_inverse_root(c: Probe, py: ModuleType) -> bool:
+    square = large_points(0, 60)
+    m, k = py.inverse_root(square)
+    return same_bits(c("inverse_root_m", I64, (square, I64)), m) and same_bits(
+        c("inverse_root_k", I64, (square, I64)), k
+    )
 
 
 def in_floor_div(c: Probe, py: ModuleType) -> bool:
@@ -118,6 +133,8 @@ COMPARISONS: dict[str, Callable[[Probe, ModuleType], bool]] = {
     "shift": in_shift,
     "rescale": in_rescale,
     "average": in_average,
+    "reciprocal": in_reciprocal,
+    "inverse_root": in_inverse_root,
     "floor_div": in_floor_div,
     "mac": in_mac,
     "u8": in_saturate,
@@ -164,7 +181,7 @@ def test_functions_of_f32(tmp_path: Path, compiler: str, flags: tuple[str, ...])
 
 def test_every_primitive_is_compared(probe: Probe) -> None:
     """A function added to fixed.h or fmath.h needs a line in probe.c and a comparison here."""
-    fixed = set(re.findall(r"^static inline \w+ fx_(\w+)\(", (RUNTIME / "src" / "fixed.h").read_text(), re.M))
+    fixed = set(re.findall(r"^static inline [\w ]+ fx_(\w+)\(", (RUNTIME / "src" / "fixed.h").read_text(), re.M))
     assert fixed - {"clamp"} == set(COMPARISONS)  # u8 is clamp, stored
     missing = [name for name in probe.functions if name not in INTERNAL and not hasattr(fmath, name)]
     assert missing == []

@@ -28,5 +28,7 @@ uint8_t *put_together(struct draft *d, size_t *size);
 void repair(uint8_t *file, size_t size);
 /* The section of a kind, or the first one. */
 struct piece *piece_of(struct draft *d, uint32_t kind);
+/* Give every step's outputs the shapes and dtypes that its operator says. */
+void infer(struct draft *d);
 
 #endif

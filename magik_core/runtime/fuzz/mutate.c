@@ -114,6 +114,10 @@ static void set_tensor(struct draft *d, struct random *r)
         break;
     case 2:
         t->rank = random_below(r, 9);
+        for (uint32_t i = 0; i < 8; i++) { /* the axes that are new have size 1 */
+            t->dims[i] = t->dims[i] < 1 ? 1 : t->dims[i];
+            t->axes[i] = (int32_t)i;
+        }
         break;
     default:
         t->is_constant ^= 1u;
@@ -310,6 +314,10 @@ uint8_t *mutate(const uint8_t *file, size_t size, struct random *r, size_t *muta
     struct draft d = take_apart(file);
     for (uint32_t i = 0; i < times; i++)
         damages[random_below(r, sizeof damages / sizeof *damages)](&d, r);
+    if (random_below(r, 2) == 0) {
+        infer(&d);
+        lay_out(&d);
+    }
     shuffle(&d, r);
     uint8_t *mutant = put_together(&d, mutant_size);
     repair(mutant, *mutant_size);
