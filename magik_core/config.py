@@ -88,23 +88,25 @@ class Config(BaseModel):
     An empty tuple means "as in the model"; `mean`, `normal` and `input_shape` have one entry per
     input, the last standing for all further inputs. Paths are relative to the working directory.
 
-    Source: reference transform-api.md, section 2. Where that page contradicts itself on the default
-    methods, MAX_ABS is taken for both.
+    Source: reference transform-api.md, section 2. That page contradicts itself on the default
+    methods; Recipe decides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=str.upper, populate_by_name=True)
 
-    soc: str = "host"
-    input: Names = ()
-    input_shape: Shapes = ()
-    mean: Numbers = ()
-    normal: Numbers = ()
-    color: Names = ()
-    output: Names = ()
-    quant_dataset_path: str = ""
-    quant_dataset_size: Annotated[int, Field(ge=1, strict=True)] | None = None
-    quant_feature_method: str = Recipe.feature_method
-    quant_weight_method: str = Recipe.weight_method
+    soc: str = Field("host", description="The chip, as `magik plugins` lists it; empty: this computer")
+    input: Names = Field((), description="Begin at these tensors; the model's own inputs when empty")
+    input_shape: Shapes = Field((), description="Shape of each input in the model's axis order, for images N, C, H, W")
+    mean: Numbers = Field((), description="Subtracted from each channel: (pixel - MEAN) / NORMAL enters the model; 0")
+    normal: Numbers = Field((), description="Divides each channel, after MEAN; 1")
+    color: Names = Field((), description="Channel order that the model wants: RGB, BGR or GRAY; images are loaded so")
+    output: Names = Field((), description="End at these tensors; the model's own outputs when empty")
+    quant_dataset_path: str = Field("", description="Calibration data: a folder or file of images, .npy, .npz or .bin")
+    quant_dataset_size: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        None, description="How many samples of it to use; all when absent"
+    )
+    quant_feature_method: str = Field(Recipe.feature_method, description="Quantizer that chooses activations' ranges")
+    quant_weight_method: str = Field(Recipe.weight_method, description="Quantizer that chooses weights' scales")
 
     @field_validator("soc")
     @classmethod

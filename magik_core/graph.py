@@ -205,6 +205,19 @@ def infer(model: ir.Model, *, strict: bool = True) -> None:
         info = known.get(value.name)
         if info is not None:
             ir.serde.deserialize_value_info_proto(info, value)
+    if _infer_group_normalization(model):
+        infer(model, strict=strict)  # for what follows them
+
+
+def _infer_group_normalization(model: ir.Model) -> int:
+    """Give GroupNormalization, which onnx's inference leaves out, the shape of its input; how many."""
+    count = 0
+    for node in model.graph:
+        x, y = (node.inputs[0], node.outputs[0]) if node.op_type == "GroupNormalization" else (None, None)
+        if x is not None and y is not None and static_shape(y) is None and static_shape(x) is not None:
+            y.shape, y.dtype = x.shape, x.dtype
+            count += 1
+    return count
 
 
 def count_unknown(model: ir.Model) -> int:

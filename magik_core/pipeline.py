@@ -110,7 +110,7 @@ def convert(
     soc = installed.soc(settings.soc)
     chosen = recipe or settings.recipe(is_float=is_float)
     graph = _graph(model, settings, frontend, notes)
-    legalize(lower(graph, Quantization(), ops=installed.onnx_ops), soc)  # what is missing, before calibration
+    legalize(_rehearse(graph, chosen), soc)  # what is missing, before calibration
     samples = None if chosen.is_float else _samples(graph, settings)
     if chosen.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
@@ -136,8 +136,19 @@ def check(model: str | Path | ir.Model, *, config: Config | None = None, fronten
     installed = plugins.load()
     soc = installed.soc(settings.soc)
     graph = _graph(model, settings, frontend, _silent)
-    program = lower(graph, Quantization(), ops=installed.onnx_ops)
+    program = _rehearse(graph, settings.recipe())
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
+
+
+def _rehearse(graph: ir.Model, recipe: Recipe) -> Program:
+    """The program with every range [-1, 1]: its steps and storage are those of the calibrated one.
+
+    Raises: LowerError: every node without a kernel.
+    """
+    installed = plugins.load()
+    ranges = dict.fromkeys(values_to_calibrate(graph, recipe), (-1.0, 1.0))
+    weight = installed.quantizer("MAX_ABS").weight
+    return lower(graph, quantize(graph, ranges, recipe, weight), ops=installed.onnx_ops)
 
 
 def _settings(config: Config | None, keys: Mapping[str, Any]) -> Config:

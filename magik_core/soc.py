@@ -13,6 +13,11 @@ Finding = str | None
 Inspect = Callable[..., Finding]
 
 
+def _as_text(value: object) -> str:
+    """A limit in a sentence: lists as "a, b"."""
+    return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
 @dataclass(frozen=True)
 class Check:
     """One restriction of a chip: its sentence is the rule, the message and the row in docs/socs.md.
@@ -33,7 +38,7 @@ class Check:
 
     @property
     def need(self) -> str:
-        return self.sentence.format(**dict(self.limits))
+        return self.sentence.format(**{name: _as_text(value) for name, value in self.limits})
 
     def with_limits(self, **limits: Any) -> Check:
         return replace(self, limits=tuple({**dict(self.limits), **limits}.items()))

@@ -56,7 +56,7 @@ def has_sentences(soc: SoC) -> list[str]:
             out.append(f"check {check.name}: a sentence, without a full stop, is needed")
         if limits != names:
             out.append(f"check {check.name}: placeholders {sorted(names)} but limits {sorted(limits)}")
-        elif check.need != check.sentence.format(**dict(check.limits)) or "{" in check.need:
+        elif not check.need or "{" in check.need:
             out.append(f"check {check.name}: the sentence cannot be written: {check.need}")
     return out
 
@@ -84,10 +84,19 @@ def _placeholders(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
 
+def has_known_operators(soc: SoC) -> list[str]:
+    """A check is about an operator that there is, by the name of its class."""
+    from magik_core.ops import found
+
+    known = {"*", *found()}
+    return [f"check {c.name} is about {c.op}, which is no operator" for c in soc.checks if c.op not in known]
+
+
 RULES: tuple[Callable[[SoC], list[str]], ...] = (
     has_names,
     is_possible,
     has_sources,
     has_sentences,
+    has_known_operators,
     has_changeable_limits,
 )

@@ -11,7 +11,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from magik_core import numerics
+from magik_core import graph, numerics
 from magik_core.graph import OPSET
 from magik_core.lower import Quantization, lower
 from magik_core.net import Net
@@ -52,8 +52,9 @@ def model_of(case: Case) -> ir.Model:
 
 def infer(model: onnx.ModelProto) -> ir.Model:
     """Fill in types and shapes; sizes that only a run can tell are taken from a run."""
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    return ir.serde.deserialize_model(inferred)
+    out = ir.serde.deserialize_model(model)
+    graph.infer(out)
+    return out
 
 
 def data_of(case: Case, program: Program | None = None, seed: int = 0) -> Feeds:

@@ -6,7 +6,7 @@ struct params {
     struct pool pool;
     int32_t count_include_pad;  /* 0, 1 */
     int32_t x_zero, y_zero;     /* [0, 255] */
-    int32_t top;                /* largest code of y, [0, 255] */
+    int32_t top_code;           /* largest code of y, [0, 255] */
     int32_t multiplier, shift;  /* s_x / s_y / 2^16; shift [1, 62] */
 };
 
@@ -18,7 +18,7 @@ int32_t magik_average_pool_shape(const struct magik_step *n, struct magik_tensor
     if (!op_has(n, 1, 1, sizeof *p))
         return MAGIK_BAD_STEP;
     if (!op_between(p->count_include_pad, 0, 1) || !op_between(p->x_zero, 0, 255) || !op_between(p->y_zero, 0, 255) ||
-        !op_between(p->top, 0, 255) || !op_between(p->shift, 1, FX_MAX_SHIFT))
+        !op_between(p->top_code, 0, 255) || !op_between(p->shift, 1, FX_MAX_SHIFT))
         return MAGIK_BAD_PARAMS;
     return n->in[0]->dtype == n->dtype ? pool_shape(&p->pool, n->in[0], y) : MAGIK_BAD_SHAPE;
 }
@@ -106,7 +106,7 @@ void magik_average_pool_u8(const struct magik_step *n)
                 sum_u8(&r, w, x, c, count, acc);
                 for (int32_t i = 0; i < count; i++) {
                     const int32_t mean = (int32_t)fx_average(acc[i], taps);
-                    y[c + i] = fx_u8(fx_rescale(mean, p->multiplier, p->shift) + p->y_zero, 0, p->top);
+                    y[c + i] = fx_u8(fx_rescale(mean, p->multiplier, p->shift) + p->y_zero, 0, p->top_code);
                 }
             }
         }

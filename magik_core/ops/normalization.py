@@ -166,4 +166,7 @@ CASES = [
     case(
         "InstanceNormalization", floats(3), floats(3), x=Input((2, 3, 9), 0, 2), epsilon=0.01, range=(-1, 1), steps=0.52
     ),
+    case("GroupNormalization", floats(6), floats(6, seed=1), x=Input((2, 6, 4, 5), -3, 2), num_groups=3, steps=0.52),
+    case("GroupNormalization", floats(4), floats(4), x=Input((2, 4, 3), 0, 2), num_groups=1, steps=0.52),
+    case("GroupNormalization", floats(4), floats(4), x=Input((1, 4, 3), -2, 0), num_groups=4, epsilon=0.1, steps=0.52),
 ]

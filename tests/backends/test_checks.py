@@ -39,11 +39,7 @@ class Mul(Op):
     pass
 
 
-class Min(Op):
-    pass
-
-
-class Max(Op):
+class Extremum(Op):
     pass
 
 
@@ -114,10 +110,8 @@ CASES = [
     Case("nna_mul_broadcast", Mul(), None, w=(1, 8, 8, 1), only=NNA1),
     Case("nna_mul_broadcast", Mul(), None, w=(1,), only=NNA1),
     Case("nna_mul_broadcast", Mul(), None, w=(1, 8, 8, 4), only=NNA1),
-    Case("nna_min_batch", Min(), "batch 2", x=(2, 8, 8, 4), only=NNA1),
-    Case("nna_max_batch", Max(), "batch 2", x=(2, 8, 8, 4), only=NNA1),
-    Case("nna_sub_batch", Sub(), "batch 2", x=(2, 8, 8, 4), only=NNA1),
-    Case("nna_sub_batch", Sub(), None, only=NNA1),
+    Case("nna_extremum_batch", Extremum(), "batch 2", x=(2, 8, 8, 4), only=NNA1),
+    Case("nna_extremum_batch", Extremum(), None, only=NNA1),
     Case("nna_memory", Sub(), "32.0 MiB", x=BIG),
     Case("nna_memory", Sub(), None),
 ]

@@ -90,9 +90,7 @@ CHECKS: tuple[Check, ...] = (
         name="nna_mul_broadcast",
         source=manual("mul"),
     )(checks.broadcast),
-    batch("Min"),
-    batch("Max"),
-    batch("Sub"),
+    batch("Extremum"),
     notice(
         "*",
         "what a step reads and writes fits {mib} MiB, the accelerator's memory (nmem) as boards often set it",
