@@ -196,10 +196,9 @@ void magik_resize_u8(const struct magik_step *n)
             const struct between j = fine_between(&w, aw);
             const uint8_t *a = top + j.low * inner, *b = top + j.high * inner;
             const uint8_t *c = bottom + j.low * inner, *d = bottom + j.high * inner;
-            for (int32_t l = 0; l < inner; l++) {
-                const int32_t one = a[l] * (ONE - j.f) + b[l] * j.f, two = c[l] * (ONE - j.f) + d[l] * j.f;
-                to[l] = (uint8_t)fx_shift(one * (ONE - i.f) + two * i.f, 2 * BITS);
-            }
+            const int32_t wa = (ONE - i.f) * (ONE - j.f), wb = (ONE - i.f) * j.f, wc = i.f * (ONE - j.f), wd = i.f * j.f;
+            for (int32_t l = 0; l < inner; l++) /* the weights sum to 2^22: below 2^30 */
+                to[l] = (uint8_t)fx_shift(a[l] * wa + b[l] * wb + c[l] * wc + d[l] * wd, 2 * BITS);
         }
     }
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from magik_core import layout
+from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors, width
 from magik_core.ops.cases import Case, Input, case, ints
 from magik_core.program import Shape
@@ -158,7 +158,7 @@ class Resize(Op):
             low, f = at >> BITS, _along(at & (1 << BITS) - 1, k + 1)
             high = np.minimum(low + 1, v.shape[k + 1] - 1)
             v = v.take(low, k + 1) * ((1 << BITS) - f) + v.take(high, k + 1) * f
-        return (v + (1 << 2 * BITS - 1) >> 2 * BITS).astype(np.uint8).reshape(shape)
+        return numerics.saturate(numerics.rescale(v, 1, 2 * BITS), 0, 255).reshape(shape)
 
     def real(self, p: Params, x: Array) -> Array:
         if self.mode == "nearest":

@@ -59,6 +59,7 @@ def collect() -> list[NodeCase]:
     return [
         NodeCase(c.name, c.model, *(tuple(values) for values in c.data_sets[0]))
         for c in found
+        if c.model is not None and c.data_sets is not None
         if all(n.op_type in known and n.domain == "" for n in c.model.graph.node)
     ]
 
