@@ -66,20 +66,23 @@ def read(path: Path, model: Model) -> np.ndarray:
 
 
 def text_lines(shared: Path, model: Model) -> np.ndarray:
-    """Rendered lines of text, upright and upside down by turns."""
+    """Rendered lines of text, upright and upside down by turns: every other pair black on white, the rest colored and noisy."""
     rng = np.random.default_rng(0)
     out = []
     for i in range(CALIBRATE + EVALUATE):
-        ink, paper = rng.integers(0, 110, 3), rng.integers(150, 256, 3)
+        is_plain = i // 2 % 2 == 0
+        ink, paper = ((0,) * 3, (255,) * 3) if is_plain else (rng.integers(0, 110, 3), rng.integers(150, 256, 3))
         image = Image.new("RGB", model.size[::-1], tuple(int(v) for v in paper))
-        text = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM 0123456789"), 12))
-        font = ImageFont.load_default(size=float(rng.uniform(18, 34)))
-        ImageDraw.Draw(image).text((8, model.size[0] // 2), text, fill=tuple(int(v) for v in ink), font=font, anchor="lm")
-        pixels = np.asarray(image.rotate(180 * (i % 2)), np.float64) + rng.normal(0, rng.uniform(0, 12), (*model.size, 3))
+        words = ["".join(rng.choice(list(LETTERS), rng.integers(2, 9))) for _ in range(rng.integers(1, 4))]
+        font = ImageFont.load_default(size=float(rng.uniform(16, 34)))
+        ImageDraw.Draw(image).text((4, model.size[0] // 2), " ".join(words), fill=tuple(int(v) for v in ink), font=font, anchor="lm")
+        noise = 0 if is_plain else rng.normal(0, rng.uniform(0, 12), (*model.size, 3))
+        pixels = np.asarray(image.rotate(180 * (i % 2)), np.float64) + noise
         out.append(np.clip(pixels, 0, 255).astype(np.uint8))
     return np.stack(out)
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 ULTRAFACE = "models/ultraface-rfb320"
 FACE = {"size": (240, 320), "color": "RGB", "mean": (127.0,) * 3, "normal": (128.0,) * 3, "pictures": photographs("faces"),
         "ref": f"{ULTRAFACE}/ref.npz", "is_face_detector": True}  # fmt: skip
