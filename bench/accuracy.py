@@ -66,7 +66,10 @@ def read(path: Path, model: Model) -> np.ndarray:
 
 
 def text_lines(shared: Path, model: Model) -> np.ndarray:
-    """Rendered lines of text, upright and upside down by turns: every other pair black on white, the rest colored and noisy."""
+    """Rendered lines of text, upright and upside down by turns.
+
+    Every other pair is black on white, the rest colored and noisy.
+    """
     rng = np.random.default_rng(0)
     out = []
     for i in range(CALIBRATE + EVALUATE):
@@ -75,7 +78,9 @@ def text_lines(shared: Path, model: Model) -> np.ndarray:
         image = Image.new("RGB", model.size[::-1], tuple(int(v) for v in paper))
         words = ["".join(rng.choice(list(LETTERS), rng.integers(2, 9))) for _ in range(rng.integers(1, 4))]
         font = ImageFont.load_default(size=float(rng.uniform(16, 34)))
-        ImageDraw.Draw(image).text((4, model.size[0] // 2), " ".join(words), fill=tuple(int(v) for v in ink), font=font, anchor="lm")
+        ImageDraw.Draw(image).text(
+            (4, model.size[0] // 2), " ".join(words), fill=tuple(int(v) for v in ink), font=font, anchor="lm"
+        )
         noise = 0 if is_plain else rng.normal(0, rng.uniform(0, 12), (*model.size, 3))
         pixels = np.asarray(image.rotate(180 * (i % 2)), np.float64) + noise
         out.append(np.clip(pixels, 0, 255).astype(np.uint8))
@@ -84,18 +89,48 @@ def text_lines(shared: Path, model: Model) -> np.ndarray:
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 ULTRAFACE = "models/ultraface-rfb320"
-FACE = {"size": (240, 320), "color": "RGB", "mean": (127.0,) * 3, "normal": (128.0,) * 3, "pictures": photographs("faces"),
-        "ref": f"{ULTRAFACE}/ref.npz", "is_face_detector": True}  # fmt: skip
+FACE = {
+    "size": (240, 320),
+    "color": "RGB",
+    "mean": (127.0,) * 3,
+    "normal": (128.0,) * 3,
+    "pictures": photographs("faces"),
+    "ref": f"{ULTRAFACE}/ref.npz",
+    "is_face_detector": True,
+}
 RAW_REF = ("image_rgb_u8", "onnx_version-RFB-320_without_postprocessing_")
 MODELS = (
-    Model("ultraface", f"{ULTRAFACE}/onnx/version-RFB-320.onnx", recorded=("image_rgb_u8", "onnx_version-RFB-320_"), **FACE),
+    Model(
+        "ultraface",
+        f"{ULTRAFACE}/onnx/version-RFB-320.onnx",
+        recorded=("image_rgb_u8", "onnx_version-RFB-320_"),
+        **FACE,
+    ),
     Model("ultraface-simplified", f"{ULTRAFACE}/onnx/version-RFB-320_simplified.onnx", recorded=RAW_REF, **FACE),
     Model("ultraface-raw", f"{ULTRAFACE}/onnx/version-RFB-320_without_postprocessing.onnx", recorded=RAW_REF, **FACE),
-    Model("ppocr-cls", "models/ppocr-cls/ch_ppocr_mobile_v2.0_cls_infer.onnx", (48, 192), "BGR", (127.5,) * 3, (127.5,) * 3,
-          text_lines, "models/ppocr-cls/ref.npz", ("image_u8", "prob")),
-    Model("fastestdet", "models/fastestdet/FastestDet.onnx", (352, 352), "BGR", (0.0,) * 3, (255.0,) * 3,
-          photographs("detect"), "models/fastestdet/ref.npz", ("image_bgr_u8", "out")),
-)  # fmt: skip
+    Model(
+        "ppocr-cls",
+        "models/ppocr-cls/ch_ppocr_mobile_v2.0_cls_infer.onnx",
+        (48, 192),
+        "BGR",
+        (127.5,) * 3,
+        (127.5,) * 3,
+        text_lines,
+        "models/ppocr-cls/ref.npz",
+        ("image_u8", "prob"),
+    ),
+    Model(
+        "fastestdet",
+        "models/fastestdet/FastestDet.onnx",
+        (352, 352),
+        "BGR",
+        (0.0,) * 3,
+        (255.0,) * 3,
+        photographs("detect"),
+        "models/fastestdet/ref.npz",
+        ("image_bgr_u8", "out"),
+    ),
+)
 
 
 def normalized(pictures: np.ndarray, model: Model) -> np.ndarray:
@@ -145,16 +180,31 @@ def peer(path: Path, model: Model, calibration: np.ndarray, folder: Path) -> Pat
     fixed, ready, out = with_fixed_shape(path, model, folder), folder / "ready.onnx", folder / "peer.onnx"
     quant_pre_process(fixed, ready, skip_symbolic_shape=True)
     name = session(ready).get_inputs()[0].name
-    quantize_static(ready, out, Reader(name, normalized(calibration, model)), quant_format=QuantFormat.QDQ,
-                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True)  # fmt: skip
+    quantize_static(
+        ready,
+        out,
+        Reader(name, normalized(calibration, model)),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+    )
     return out
 
 
 def ours(path: Path, model: Model, calibration: np.ndarray, folder: Path, soc: str) -> tuple[magik.Net, object]:
     """magik's default recipe: the samples as raw pixels, the mean folded in."""
     np.save(folder / "samples.npy", calibration.astype(np.float32).transpose(0, 3, 1, 2))
-    result = magik.convert(path, folder / "ours.bin", soc=soc, calibration=folder / "samples.npy", mean=list(model.mean),
-                           normal=list(model.normal), input_shape=[1, 3, *model.size], **model.extra)  # fmt: skip
+    result = magik.convert(
+        path,
+        folder / "ours.bin",
+        soc=soc,
+        calibration=folder / "samples.npy",
+        mean=list(model.mean),
+        normal=list(model.normal),
+        input_shape=[1, 3, *model.size],
+        **model.extra,
+    )
     return magik.load(folder / "ours.bin", threads=2), result
 
 

@@ -94,19 +94,29 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=str.upper, populate_by_name=True)
 
-    soc: str = Field("host", description="The chip, as `magik plugins` lists it; empty: this computer")
-    input: Names = Field((), description="Begin at these tensors; the model's own inputs when empty")
-    input_shape: Shapes = Field((), description="Shape of each input in the model's axis order, for images N, C, H, W")
-    mean: Numbers = Field((), description="Subtracted from each channel: (pixel - MEAN) / NORMAL enters the model; 0")
-    normal: Numbers = Field((), description="Divides each channel, after MEAN; 1")
-    color: Names = Field((), description="Channel order that the model wants: RGB, BGR or GRAY; images are loaded so")
-    output: Names = Field((), description="End at these tensors; the model's own outputs when empty")
-    quant_dataset_path: str = Field("", description="Calibration data: a folder or file of images, .npy, .npz or .bin")
-    quant_dataset_size: Annotated[int, Field(ge=1, strict=True)] | None = Field(
-        None, description="How many samples of it to use; all when absent"
+    soc: str = Field(default="host", description="The chip, as `magik plugins` lists it; empty: this computer")
+    input: Names = Field(default=(), description="Begin at these tensors; the model's own inputs when empty")
+    input_shape: Shapes = Field(
+        default=(), description="Shape of each input in the model's axis order, for images N, C, H, W"
     )
-    quant_feature_method: str = Field(Recipe.feature_method, description="Quantizer that chooses activations' ranges")
-    quant_weight_method: str = Field(Recipe.weight_method, description="Quantizer that chooses weights' scales")
+    mean: Numbers = Field(
+        default=(), description="Subtracted from each channel: (pixel - MEAN) / NORMAL enters the model; 0"
+    )
+    normal: Numbers = Field(default=(), description="Divides each channel, after MEAN; 1")
+    color: Names = Field(
+        default=(), description="Channel order that the model wants: RGB, BGR or GRAY; images are loaded so"
+    )
+    output: Names = Field(default=(), description="End at these tensors; the model's own outputs when empty")
+    quant_dataset_path: str = Field(
+        default="", description="Calibration data: a folder or file of images, .npy, .npz or .bin"
+    )
+    quant_dataset_size: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None, description="How many samples of it to use; all when absent"
+    )
+    quant_feature_method: str = Field(
+        default=Recipe.feature_method, description="Quantizer that chooses activations' ranges"
+    )
+    quant_weight_method: str = Field(default=Recipe.weight_method, description="Quantizer that chooses weights' scales")
 
     @field_validator("soc")
     @classmethod
@@ -188,9 +198,7 @@ class Config(BaseModel):
         """
         out: list[InputConfig] = []
         problems = [
-            Problem(
-                f"{key} has more entries than the model has inputs", key, str(n), f"at most {len(shapes)}"
-            )
+            Problem(f"{key} has more entries than the model has inputs", key, str(n), f"at most {len(shapes)}")
             for key, n in self._counts()
             if n > len(shapes)
         ]

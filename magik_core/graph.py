@@ -215,7 +215,7 @@ def _infer_group_normalization(model: ir.Model) -> int:
     for node in model.graph:
         x, y = (node.inputs[0], node.outputs[0]) if node.op_type == "GroupNormalization" else (None, None)
         if x is not None and y is not None and static_shape(y) is None and static_shape(x) is not None:
-            y.shape, y.dtype = x.shape, x.dtype
+            y.shape, y.type = x.shape, x.type
             count += 1
     return count
 
@@ -341,6 +341,6 @@ def _spell_swish(proto: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.Node
     gate, line = f"{name}/sigmoid", x if alpha == 1 else f"{name}/line"
     nodes = [make("Sigmoid", [line], [gate], gate), make("Mul", [x, gate], [name], node.name)]
     if alpha != 1:
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(alpha), f"{name}/alpha"))
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(alpha, np.float32), f"{name}/alpha"))
         nodes.insert(0, make("Mul", [x, f"{name}/alpha"], [line], line))
     return nodes

@@ -124,10 +124,14 @@ def convert(
     paths = () if output is None else _write(program, placed, Path(output))
     count = 0 if samples is None else len(samples)
     seconds = time.perf_counter() - started
-    return Result(_stem(model, keep=True), soc.name, program, placed, paths, findings, count, seconds, _warnings(program, chosen))
+    return Result(
+        _stem(model, keep=True), soc.name, program, placed, paths, findings, count, seconds, _warnings(program, chosen)
+    )
 
 
-def check(model: str | Path | ir.Model, *, config: Config | None = None, frontend: str | None = None, **keys: Any) -> tuple[Finding, ...]:
+def check(
+    model: str | Path | ir.Model, *, config: Config | None = None, frontend: str | None = None, **keys: Any
+) -> tuple[Finding, ...]:
     """Everything that keeps a model from running on a chip, and what its accelerator would not take.
 
     Raises: MagikError: the model cannot be read, or has nodes without a kernel (all of them are named).
@@ -179,8 +183,11 @@ def _graph(model: str | Path | ir.Model, settings: Config, frontend: str | None,
 
 def _samples(graph: ir.Model, settings: Config) -> Samples:
     if not settings.quant_dataset_path:
-        raise UsageError("calibration data is missing", need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
-                         hint="pass --calib DIR, or --float to quantize nothing")
+        raise UsageError(
+            "calibration data is missing",
+            need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
+            hint="pass --calib DIR, or --float to quantize nothing",
+        )
     return open_samples(settings.quant_dataset_path, input_specs(graph, settings), settings.quant_dataset_size)
 
 
@@ -194,19 +201,24 @@ def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
     return found
 
 
-def _quantization(graph: ir.Model, recipe: Recipe, samples: Samples | None, progress: Progress, threads: int) -> tuple[ir.Model, Quantization]:
+def _quantization(
+    graph: ir.Model, recipe: Recipe, samples: Samples | None, progress: Progress, threads: int
+) -> tuple[ir.Model, Quantization]:
     """The quantization of a graph, and the graph with its biases corrected."""
     if samples is None:
         return graph, Quantization()
     installed = plugins.load()
     feature, weight = installed.quantizer(recipe.feature_method), installed.quantizer(recipe.weight_method)
     values = values_to_calibrate(graph, recipe)
-    ranges = calibrate.calibrate(graph, samples, values, feature, recipe.feature_bits,
-                                 progress=partial(progress, "calibrate"), threads=threads)
+    ranges = calibrate.calibrate(
+        graph, samples, values, feature, recipe.feature_bits, progress=partial(progress, "calibrate"), threads=threads
+    )
     quantization = quantize(graph, ranges, recipe, weight.weight)
     if recipe.correct_bias and quantization.weights is not None:
         weights = real_weights(graph, quantization.weights)
-        graph = correct.correct_biases(graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads)
+        graph = correct.correct_biases(
+            graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads
+        )
     return graph, quantization
 
 
@@ -240,4 +252,3 @@ def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
         return ()
     names = [s.name for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32")]
     return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()
-

@@ -88,7 +88,7 @@ class Pad(Op):
         assert isinstance(p, PadParams)
         pads = list(zip(self.before, self.after, strict=True))
         if self.mode != "constant":
-            return np.pad(x, pads, self.mode)  # type: ignore[call-overload, no-any-return]
+            return np.pad(x, pads, self.mode)  # type: ignore[call-overload]
         bits = np.array(p.fill, np.int32)
         fill = bits.view(np.float32) if x.dtype == np.float32 else bits.astype(x.dtype)
         return np.pad(x, pads, constant_values=fill)
