@@ -74,8 +74,12 @@ def text_lines(shared: Path, model: Model) -> np.ndarray:
         image = Image.new("RGB", model.size[::-1], tuple(int(v) for v in paper))
         text = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM 0123456789"), 12))
         font = ImageFont.load_default(size=float(rng.uniform(18, 34)))
-        ImageDraw.Draw(image).text((8, model.size[0] // 2), text, fill=tuple(int(v) for v in ink), font=font, anchor="lm")
-        pixels = np.asarray(image.rotate(180 * (i % 2)), np.float64) + rng.normal(0, rng.uniform(0, 12), (*model.size, 3))
+        ImageDraw.Draw(image).text(
+            (8, model.size[0] // 2), text, fill=tuple(int(v) for v in ink), font=font, anchor="lm"
+        )
+        pixels = np.asarray(image.rotate(180 * (i % 2)), np.float64) + rng.normal(
+            0, rng.uniform(0, 12), (*model.size, 3)
+        )
         out.append(np.clip(pixels, 0, 255).astype(np.uint8))
     return np.stack(out)
 

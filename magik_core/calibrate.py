@@ -43,9 +43,7 @@ class FloatSession:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # its warnings are about the source model's spelling
-        self._session: Any = ort.InferenceSession(
-            proto.SerializeToString(), options, ["CPUExecutionProvider"]
-        )
+        self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
         self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:

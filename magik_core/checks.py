@@ -63,9 +63,7 @@ def storage(program: Program, step: Step, *, dtypes: Sequence[str]) -> Finding:
 def weight_bits(program: Program, step: Step, *, bits: Sequence[int]) -> Finding:
     """Weights are of one of the widths."""
     tensors = program.reads(step)[1:2]
-    wide = [
-        t.quant.bits for t in tensors if t.is_constant and t.quant is not None and t.quant.bits not in bits
-    ]
+    wide = [t.quant.bits for t in tensors if t.is_constant and t.quant is not None and t.quant.bits not in bits]
     return f"weights of {wide[0]} bits" if wide else None
 
 

@@ -186,9 +186,7 @@ class Config(BaseModel):
         """
         out: list[InputConfig] = []
         problems = [
-            Problem(
-                f"{key} has more entries than the model has inputs", key, str(n), f"at most {len(shapes)}"
-            )
+            Problem(f"{key} has more entries than the model has inputs", key, str(n), f"at most {len(shapes)}")
             for key, n in self._counts()
             if n > len(shapes)
         ]

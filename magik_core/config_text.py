@@ -55,17 +55,11 @@ def read(path: Path) -> Mapping[str, Any]:
         found = "".join(text.splitlines()[error.lineno - 1 : error.lineno]).strip() or "the end of the file"
         raise UsageError("the config file is not JSON", where=where, found=found, need=error.msg) from None
     except _Twice as error:
-        raise UsageError(
-            "a config key is given twice", where=f"{path}: {error}", need="each key once"
-        ) from None
+        raise UsageError("a config key is given twice", where=f"{path}: {error}", need="each key once") from None
     except RecursionError:
-        raise UsageError(
-            "the config file is nested too deeply", where=str(path), need="a flat object"
-        ) from None
+        raise UsageError("the config file is nested too deeply", where=str(path), need="a flat object") from None
     if not isinstance(out, dict):
-        raise UsageError(
-            "the config file holds no keys", where=str(path), found=show(out)[:40], need="a JSON object"
-        )
+        raise UsageError("the config file holds no keys", where=str(path), found=show(out)[:40], need="a JSON object")
     return out
 
 

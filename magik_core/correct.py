@@ -46,20 +46,14 @@ def correct_biases(
     for arrays in each_sample(run, samples, progress=progress, threads=threads):
         count += 1
         for name, error in arrays.items():
-            sums[name] = sums[name] + error.reshape(len(error), error.shape[1], -1).astype(np.float64).mean(
-                axis=(0, 2)
-            )
+            sums[name] = sums[name] + error.reshape(len(error), error.shape[1], -1).astype(np.float64).mean(axis=(0, 2))
     for i, node in nodes.items():
         _add_to_bias(node, sums[probes[i]] / count)
     return out
 
 
 def _is_correctable(node: ir.Node, weights: Mapping[str, np.ndarray]) -> bool:
-    if (
-        node.op_type not in (*_CONVOLUTIONS, "Gemm")
-        or node.inputs[1] is None
-        or node.inputs[1].name not in weights
-    ):
+    if node.op_type not in (*_CONVOLUTIONS, "Gemm") or node.inputs[1] is None or node.inputs[1].name not in weights:
         return False
     bias = _bias(node)
     return (bias is None or bias.const_value is not None) and node.attributes.get_float("beta", 1.0) != 0

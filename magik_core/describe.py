@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magik_core import plugins
-from magik_core.errors import ModelError
 from magik_core.container import MAGIC
+from magik_core.errors import ModelError
 from magik_core.report import Description, describe_graph
 
 if TYPE_CHECKING:

@@ -76,11 +76,7 @@ def _equalize_pair(pair: _Pair) -> float:
     w1, w2 = _array(pair.first.inputs[1]), _array(pair.second.inputs[1])
     is_depthwise = pair.second.attributes.get_int("group", 1) > 1
     r1 = np.abs(w1).reshape(len(w1), -1).max(axis=1).astype(np.float64)
-    r2 = (
-        np.abs(w2)
-        .max(axis=tuple(range(1, w2.ndim)) if is_depthwise else (0, *range(2, w2.ndim)))
-        .astype(np.float64)
-    )
+    r2 = np.abs(w2).max(axis=tuple(range(1, w2.ndim)) if is_depthwise else (0, *range(2, w2.ndim))).astype(np.float64)
     is_used = (r1 > _DEAD * r1.max()) & (r2 > _DEAD * r2.max())
     s = np.sqrt(np.where(is_used, r1, 1.0) / np.where(is_used, r2, 1.0))
     _set(pair.first.inputs[1], w1 / _along(s, w1.ndim, 0))

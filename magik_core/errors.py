@@ -40,8 +40,16 @@ class MagikError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str = "", *, where: str = "", found: str = "", need: str = "",
-                 hint: str = "", problems: Sequence[Problem] = ()) -> None:
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        where: str = "",
+        found: str = "",
+        need: str = "",
+        hint: str = "",
+        problems: Sequence[Problem] = (),
+    ) -> None:
         self.problems = tuple(problems) or (Problem(what, where, found, need, hint),)
         super().__init__("\n\n".join(str(p) for p in self.problems))
 

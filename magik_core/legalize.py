@@ -26,13 +26,27 @@ class Finding:
     is_notice: bool = False
 
     def as_problem(self, soc: SoC) -> Problem:
-        return Problem(f"{self.op} cannot run on {soc.name}", f"node '{self.node}'", self.found, f"{self.need} ({self.check})", self.hint)
+        return Problem(
+            f"{self.op} cannot run on {soc.name}",
+            f"node '{self.node}'",
+            self.found,
+            f"{self.need} ({self.check})",
+            self.hint,
+        )
 
 
 def check(program: Program, soc: SoC) -> tuple[Finding, ...]:
     """Every restriction of the chip that a step of the program meets, in step order."""
     return tuple(
-        Finding(step.name, type(step.op).__name__, f"{soc.name.lower()}.{rule.name}", rule.need, found, rule.hint, rule.is_notice)
+        Finding(
+            step.name,
+            type(step.op).__name__,
+            f"{soc.name.lower()}.{rule.name}",
+            rule.need,
+            found,
+            rule.hint,
+            rule.is_notice,
+        )
         for step in program.steps
         for rule in soc.checks
         if (found := rule(program, step)) is not None

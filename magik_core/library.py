@@ -91,8 +91,13 @@ def path() -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    raise LoadError("the C runtime was not found", where="magik-core", found=f"no {name}",
-                    need="an installed magik-core", hint="pip install --force-reinstall magik-core")
+    raise LoadError(
+        "the C runtime was not found",
+        where="magik-core",
+        found=f"no {name}",
+        need="an installed magik-core",
+        hint="pip install --force-reinstall magik-core",
+    )
 
 
 @cache

@@ -58,8 +58,9 @@ class Quantization:
     weights: WeightQuantizer | None = None
 
 
-def lower(model: ir.Model, quantization: Quantization, *, name: str = "model",
-          ops: Mapping[str, type[Op]] | None = None) -> Program:
+def lower(
+    model: ir.Model, quantization: Quantization, *, name: str = "model", ops: Mapping[str, type[Op]] | None = None
+) -> Program:
     """Turn a prepared graph into a program.
 
     Args:    model: after passes: static shapes, one opset, only standard operators; ops: the operator
@@ -108,7 +109,11 @@ class Lowering:
         if found is None:
             return default
         value = found.value
-        return tuple(value) if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") and not isinstance(value, str) else value
+        return (
+            tuple(value)
+            if isinstance(value, (list, tuple)) or (hasattr(value, "__iter__") and not isinstance(value, str))
+            else value
+        )
 
     def shape(self, value: ir.Value | None) -> Shape:
         """Static source shape of a value."""
@@ -164,7 +169,9 @@ class Lowering:
             return y, -np.inf, np.inf
         low, high = 0.0, np.inf
         if user.op_type == "Clip":
-            if any(i < len(user.inputs) and user.inputs[i] is not None and self.constant(user, i) is None for i in (1, 2)):
+            if any(
+                i < len(user.inputs) and user.inputs[i] is not None and self.constant(user, i) is None for i in (1, 2)
+            ):
                 return y, -np.inf, np.inf
             bounds = [self.constant(user, i) for i in (1, 2)]
             low = -np.inf if bounds[0] is None else float(bounds[0])
@@ -197,8 +204,15 @@ class Lowering:
             return t
         perm = layout.permutation(t.axes, axes)
         if t.data is not None:
-            return self._add(replace(t, name=self._fresh(t.name, perm), data=np.ascontiguousarray(t.data.transpose(perm)),
-                                     shape=tuple(t.shape[p] for p in perm), axes=axes))
+            return self._add(
+                replace(
+                    t,
+                    name=self._fresh(t.name, perm),
+                    data=np.ascontiguousarray(t.data.transpose(perm)),
+                    shape=tuple(t.shape[p] for p in perm),
+                    axes=axes,
+                )
+            )
         shape = tuple(t.shape[p] for p in perm)
         op = Reshape.between(t.shape, shape) if layout.is_same_memory(t.shape, perm) else Transpose(perm)
         return self._cached(t, op, replace(t, name=self._fresh(t.name, perm), shape=shape, axes=axes))
@@ -224,13 +238,31 @@ class Lowering:
 
     def add(self, name: str, data: np.ndarray, dtype: str, quant: Any = None) -> Tensor:
         """A constant of the program in stored order."""
-        return self._add(Tensor(self._unique(name), dtype, tuple(data.shape), quant, np.asarray(data, order="C"),
-                                layout.source_order(data.ndim)))
+        return self._add(
+            Tensor(
+                self._unique(name),
+                dtype,
+                tuple(data.shape),
+                quant,
+                np.asarray(data, order="C"),
+                layout.source_order(data.ndim),
+            )
+        )
 
     # ---- what comes out -------------------------------------------------------------------------
 
-    def emit(self, node: ir.Node, op: Op, inputs: Sequence[Tensor], y: ir.Value, *, dtype: str | None = None,
-             axes: Axes | None = None, name: str | None = None, quant: QuantParams | None = None) -> Tensor:
+    def emit(
+        self,
+        node: ir.Node,
+        op: Op,
+        inputs: Sequence[Tensor],
+        y: ir.Value,
+        *,
+        dtype: str | None = None,
+        axes: Axes | None = None,
+        name: str | None = None,
+        quant: QuantParams | None = None,
+    ) -> Tensor:
         """Append a step that computes source value `y`, stored as `dtype` in the order `axes`.
 
         By default both are those of the first input. `name` makes an intermediate tensor instead; its
@@ -273,7 +305,9 @@ class Lowering:
 
     def problem(self, node: ir.Node, what: str, found: object = "", need: str = "", hint: str = "") -> LowerError:
         """A refusal to raise: what of the node has no kernel."""
-        return LowerError(f"{node.op_type}: {what}", where=f"node '{node.name}'", found=str(found), need=need, hint=hint)
+        return LowerError(
+            f"{node.op_type}: {what}", where=f"node '{node.name}'", found=str(found), need=need, hint=hint
+        )
 
     def quantize_weights(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(s8 codes, scales) of weights (channels, k)."""
@@ -284,8 +318,13 @@ class Lowering:
         op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if op is None:
             kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-            raise LowerError("no kernel for an operator", where=f"node '{node.name}'", found=kind,
-                             need="an operator of docs/ops.md", hint="cut the graph before it with OUTPUT")
+            raise LowerError(
+                "no kernel for an operator",
+                where=f"node '{node.name}'",
+                found=kind,
+                need="an operator of docs/ops.md",
+                hint="cut the graph before it with OUTPUT",
+            )
         self._check_values(node, op)
         op.lower(node, self)
 
@@ -374,8 +413,9 @@ class Lowering:
             data = np.clip(data, -(2**31), 2**31 - 1).astype(np.int32)
         else:
             data = data.astype({"f32": np.float32, "bool": np.uint8}[kind])
-        return self._add(Tensor(name, kind, tuple(data.shape), quant, np.asarray(data, order="C"),
-                                layout.source_order(data.ndim)))
+        return self._add(
+            Tensor(name, kind, tuple(data.shape), quant, np.asarray(data, order="C"), layout.source_order(data.ndim))
+        )
 
     def _convert(self, value: ir.Value, t: Tensor, dtype: str) -> Tensor:
         name = f"{value.name}/{dtype}"
@@ -383,8 +423,9 @@ class Lowering:
             return self._cached(t, Dequantize(), replace(t, name=name, dtype="f32", quant=None))
         if (t.dtype, dtype) == ("f32", "u8"):
             return self._cached(t, Quantize(), replace(t, name=name, dtype="u8", quant=self.quant(value)))
-        raise LowerError("a tensor has a type that its reader cannot take", where=f"value '{value.name}'",
-                         found=t.dtype, need=dtype)
+        raise LowerError(
+            "a tensor has a type that its reader cannot take", where=f"value '{value.name}'", found=t.dtype, need=dtype
+        )
 
     def _cached(self, t: Tensor, op: Op, y: Tensor) -> Tensor:
         """Emit a conversion once; `y.name` says what it is."""

@@ -97,8 +97,12 @@ class Net:
             raise too_new(int(self._data[12:16].view("<u4")[0]), name)
         if status != 0:
             at = f", step {fault.step}" * (fault.step >= 0) + f", tensor {fault.tensor}" * (fault.tensor >= 0)
-            raise LoadError("a model file is refused", where=name + at, found=lib.magik_phrase(status).decode(),
-                            need="a .bin or .mgk as `magik convert` writes them")
+            raise LoadError(
+                "a model file is refused",
+                where=name + at,
+                found=lib.magik_phrase(status).decode(),
+                need="a .bin or .mgk as `magik convert` writes them",
+            )
         return net
 
     def _start(self, threads: int) -> None:
@@ -119,8 +123,16 @@ class Net:
         stored, axes = tuple(t.dims[: t.rank]), tuple(m.axes[: t.rank])
         if sorted(axes) != list(range(t.rank)):
             axes = layout.source_order(t.rank)
-        return Port(name or m.name.decode(errors="replace"), layout.logical(stored, axes), stored, DTYPE_NAMES[t.dtype],
-                    m.scale, m.zero_point, m.bits, axes)
+        return Port(
+            name or m.name.decode(errors="replace"),
+            layout.logical(stored, axes),
+            stored,
+            DTYPE_NAMES[t.dtype],
+            m.scale,
+            m.zero_point,
+            m.bits,
+            axes,
+        )
 
     def run(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:
         """Run on arrays in the source model's terms.
@@ -169,10 +181,16 @@ class Net:
 
     def _feed(self, feeds: Mapping[str, Array] | Array) -> None:
         named = feeds if isinstance(feeds, Mapping) else {p.name: feeds for p in self.inputs[:1]}
-        problems = [Problem("an input is missing", found=", ".join(named) or "nothing", need=p.name)
-                    for p in self.inputs if p.name not in named]
-        problems += [Problem("an input has an unknown name", found=n, need=", ".join(p.name for p in self.inputs))
-                     for n in named if n not in {p.name for p in self.inputs}]
+        problems = [
+            Problem("an input is missing", found=", ".join(named) or "nothing", need=p.name)
+            for p in self.inputs
+            if p.name not in named
+        ]
+        problems += [
+            Problem("an input has an unknown name", found=n, need=", ".join(p.name for p in self.inputs))
+            for n in named
+            if n not in {p.name for p in self.inputs}
+        ]
         ready = []
         for p, index in zip(self.inputs, self._in, strict=True):
             if p.name in named:
@@ -195,19 +213,28 @@ def encode(p: Port, value: Array) -> Array:
     if p.quant is not None and value.dtype == own and value.shape == p.board_shape:
         return value
     if value.shape != p.shape:
-        raise RunError("an input has another shape", where=f"input '{p.name}'", found=str(value.shape),
-                       need=f"{p.shape}, or {p.dtype} {p.board_shape} in the board's layout")
+        raise RunError(
+            "an input has another shape",
+            where=f"input '{p.name}'",
+            found=str(value.shape),
+            need=f"{p.shape}, or {p.dtype} {p.board_shape} in the board's layout",
+        )
     if value.dtype.kind not in "fiub":
-        raise RunError("an input is not numbers", where=f"input '{p.name}'", found=str(value.dtype),
-                       need="floats or integers")
+        raise RunError(
+            "an input is not numbers", where=f"input '{p.name}'", found=str(value.dtype), need="floats or integers"
+        )
     stored = value.transpose(p.axes)
     if p.quant is not None:
         return numerics.quantize(stored.astype(np.float32), p.quant)
     if p.dtype == "bool":
         return (stored != 0).astype(own)
     if own.kind in "iu" and not _holds(own, stored):
-        raise RunError("an input does not fit its type", where=f"input '{p.name}'", found="values out of range or NaN",
-                       need=f"integers that {p.dtype} holds")
+        raise RunError(
+            "an input does not fit its type",
+            where=f"input '{p.name}'",
+            found="values out of range or NaN",
+            need=f"integers that {p.dtype} holds",
+        )
     return stored.astype(own)
 
 

@@ -134,7 +134,17 @@ def convert(
     _write(program, placed, targets)
     count = 0 if samples is None else len(samples)
     seconds = time.perf_counter() - started
-    return Result(_stem(model, keep=True), soc.name, program, placed, targets, findings, count, seconds, _warnings(program, chosen))
+    return Result(
+        _stem(model, keep=True),
+        soc.name,
+        program,
+        placed,
+        targets,
+        findings,
+        count,
+        seconds,
+        _warnings(program, chosen),
+    )
 
 
 def check(
@@ -208,8 +218,11 @@ def _check_method(key: str, name: str, kind: str) -> None:
 
 def _check_dataset(settings: Config) -> None:
     if not settings.quant_dataset_path:
-        raise UsageError("calibration data is missing", need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
-                         hint="pass --calib DIR, or --float to quantize nothing")
+        raise UsageError(
+            "calibration data is missing",
+            need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
+            hint="pass --calib DIR, or --float to quantize nothing",
+        )
     if not Path(settings.quant_dataset_path).exists():
         raise DataError("calibration data not found", where=settings.quant_dataset_path)
 
@@ -228,19 +241,24 @@ def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
     return found
 
 
-def _quantization(graph: ir.Model, recipe: Recipe, samples: Samples | None, progress: Progress, threads: int) -> tuple[ir.Model, Quantization]:
+def _quantization(
+    graph: ir.Model, recipe: Recipe, samples: Samples | None, progress: Progress, threads: int
+) -> tuple[ir.Model, Quantization]:
     """The quantization of a graph, and the graph with its biases corrected."""
     if samples is None:
         return graph, Quantization()
     installed = plugins.load()
     feature, weight = installed.quantizer(recipe.feature_method), installed.quantizer(recipe.weight_method)
     values = values_to_calibrate(graph, recipe)
-    ranges = calibrate.calibrate(graph, samples, values, feature, recipe.feature_bits,
-                                 progress=partial(progress, "calibrate"), threads=threads)
+    ranges = calibrate.calibrate(
+        graph, samples, values, feature, recipe.feature_bits, progress=partial(progress, "calibrate"), threads=threads
+    )
     quantization = quantize(graph, ranges, recipe, weight.weight)
     if recipe.correct_bias and quantization.weights is not None:
         weights = real_weights(graph, quantization.weights)
-        graph = correct.correct_biases(graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads)
+        graph = correct.correct_biases(
+            graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads
+        )
     return graph, quantization
 
 
@@ -284,4 +302,3 @@ def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
         return ()
     names = [s.name for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32")]
     return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()
-

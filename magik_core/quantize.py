@@ -57,7 +57,11 @@ def quantize(model: ir.Model, ranges: Ranges, recipe: Recipe, channel_scales: Ch
     for name, owner in _owners(model).items():
         values[name] = values[owner]
     skipped = {n.name or "" for n in model.graph if n.name in recipe.skip_nodes or n.op_type in recipe.skip_ops}
-    weights = None if channel_scales is None else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
+    weights = (
+        None
+        if channel_scales is None
+        else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
+    )
     return Quantization(values, frozenset(skipped), weights)
 
 
@@ -101,7 +105,9 @@ def _where_it_varies(f: Pointwise, low: float, high: float) -> tuple[float, floa
     return (float(x[first]), float(x[last])) if first < last else (low, high)
 
 
-def weight_codes(channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def weight_codes(
+    channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(s8 codes, f32-exact scales) of weights (channels, k): symmetric, [-(2^(b-1) - 1), 2^(b-1) - 1]."""
     top = 2 ** (bits - 1) - 1
     rows = w if per_channel else w.reshape(1, -1)

@@ -51,9 +51,7 @@ class Samples:
             try:
                 arrays = {s.name: read_rows(group.files[s.name], s) for s in self._inputs} if rows else {}
                 for row in range(rows):
-                    yield {
-                        s.name: finite(arrays[s.name][row], group.files[s.name], row) for s in self._inputs
-                    }
+                    yield {s.name: finite(arrays[s.name][row], group.files[s.name], row) for s in self._inputs}
             except DataError as error:
                 problems += error.problems
         _report(problems)
@@ -73,9 +71,7 @@ def open_samples(path: str | Path, inputs: Sequence[InputSpec], size: int | None
         raise DataError("calibration data not found", where=str(root))
     entries = _entries(root) if root.is_dir() else [root]
     if not entries:
-        raise DataError(
-            "calibration folder is empty", where=str(root), need="images, .npy, .npz or .bin files"
-        )
+        raise DataError("calibration folder is empty", where=str(root), need="images, .npy, .npz or .bin files")
     is_nested = all(e.is_dir() for e in entries)
     groups: list[_Group] = []
     problems: list[Problem] = []
@@ -120,9 +116,7 @@ def _kind(path: Path) -> str:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in KINDS:
         found = "a folder beside files" if path.is_dir() else f"suffix '{path.suffix}'"
-        raise DataError(
-            "not calibration data", where=str(path), found=found, need=f"one of {', '.join(KINDS)}"
-        )
+        raise DataError("not calibration data", where=str(path), found=found, need=f"one of {', '.join(KINDS)}")
     return suffix
 
 

@@ -57,9 +57,7 @@ def check(
     """Make a Check of a function `(program, step, **limits) -> found or None`, named as that is."""
 
     def wrap(inspect: Inspect) -> Check:
-        return Check(
-            name or inspect.__name__, op, sentence, inspect, tuple(limits.items()), notice, hint, source
-        )
+        return Check(name or inspect.__name__, op, sentence, inspect, tuple(limits.items()), notice, hint, source)
 
     return wrap
 

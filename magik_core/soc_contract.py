@@ -19,11 +19,7 @@ def broken(soc: SoC) -> tuple[str, ...]:
 def has_names(soc: SoC) -> list[str]:
     """A name without spaces, a title, checks with distinct names that can be written in a message."""
     names = [check.name for check in soc.checks]
-    out = (
-        []
-        if soc.name and not set(soc.name) & set(" \t./")
-        else [f"name {soc.name!r} has spaces, dots or slashes"]
-    )
+    out = [] if soc.name and not set(soc.name) & set(" \t./") else [f"name {soc.name!r} has spaces, dots or slashes"]
     out += [] if soc.title else ["no title"]
     out += [f"two checks are called {name}" for name in sorted({n for n in names if names.count(n) > 1})]
     return out + [f"check {name!r} is not an identifier" for name in names if not name.isidentifier()]
@@ -74,10 +70,7 @@ def has_changeable_limits(soc: SoC) -> list[str]:
 def _changes_only(check: Check, name: str, value: object) -> bool:
     marker = object()
     other = check.with_limits(**{name: marker})
-    return (
-        dict(other.limits) == {**dict(check.limits), name: marker}
-        and other.with_limits(**{name: value}) == check
-    )
+    return dict(other.limits) == {**dict(check.limits), name: marker} and other.with_limits(**{name: value}) == check
 
 
 def _placeholders(sentence: str) -> set[str]:

@@ -81,8 +81,11 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
             raise KeyError("an input or output that is no tensor")
         return Program(str(text["name"]), tensors, steps, inputs, outputs, dict(text["source"])), where
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise LoadError("a model file's description does not fit it", found=f"{type(error).__name__}: {error}",
-                        need="section PROG as docs/model-format.md says") from error
+        raise LoadError(
+            "a model file's description does not fit it",
+            found=f"{type(error).__name__}: {error}",
+            need="section PROG as docs/model-format.md says",
+        ) from error
 
 
 def _step_of_json(item: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Step:

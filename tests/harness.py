@@ -86,8 +86,9 @@ def reference(model: ir.Model, feeds: Feeds) -> list[np.ndarray]:
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(ir.serde.serialize_model(model).SerializeToString(), options,
-                                   providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        ir.serde.serialize_model(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return session.run(None, feeds)
 
 
@@ -115,7 +116,9 @@ def stored_feeds(program: Program, feeds: Mapping[str, np.ndarray]) -> Feeds:
         x = feeds[name].transpose(t.axes)
         if isinstance(t.quant, QuantParams):
             x = numerics.quantize(x, t.quant)
-        out[name] = np.ascontiguousarray(x.astype({"u8": np.uint8, "s32": np.int32, "bool": np.uint8}.get(t.dtype, np.float32)))
+        out[name] = np.ascontiguousarray(
+            x.astype({"u8": np.uint8, "s32": np.int32, "bool": np.uint8}.get(t.dtype, np.float32))
+        )
     return out
 
 
@@ -140,5 +143,3 @@ def as_source(program: Program, outputs: list[np.ndarray]) -> list[np.ndarray]:
         real = numerics.dequantize(y, t.quant) if isinstance(t.quant, QuantParams) else y
         out.append(real.transpose([t.axes.index(a) for a in range(len(t.axes))]))
     return out
-
-

@@ -9,7 +9,5 @@ HOST = SoC(
     title="this computer, no limits",
     memory_bytes=None,
     alignment=64,
-    sources=(
-        "alignment: as the boards have, so that an arena is laid out alike; a cache line of x86 and Arm",
-    ),
+    sources=("alignment: as the boards have, so that an arena is laid out alike; a cache line of x86 and Arm",),
 )

@@ -58,9 +58,7 @@ def app() -> typer.Typer:
             taken.add(info.name)
     for item in plugins.load().items("command"):
         if item.name in taken:
-            log.warning(
-                "command %s of %s is left out: magik has its own", item.name, item.source.distribution
-            )
+            log.warning("command %s of %s is left out: magik has its own", item.name, item.source.distribution)
         else:
             _add(out, item.name, item.value.function)
     return out
@@ -127,9 +125,7 @@ def _other(error: Exception) -> int:
         _console.problems([Problem(what[:1].lower() + what[1:], hint=f"{path} --help")])
         return USAGE
     if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in MACHINE:
-        _console.problems(
-            [Problem("the system refused", str(error.filename or ""), error.strerror or str(error))]
-        )
+        _console.problems([Problem("the system refused", str(error.filename or ""), error.strerror or str(error))])
         return CANNOT
     if isinstance(error, MemoryError):
         _console.problems([Problem("out of memory", found=str(error))])

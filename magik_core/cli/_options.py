@@ -24,18 +24,12 @@ def _key(*names: str, key: str, say: str, metavar: str) -> object:
 Model = Annotated[Path, typer.Argument(help="The model to read.", metavar="MODEL")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each pass did, or why it declined.")]
-Frontend = Annotated[
-    str | None, typer.Option(help="Read the model with this frontend, do not guess.", metavar="NAME")
-]
+Frontend = Annotated[str | None, typer.Option(help="Read the model with this frontend, do not guess.", metavar="NAME")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads; the result is the same for any number.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Config file (JSON).", metavar="FILE")
-]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Config file (JSON).", metavar="FILE")]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", help="Set any config key; wins over --config.", metavar="KEY=VALUE", rich_help_panel=KEYS
-    ),
+    typer.Option("--set", help="Set any config key; wins over --config.", metavar="KEY=VALUE", rich_help_panel=KEYS),
 ]
 Constants = Annotated[
     list[str] | None,
@@ -43,9 +37,7 @@ Constants = Annotated[
         "--constant", help="Put a number or a JSON list in the place of an input; repeatable.", metavar="NAME=VALUE"
     ),
 ]
-Soc = Annotated[
-    str | None, _key("--soc", key="SOC", say="The chip; without it, this computer.", metavar="NAME")
-]
+Soc = Annotated[str | None, _key("--soc", key="SOC", say="The chip; without it, this computer.", metavar="NAME")]
 Inputs = Annotated[str | None, _key("--inputs", key="INPUT", say="Begin at these tensors.", metavar="A,B")]
 Outputs = Annotated[str | None, _key("--outputs", key="OUTPUT", say="End at these tensors.", metavar="A,B")]
 Shape = Annotated[
@@ -58,23 +50,17 @@ Shape = Annotated[
     ),
 ]
 Mean = Annotated[str | None, _key("--mean", key="MEAN", say="Subtracted, per channel.", metavar="M,M,M")]
-Normal = Annotated[
-    str | None, _key("--normal", key="NORMAL", say="Divided by, per channel.", metavar="N,N,N")
-]
+Normal = Annotated[str | None, _key("--normal", key="NORMAL", say="Divided by, per channel.", metavar="N,N,N")]
 Color = Annotated[
     str | None, _key("--color", key="COLOR", say="Channel order the model wants.", metavar="RGB|BGR|GRAY")
 ]
-Calib = Annotated[
-    str | None, _key("--calib", key="QUANT_DATASET_PATH", say="Calibration data.", metavar="PATH")
-]
+Calib = Annotated[str | None, _key("--calib", key="QUANT_DATASET_PATH", say="Calibration data.", metavar="PATH")]
 CalibSize = Annotated[
     str | None, _key("--calib-size", key="QUANT_DATASET_SIZE", say="Samples of it to use.", metavar="N")
 ]
 FeatureMethod = Annotated[
     str | None,
-    _key(
-        "--feature-method", key="QUANT_FEATURE_METHOD", say="Range estimator of activations.", metavar="NAME"
-    ),
+    _key("--feature-method", key="QUANT_FEATURE_METHOD", say="Range estimator of activations.", metavar="NAME"),
 ]
 WeightMethod = Annotated[
     str | None,

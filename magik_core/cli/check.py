@@ -57,9 +57,6 @@ def command(
 def _show(findings: tuple[Finding, ...]) -> None:
     """Blockers first; within a kind, the order of the model."""
     ordered = sorted(findings, key=lambda finding: finding.is_notice)
-    rows = [
-        ("notice" if f.is_notice else "blocker", f.node, f.op, f.check, f.found, f.need, f.hint)
-        for f in ordered
-    ]
+    rows = [("notice" if f.is_notice else "blocker", f.node, f.op, f.check, f.found, f.need, f.hint) for f in ordered]
     if rows:
         _console.table(COLUMNS, rows)

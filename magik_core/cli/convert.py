@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def command(
     model: _options.Model,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Model file to write.", metavar="OUT")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file to write.", metavar="OUT")] = None,
     soc: _options.Soc = None,
     config: _options.ConfigFile = None,
     calib: _options.Calib = None,

@@ -99,11 +99,7 @@ def _plugins() -> Iterator[Finding]:
 def _tools() -> Iterator[Finding]:
     for name, purpose in TOOLS.items():
         path = shutil.which(name)
-        yield (
-            Finding("ok", name, path)
-            if path
-            else Finding("missing", name, "not on PATH", f"only for {purpose}")
-        )
+        yield (Finding("ok", name, path) if path else Finding("missing", name, "not on PATH", f"only for {purpose}"))
 
 
 def _cause(error: Exception) -> str:

@@ -17,9 +17,7 @@ DEFAULT = Path("magik.cfg")
 
 
 def command(
-    model: Annotated[
-        Path | None, typer.Argument(help="Fill in its inputs and shapes.", metavar="[MODEL]")
-    ] = None,
+    model: Annotated[Path | None, typer.Argument(help="Fill in its inputs and shapes.", metavar="[MODEL]")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")] = DEFAULT,
     frontend: _options.Frontend = None,
     is_forced: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,

@@ -24,22 +24,16 @@ def _group() -> None:
 @command.command("soc")
 def soc(
     name: Annotated[str, typer.Argument(help="The chip, e.g. T31.", metavar="NAME")],
-    directory: Annotated[Path, typer.Option("--directory", "-d", help="Where its folder goes.")] = Path(
-        "plugins"
-    ),
+    directory: Annotated[Path, typer.Option("--directory", "-d", help="Where its folder goes.")] = Path("plugins"),
 ) -> None:
     """Write a backend plugin: its figures, one check and a test, ready to be filled in.
 
     Example: magik new soc T31, then pip install ./plugins/backend_t31 and magik plugins
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise UsageError(
-            "not a name for a chip", where="NAME", found=name, need="letters, digits, _; a letter first"
-        )
+        raise UsageError("not a name for a chip", where="NAME", found=name, need="letters, digits, _; a letter first")
     if name.casefold() in {known.casefold() for known in plugins.load().socs}:
-        raise UsageError(
-            "there is such a chip", where="NAME", found=name, need="a new name", hint="magik plugins"
-        )
+        raise UsageError("there is such a chip", where="NAME", found=name, need="a new name", hint="magik plugins")
     folder = directory / f"backend_{name.lower()}"
     if folder.exists():
         raise UsageError("the folder exists", where=str(folder), need="a new folder", hint="pass --directory")

@@ -22,6 +22,4 @@ def command(is_json: _options.Json = False) -> None:
     _console.table(("kind", "name", "from"), rows)
     if failures:
         _console.out().print()
-        _console.table(
-            ("broken", "cause", "remove with"), [(f.source.distribution, f.cause, f.hint) for f in failures]
-        )
+        _console.table(("broken", "cause", "remove with"), [(f.source.distribution, f.cause, f.hint) for f in failures])

@@ -23,20 +23,14 @@ def command(
     model: Annotated[Path, typer.Argument(help="The model file to run.", metavar="OUT")],
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            help=".npy, .npz, .bin or image; NAME=PATH when there are several inputs.", metavar="INPUT…"
-        ),
+        typer.Argument(help=".npy, .npz, .bin or image; NAME=PATH when there are several inputs.", metavar="INPUT…"),
     ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder, or a .npy for a single output.", metavar="PATH"),
     ] = None,
-    is_quantized: Annotated[
-        bool, typer.Option("--quantized", help="The board's integers, not reals.")
-    ] = False,
-    color: Annotated[
-        str, typer.Option(help="Channel order to load images in.", metavar="RGB|BGR|GRAY")
-    ] = "RGB",
+    is_quantized: Annotated[bool, typer.Option("--quantized", help="The board's integers, not reals.")] = False,
+    color: Annotated[str, typer.Option(help="Channel order to load images in.", metavar="RGB|BGR|GRAY")] = "RGB",
     threads: _options.Threads = 1,
     is_json: _options.Json = False,
 ) -> None:
@@ -92,18 +86,14 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
                 problems.append(Problem("an input is given twice", name, need="one file for it"))
             out.append((name, Path(path)))
             if name not in known:
-                problems.append(
-                    Problem("the model has no such input", name, need=f"one of: {', '.join(known)}")
-                )
+                problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(known)}"))
         elif text.lower().endswith(".npz"):
             out.append(("", Path(text)))
         elif len(known) == 1 and not out:
             out.append((known[0], Path(text)))
         else:
             need = "NAME=PATH for each input" if len(known) > 1 else "one file for the one input"
-            problems.append(
-                Problem("which input is this file for?", text, need=f"{need}: {', '.join(known)}")
-            )
+            problems.append(Problem("which input is this file for?", text, need=f"{need}: {', '.join(known)}"))
     return out, problems
 
 
@@ -173,9 +163,7 @@ def _unused(stem: str, paths: Mapping[str, Path]) -> str:
     return out
 
 
-def _show(
-    names: Sequence[str], results: Mapping[str, np.ndarray], paths: Mapping[str, Path], is_json: bool
-) -> None:
+def _show(names: Sequence[str], results: Mapping[str, np.ndarray], paths: Mapping[str, Path], is_json: bool) -> None:
     rows = [
         {
             "name": name,

@@ -55,9 +55,17 @@ class Case:
         return f"{self.op_type}({', '.join([*shapes, *extra])})"
 
 
-def case(op_type: str, *more: Input | Sequence[int] | np.ndarray | None, x: Input | Sequence[int] | np.ndarray,
-         outputs: int = 1, range: Range | None = None, steps: float = 0.51, relative: float = 2e-6,
-         is_float_only: bool = False, **attributes: Any) -> Case:
+def case(
+    op_type: str,
+    *more: Input | Sequence[int] | np.ndarray | None,
+    x: Input | Sequence[int] | np.ndarray,
+    outputs: int = 1,
+    range: Range | None = None,
+    steps: float = 0.51,
+    relative: float = 2e-6,
+    is_float_only: bool = False,
+    **attributes: Any,
+) -> Case:
     """A case whose first input is `x`; a tuple is the shape of an activation in [-1, 1], an array a constant."""
     inputs = tuple(Input(i) if isinstance(i, tuple) else i for i in (x, *more))
     return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only)  # type: ignore[arg-type]

@@ -56,7 +56,11 @@ class Concat(Op):
 
     def params(self, x: Tensors, y: Tensors) -> ConcatParams:
         q = y[0].quant
-        return ConcatParams(self.axis, int(q.zero_point), q.top) if isinstance(q, QuantParams) else ConcatParams(self.axis, 0, 0)
+        return (
+            ConcatParams(self.axis, int(q.zero_point), q.top)
+            if isinstance(q, QuantParams)
+            else ConcatParams(self.axis, 0, 0)
+        )
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
         """For codes (inputs, 3): zero point, multiplier, shift of each; multiplier 0 copies."""

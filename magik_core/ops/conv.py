@@ -113,9 +113,7 @@ class Conv(Op):
         """Spatial sizes of y; one axis means height 1."""
         first = 2 - len(size)
         s, d, p, q = (v[first:] for v in (self.strides, self.dilations, self.pads[:2], self.pads[2:]))
-        return tuple(
-            (size[i] + p[i] + q[i] - d[i] * (window[i] - 1) - 1) // s[i] + 1 for i in range(len(size))
-        )
+        return tuple((size[i] + p[i] + q[i] - d[i] * (window[i] - 1) - 1) // s[i] + 1 for i in range(len(size)))
 
     def params(self, x: Tensors, y: Tensors) -> ConvParams:
         a, b = x[0].quant, y[0].quant
@@ -123,8 +121,19 @@ class Conv(Op):
         if isinstance(a, QuantParams) and isinstance(b, QuantParams):
             x_zero, y_zero = int(a.zero_point if self.zero is None else self.zero), int(b.zero_point)
             low, high = code_limits(b, self.low, self.high)
-        return ConvParams(*self.strides, *self.dilations, *self.pads, self.groups, x_zero, y_zero, low, high,
-                          float(self.low), float(self.high), int(self.has_border))
+        return ConvParams(
+            *self.strides,
+            *self.dilations,
+            *self.pads,
+            self.groups,
+            x_zero,
+            y_zero,
+            low,
+            high,
+            float(self.low),
+            float(self.high),
+            int(self.has_border),
+        )
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
         return () if x[0].dtype == "f32" else channel_multipliers(x[0], x[1], y[0])
@@ -170,12 +179,21 @@ class Conv(Op):
 CASES = [
     case("Conv", weights(4, 3, 3, 3), floats(4), x=Input((1, 3, 6, 7), -1, 1), pads=[1, 1, 1, 1]),
     case("Conv", weights(8, 3, 1, 1), None, x=Input((2, 3, 4, 5), 0, 6)),
-    case("Conv", weights(6, 2, 3, 2), floats(6), x=Input((1, 6, 9, 8), -3, 1), group=3, strides=[2, 1],
-         pads=[0, 1, 2, 0]),
-    case("Conv", weights(4, 3, 3, 3), floats(4, low=-9, high=9), x=Input((1, 3, 11, 9), -2, 0), dilations=[2, 3],
-         pads=[2, 3, 2, 3]),
+    case(
+        "Conv", weights(6, 2, 3, 2), floats(6), x=Input((1, 6, 9, 8), -3, 1), group=3, strides=[2, 1], pads=[0, 1, 2, 0]
+    ),
+    case(
+        "Conv",
+        weights(4, 3, 3, 3),
+        floats(4, low=-9, high=9),
+        x=Input((1, 3, 11, 9), -2, 0),
+        dilations=[2, 3],
+        pads=[2, 3, 2, 3],
+    ),
     case("Conv", weights(5, 4, 3), floats(5), x=Input((2, 4, 10)), strides=[2], pads=[1, 0]),
     case("Conv", weights(8, 1, 3, 3), floats(8), x=Input((1, 4, 5, 5)), group=4, auto_pad="SAME_UPPER"),
-    case("Conv", weights(3, 40, 5, 5), floats(3), x=Input((1, 40, 7, 7), 0, 255), auto_pad="SAME_LOWER", strides=[3, 2]),
+    case(
+        "Conv", weights(3, 40, 5, 5), floats(3), x=Input((1, 40, 7, 7), 0, 255), auto_pad="SAME_LOWER", strides=[3, 2]
+    ),
     case("Conv", weights(16, 16, 1, 1), floats(16), x=Input((1, 16, 3, 3)), range=(0, 1)),
 ]

@@ -125,8 +125,7 @@ def _affine(node: ir.Node | None, to: Lowering, channels: int) -> tuple[ir.Value
     return {"Add": (x, one, v), "Sub": (x, one, -v), "Mul": (x, v, none), "Div": (x, 1 / v, none)}[node.op_type]
 
 
-def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: Array,
-                     y: ir.Value, dtype: str) -> None:
+def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: Array, y: ir.Value, dtype: str) -> None:
     """Emit a convolution of a node's first input.
 
     Args: window: the operator; w: (O, …, I) f32; bias: (O) f32.
@@ -152,8 +151,9 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
     to.emit(node, replace(window, has_border=True), [*inputs, to.add(f"{name}/border", border, "s32")], y)
 
 
-def quantize_affine(node: ir.Node, to: Lowering, w: Array, bias: Array, x_scale: float, pad: Array,
-                    groups: int) -> tuple[Array, Array, Array]:
+def quantize_affine(
+    node: ir.Node, to: Lowering, w: Array, bias: Array, x_scale: float, pad: Array, groups: int
+) -> tuple[Array, Array, Array]:
     """Codes of weights (O, …, I), the bias in units of x_scale * scales with real zero folded in, scales (O).
 
     A channel whose bias is too large for its weights' scale gets a larger scale, so that sums stay in int32.

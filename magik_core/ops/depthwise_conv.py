@@ -63,6 +63,14 @@ class DepthwiseConv(Conv):
 CASES = [
     case("Conv", weights(6, 1, 3, 3), floats(6), x=Input((1, 6, 7, 5)), group=6, pads=[1, 1, 1, 1]),
     case("Conv", weights(5, 1, 2, 3), None, x=Input((2, 5, 9, 8), -3, 1), group=5, strides=[2, 2], pads=[0, 1, 2, 0]),
-    case("Conv", weights(4, 1, 3, 3), floats(4), x=Input((1, 4, 9, 9), 0, 6), group=4, dilations=[3, 2], pads=[3, 2, 3, 2]),
+    case(
+        "Conv",
+        weights(4, 1, 3, 3),
+        floats(4),
+        x=Input((1, 4, 9, 9), 0, 6),
+        group=4,
+        dilations=[3, 2],
+        pads=[3, 2, 3, 2],
+    ),
     case("Conv", weights(70, 1, 5), floats(70), x=Input((1, 70, 11)), group=70, pads=[2, 2]),
 ]

@@ -51,9 +51,7 @@ def search(lo: float, hi: float, loss: Loss) -> tuple[float, float]:
     return best[1], best[2]
 
 
-def _least(
-    best: tuple[float, float, float], ends: list[tuple[float, float]], loss: Loss
-) -> tuple[float, float, float]:
+def _least(best: tuple[float, float, float], ends: list[tuple[float, float]], loss: Loss) -> tuple[float, float, float]:
     for lo, hi in dict.fromkeys((float(lo), float(hi)) for lo, hi in ends):
         if lo <= 0 <= hi and lo < hi and (lo, hi) != best[1:] and (error := loss(lo, hi)) < best[0]:
             best = (error, lo, hi)

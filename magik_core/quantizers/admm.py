@@ -40,9 +40,7 @@ class Admm:
         _, scale, zero_point = min((squared_error(counts, edges, *g, self._bits), *g) for g in grids)
         return covered(scale, zero_point, self._bits)
 
-    def _alternate(
-        self, counts: np.ndarray, edges: np.ndarray, scale: float, zero_point: int
-    ) -> tuple[float, int]:
+    def _alternate(self, counts: np.ndarray, edges: np.ndarray, scale: float, zero_point: int) -> tuple[float, int]:
         x = (edges[1:] + edges[:-1]) / 2
         top = (1 << self._bits) - 1
         for _ in range(_ROUNDS):

@@ -85,9 +85,7 @@ CASES = [
     Case("nna_convolution_stride", Conv((2, 2)), None, w=(8, 3, 3, 4)),
     Case("nna_convolution_stride", Conv((4, 4)), None, w=(8, 5, 5, 4), is_first=True),
     Case("nna_convolution_stride", Conv((4, 4)), "strides 4x4, kernel 5x5", w=(8, 5, 5, 4)),
-    Case(
-        "nna_convolution_stride", Conv((4, 4)), "kernel 3x3, the first layer", w=(8, 3, 3, 4), is_first=True
-    ),
+    Case("nna_convolution_stride", Conv((4, 4)), "kernel 3x3, the first layer", w=(8, 3, 3, 4), is_first=True),
     Case("nna_depthwise_stride", DepthwiseConv((3, 1)), "strides 3x1", w=(4, 3, 3, 1)),
     Case("nna_depthwise_stride", DepthwiseConv((2, 1)), None, w=(4, 3, 3, 1)),
     Case("nna_convolution_storage", Conv(), "input x is f32", dtype="f32"),

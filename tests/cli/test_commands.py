@@ -163,9 +163,7 @@ def load(monkeypatch):
 
         def fake(path: Path, *, threads: int) -> FakeNet:
             asked.update(path=path, threads=threads)
-            return FakeNet(
-                tuple(_port(n, shape) for n in inputs.split()), tuple(_port(n) for n in outputs.split())
-            )
+            return FakeNet(tuple(_port(n, shape) for n in inputs.split()), tuple(_port(n) for n in outputs.split()))
 
         monkeypatch.setattr(net, "load", fake)
         return asked
@@ -257,9 +255,7 @@ def test_run_reads_npz_image_and_bin(magik, load, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_run_with_wrong_inputs(
-    magik, load, x: Path, monkeypatch, args: tuple[str, ...], texts: list[str]
-) -> None:
+def test_run_with_wrong_inputs(magik, load, x: Path, monkeypatch, args: tuple[str, ...], texts: list[str]) -> None:
     monkeypatch.chdir(x.parent)
     load("a b", "y")
     done = magik("run", "m.bin", *args)
@@ -276,9 +272,7 @@ def test_run_with_wrong_inputs(
         ("bad.npz", b"PK\x03\x04", "error: not a numpy file"),
     ],
 )
-def test_run_with_wrong_files(
-    magik, load, tmp_path: Path, name: str, content: bytes | None, text: str
-) -> None:
+def test_run_with_wrong_files(magik, load, tmp_path: Path, name: str, content: bytes | None, text: str) -> None:
     load("a", "y")
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -312,9 +306,7 @@ def model(tmp_path: Path) -> Path:
         x = helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, 8, 8])
         y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3, 8, 8])
         graph = helper.make_graph([helper.make_node("Relu", ["images"], ["y"])], "g", [x], [y])
-        onnx.save(
-            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / f"{name}.onnx"
-        )
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / f"{name}.onnx")
     return tmp_path / "fixed.onnx"
 
 
@@ -435,9 +427,7 @@ def test_new_soc_passes_its_own_test_and_the_contract(magik, tmp_path: Path) -> 
     listed = subprocess.run(
         [sys.executable, "-m", "magik_core", "plugins"], capture_output=True, text=True, env=env, check=True
     )
-    assert ["soc", "Z80", "magik-backend-z80", "0.1.0"] in [
-        line.split() for line in listed.stdout.splitlines()
-    ]
+    assert ["soc", "Z80", "magik-backend-z80", "0.1.0"] in [line.split() for line in listed.stdout.splitlines()]
 
 
 @pytest.mark.parametrize(

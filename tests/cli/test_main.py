@@ -25,9 +25,7 @@ COMMANDS = ("check", "convert", "doctor", "init", "new", "plugins", "run")
 
 
 def _python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env}
-    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env})
 
 
 def test_version_imports_nothing() -> None:
@@ -106,16 +104,11 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
 
 def test_a_users_mistake(magik, failing) -> None:
     long = "x" * 300
-    failing(
-        ModelError(
-            problems=[Problem("no luck", "m.onnx", long, "luck", "try again"), Problem("[bold]too[/]")]
-        )
-    )
+    failing(ModelError(problems=[Problem("no luck", "m.onnx", long, "luck", "try again"), Problem("[bold]too[/]")]))
     done = magik("doctor")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        f"error: no luck\nwhere: m.onnx\nfound: {long}\n need: luck\n\n hint: try again\n\n"
-        "error: [bold]too[/]\n"
+        f"error: no luck\nwhere: m.onnx\nfound: {long}\n need: luck\n\n hint: try again\n\nerror: [bold]too[/]\n"
     )
 
 
@@ -178,8 +171,7 @@ def test_a_closed_pipe_is_no_bug() -> None:
 @pytest.mark.parametrize(("env", "is_colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_color(env: dict[str, str], is_colored: bool) -> None:
     code = (
-        "from magik_core.cli import _console; from magik_core.errors import Problem;"
-        "_console.problems([Problem('a')])"
+        "from magik_core.cli import _console; from magik_core.errors import Problem;_console.problems([Problem('a')])"
     )
     base = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
     env = {**base, "TERM": "xterm", "FORCE_COLOR": "1", **env}
@@ -208,9 +200,7 @@ def test_a_plugins_command(magik, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert magik("hello", "world").out == "hello world\n"
 
 
-def test_a_plugins_command_does_not_replace_ours(
-    magik, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_plugins_command_does_not_replace_ours(magik, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _install(monkeypatch, tmp_path, GUEST.format("plugins"))
     done = magik("plugins", "--json")
     assert json.loads(done.out)["failures"] == []
@@ -224,6 +214,5 @@ def test_a_broken_plugin_costs_one_warning(magik, monkeypatch: pytest.MonkeyPatc
     assert "host" in done.out
     assert "RuntimeError: no luck" in done.out
     assert done.err == (
-        "warning: plugin guest is broken and left out\ncause: RuntimeError: no luck\n"
-        " hint: pip uninstall guest\n"
+        "warning: plugin guest is broken and left out\ncause: RuntimeError: no luck\n hint: pip uninstall guest\n"
     )

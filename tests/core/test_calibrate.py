@@ -46,9 +46,7 @@ def test_threads_and_progress(model, name):
     samples = feeds(*np.random.default_rng(0).uniform(1, 9, (40, 2)) * [1, -1])
     one = calibrate(model, samples, ["x", "b", "y"], found()[name])
     seen = []
-    more = calibrate(
-        model, samples, ["x", "b", "y"], found()[name], threads=5, progress=lambda *a: seen.append(a)
-    )
+    more = calibrate(model, samples, ["x", "b", "y"], found()[name], threads=5, progress=lambda *a: seen.append(a))
     assert more == one and seen == [(i, 40) for i in range(1, 41)]
 
 
@@ -84,9 +82,7 @@ def test_values_that_are_not_finite_are_named(model):
     with pytest.raises(DataError) as caught:
         calibrate(model, samples, ["x", "a", "y"], found()["MSE"], threads=2)
     problems = caught.value.problems
-    assert [p.where for p in problems] == [
-        f"value '{n}', sample {i}" for n, i in (("y", 3), ("y", 4), ("x", 5))
-    ]
+    assert [p.where for p in problems] == [f"value '{n}', sample {i}" for n, i in (("y", 3), ("y", 4), ("x", 5))]
     assert problems[0].what == "an activation is not finite"
     assert problems[0].found == "1 of 2 values are NaN or infinite"
     assert "MEAN" in problems[0].hint

@@ -21,9 +21,7 @@ def chain(middle=(), groups=1, last_channels=5, with_bias=True, keep=False, shar
         "w2": R.normal(size=(last_channels, 6 // groups, 3, 3)),
         "slope": R.uniform(0.1, 0.5, (6, 1, 1)),
     }
-    values = {
-        n: ir.Value(name=n, const_value=ir.tensor(a.astype(np.float32), name=n)) for n, a in constants.items()
-    }
+    values = {n: ir.Value(name=n, const_value=ir.tensor(a.astype(np.float32), name=n)) for n, a in constants.items()}
     x = ir.val("x", ir.DataType.FLOAT, [1, 3, 8, 8])
     nodes = [ir.node("Conv", [x, values["w1"], *([values["b1"]] if with_bias else [])], name="first")]
     for op in middle:

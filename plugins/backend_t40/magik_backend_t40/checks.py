@@ -79,8 +79,7 @@ CHECKS: tuple[Check, ...] = (
         "Resize",
         "{field} is one of: {values}",
         name="nna_resize_mode",
-        source=manual("upsample")
-        + "; uncertain: bilinear is printed for 2 bits only, FP16 and FP32 came later",
+        source=manual("upsample") + "; uncertain: bilinear is printed for 2 bits only, FP16 and FP32 came later",
         field="mode",
         values=("nearest",),
     )(checks.attribute),

@@ -15,9 +15,7 @@ T40 = SoC(
     memory_bytes=256 << 20,
     alignment=64,
     cpu="mips32r2 o32 fp64 nan2008",
-    simd=(
-        "mxu3",
-    ),  # 512 bits; the vendor's kernel enables it on CPU 0 only, so a thread has to be pinned there
+    simd=("mxu3",),  # 512 bits; the vendor's kernel enables it on CPU 0 only, so a thread has to be pinned there
     checks=CHECKS,
     sources=(
         "memory_bytes: themactep/wiki: N 128 MB, XP 256 MB, A external; uncertain, A's size not stated",

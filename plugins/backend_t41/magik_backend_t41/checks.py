@@ -49,9 +49,9 @@ CHECKS: tuple[Check, ...] = (
         kernel=5,
         stride=4,
     )(checks.stride_after_first),
-    notice(
-        "DepthwiseConv", "strides are at most {n}", name="nna_depthwise_stride", source=RECONSTRUCTION, n=2
-    )(checks.stride),
+    notice("DepthwiseConv", "strides are at most {n}", name="nna_depthwise_stride", source=RECONSTRUCTION, n=2)(
+        checks.stride
+    ),
     *(storage(op) for op in LAYERS),
     *(weight_bits(op) for op in LAYERS),
     notice(
