@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -12,8 +13,8 @@ from magik_core import graph
 from magik_core.errors import Problem, UsageError
 
 
-def bind_constants(model: ir.Model, constants: Mapping[str, np.ndarray]) -> None:
-    """Make initializers of the named inputs."""
+def bind_constants(model: ir.Model, constants: Mapping[str, Any]) -> None:
+    """Make initializers of the named inputs, of numbers or arrays."""
     known = {v.name or "": v for v in model.graph.inputs}
     problems = [
         Problem(
@@ -46,7 +47,12 @@ def _fits(value: ir.Value, array: np.ndarray) -> bool:
         known = [d if isinstance(d, int) and d > 0 else None for d in value.shape]
         if len(known) != array.ndim or any(d not in (None, n) for d, n in zip(known, array.shape, strict=True)):
             return False
-    return value.dtype is None or bool(np.can_cast(array.dtype, value.dtype.numpy(), "same_kind"))
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        return False
+    if value.dtype is None or value.dtype.numpy().kind == "f":
+        return True
+    with np.errstate(invalid="ignore"):
+        return bool((array.astype(value.dtype.numpy()) == array).all())
 
 
 def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:

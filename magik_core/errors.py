@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,20 @@ class RunError(MagikError):
 
 class PluginError(MagikError):
     """A plugin that is broken or missing."""
+
+
+def together(*steps: Callable[[], Any]) -> list[Any]:
+    """What each of some independent steps returns.
+
+    Raises: MagikError: the problems of all that fail, as the one with the highest exit code.
+    """
+    out, errors = [], []
+    for step in steps:
+        try:
+            out.append(step())
+        except MagikError as error:
+            errors.append(error)
+    if errors:
+        worst = max(errors, key=lambda error: error.exit_code)
+        raise type(worst)(problems=[p for error in errors for p in error.problems])
+    return out

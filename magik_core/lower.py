@@ -16,7 +16,7 @@ import onnx_ir as ir
 from magik_core import layout, numerics
 from magik_core.errors import LowerError, Problem
 from magik_core.layout import Axes
-from magik_core.ops import Op, by_onnx
+from magik_core.ops import MAX_DIMS, Op, by_onnx
 from magik_core.ops.dequantize import Dequantize
 from magik_core.ops.quantize import Quantize
 from magik_core.ops.reshape import Reshape
@@ -32,6 +32,18 @@ STORAGE = {
     ir.DataType.BOOL: "bool",
     ir.DataType.UINT8: "u8",
 }
+
+
+NUMBERS = QuantParams(1.0, 0.0)  # codes of a UINT8 input are its numbers
+MAX_COUNT = (2**31 - 1) // 4  # elements of a tensor; load.c refuses more
+
+
+def _oversize(shape: Shape) -> tuple[str, str] | None:
+    """(found, need) of a shape that the runtime does not hold."""
+    if len(shape) > MAX_DIMS:
+        return f"{len(shape)} axes", f"at most {MAX_DIMS}"
+    count = layout.count(shape)
+    return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
 
 
 @dataclass(frozen=True)
@@ -56,13 +68,15 @@ def lower(
     Raises:  LowerError: every node that has no kernel operator, all at once.
     """
     to = Lowering(model, quantization, by_onnx() if ops is None else ops)
-    problems: list[Problem] = []
+    problems: list[Problem] = to.problems
     for node in model.graph:
         if node.name in to.done:
             continue
+        done = set(to.done)
         try:
             to.lower(node)
         except LowerError as error:
+            to.done = done  # what it had taken over is still to be lowered
             problems += [p if p.where else replace(p, where=f"node '{node.name}'") for p in error.problems]
             to.assume(node)  # go on, to find what else is missing
     if problems:
@@ -83,6 +97,7 @@ class Lowering:
         self._values: dict[str, Tensor] = {}  # source value -> where it is now
         self._outputs = {v.name for v in self.graph.outputs}
         self._written: list[str] = []  # tensors that are outputs of the program
+        self.problems: list[Problem] = []  # of the inputs
         for value in self.graph.inputs:
             self._input(value)
 
@@ -306,6 +321,7 @@ class Lowering:
                 need="an operator of docs/ops.md",
                 hint="cut the graph before it with OUTPUT",
             )
+        self._check_values(node, op)
         op.lower(node, self)
 
     def assume(self, node: ir.Node) -> None:
@@ -338,19 +354,28 @@ class Lowering:
         shape, name = self.shape(value), value.name or ""
         dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT)
         if dtype is None:
-            raise LowerError(
-                "an input has a type that no kernel reads",
-                where=f"input '{name}'",
-                found=str(value.dtype),
-                need=", ".join(t.name for t in STORAGE),
-            )
+            what, need = "an input has a type that no kernel reads", ", ".join(t.name for t in STORAGE)
+            self.problems.append(Problem(what, f"input '{name}'", str(value.dtype), need))
+            dtype = "f32"
+        if found := _oversize(shape):
+            self.problems.append(Problem("an input is too large", f"input '{name}'", *found))
         axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
         users = [use.node for use in value.uses()]
         if users and all(u.op_type == "Transpose" and self.attribute(u, "perm") == (0, 3, 1, 2) for u in users):
             axes = layout.source_order(4)
-        quant = self.quantization.values.get(name) if dtype == "f32" else None
+        quant = self.quantization.values.get(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
         t = Tensor(name, "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
         self._values[name] = self._add(t)
+
+    def _check_values(self, node: ir.Node, op: type[Op]) -> None:
+        """Raises: LowerError: a value that no tensor of a program can be, or UINT8 where reals are computed."""
+        for value in (v for v in node.outputs if v.name):
+            if found := _oversize(self.shape(value)):
+                raise self.problem(node, "its output is too large", *found)
+        values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+        is_number = any(v.dtype == ir.DataType.UINT8 for v in values)
+        if is_number and not op.keeps_codes and node.op_type != "Cast":
+            raise self.problem(node, "arithmetic on UINT8", "a tensor of UINT8", "FLOAT", "cast to FLOAT before it")
 
     def _output(self, value: ir.Value) -> str:
         """The tensor of an output: images channels-last, others in source order, in storage of its own."""

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from magik_core import calibrate, correct, equalize, pack, passes, plugins
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
-from magik_core.errors import UsageError
+from magik_core.errors import DataError, UsageError, together
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
 from magik_core.legalize import check as check_program
 from magik_core.lower import Quantization, lower
@@ -28,6 +28,7 @@ from magik_core.verify import verify_graph, verify_program
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
+SUFFIXES = (".bin", ".mgk", ".mk.h")  # the board's file, the PC's, the board's as a C array
 
 
 def _silent(*_: object) -> None:
@@ -92,6 +93,7 @@ def convert(
     progress: Progress = _silent,
     notes: Notes = _silent,
     threads: int = 1,
+    constants: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> Result:
     """Convert a model and write `OUT.bin` (the board's), `OUT.mgk` (the PC's) and `OUT.mk.h` (as a C array).
@@ -102,35 +104,56 @@ def convert(
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines.
         threads: of the calibration; they change no byte.
+        constants: numbers or arrays in the place of inputs, such as a sampling rate.
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     started = time.perf_counter()
     settings = _settings(config, keys)
     installed = plugins.load()
-    soc = installed.soc(settings.soc)
     chosen = recipe or settings.recipe(is_float=is_float)
-    graph = _graph(model, settings, frontend, notes)
-    legalize(_rehearse(graph, chosen), soc)  # what is missing, before calibration
-    samples = None if chosen.is_float else _samples(graph, settings)
+    soc, _, source, targets = together(  # everything that is wrong with what was asked, at once
+        lambda: installed.soc(settings.soc),
+        lambda: _check_calibration(chosen, settings),
+        lambda: _load(model, frontend),
+        lambda: () if output is None else _targets(output),
+    )
+    graph = _graph(source, settings, constants, notes)
+    _, samples = together(  # what is missing, before calibration
+        lambda: legalize(_rehearse(graph, chosen), soc),
+        lambda: None if chosen.is_float else _samples(graph, settings),
+    )
     if chosen.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
     graph, quantization = _quantization(graph, chosen, samples, progress, threads)
-    name = Path(output).name if output else _stem(model)
-    program = verify_program(lower(graph, quantization, name=_base(Path(name)).name, ops=installed.onnx_ops))
+    name = _base(targets[0]).name if targets else _stem(model)
+    program = verify_program(lower(graph, quantization, name=name, ops=installed.onnx_ops))
     findings = legalize(program, soc)
     placed = plan(program, soc.alignment)
     check_plan(program, placed)
     stop_at_blockers(check_memory(program, placed, soc), soc)
-    paths = () if output is None else _write(program, placed, Path(output))
+    _write(program, placed, targets)
     count = 0 if samples is None else len(samples)
     seconds = time.perf_counter() - started
     return Result(
-        _stem(model, keep=True), soc.name, program, placed, paths, findings, count, seconds, _warnings(program, chosen)
+        _stem(model, keep=True),
+        soc.name,
+        program,
+        placed,
+        targets,
+        findings,
+        count,
+        seconds,
+        _warnings(program, chosen),
     )
 
 
 def check(
-    model: str | Path | ir.Model, *, config: Config | None = None, frontend: str | None = None, **keys: Any
+    model: str | Path | ir.Model,
+    *,
+    config: Config | None = None,
+    frontend: str | None = None,
+    constants: Mapping[str, Any] | None = None,
+    **keys: Any,
 ) -> tuple[Finding, ...]:
     """Everything that keeps a model from running on a chip, and what its accelerator would not take.
 
@@ -138,8 +161,8 @@ def check(
     """
     settings = _settings(config, keys)
     installed = plugins.load()
-    soc = installed.soc(settings.soc)
-    graph = _graph(model, settings, frontend, _silent)
+    soc, source = together(lambda: installed.soc(settings.soc), lambda: _load(model, frontend))
+    graph = _graph(source, settings, constants, _silent)
     program = _rehearse(graph, settings.recipe())
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
 
@@ -162,12 +185,17 @@ def _settings(config: Config | None, keys: Mapping[str, Any]) -> Config:
     return Config.parse({**base, **plain})
 
 
-def _graph(model: str | Path | ir.Model, settings: Config, frontend: str | None, notes: Notes) -> ir.Model:
-    """The source model, cut, with static shapes, preprocessing at its head, and rewritten."""
+def _load(model: str | Path | ir.Model, frontend: str | None) -> ir.Model:
+    """The source model as a frontend reads it."""
+    if isinstance(model, ir.Model):
+        return model
     installed = plugins.load()
-    if not isinstance(model, ir.Model):
-        reader = installed.frontend(frontend) if frontend else installed.sniff(model)
-        model = reader.load(Path(model), {})
+    reader = installed.frontend(frontend) if frontend else installed.sniff(model)
+    return reader.load(Path(model), {})
+
+
+def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | None, notes: Notes) -> ir.Model:
+    """The source model, cut, with static shapes, preprocessing at its head, and rewritten."""
     graph = prepare(
         model,
         inputs=settings.input,
@@ -175,19 +203,42 @@ def _graph(model: str | Path | ir.Model, settings: Config, frontend: str | None,
         outputs=settings.output,
         mean=settings.mean,
         normal=settings.normal,
+        constants=constants,
     )
-    passes.run(graph, tuple(installed.passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
+    passes.run(graph, tuple(plugins.load().passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
     verify_graph(graph, "passes")
     return graph
 
 
-def _samples(graph: ir.Model, settings: Config) -> Samples:
+def _check_calibration(recipe: Recipe, settings: Config) -> None:
+    """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data."""
+    if not recipe.is_float:
+        together(
+            lambda: _check_method("QUANT_FEATURE_METHOD", recipe.feature_method, "activation"),
+            lambda: _check_method("QUANT_WEIGHT_METHOD", recipe.weight_method, "weight"),
+            lambda: _check_dataset(settings),
+        )
+
+
+def _check_method(key: str, name: str, kind: str) -> None:
+    installed = plugins.load()
+    if getattr(installed.quantizer(name), kind) is None:
+        fits = [q.name for q in installed.quantizers.values() if getattr(q, kind) is not None]
+        raise UsageError(f"{name} is no method for {kind}s", where=key, found=name, need=f"one of: {', '.join(fits)}")
+
+
+def _check_dataset(settings: Config) -> None:
     if not settings.quant_dataset_path:
         raise UsageError(
             "calibration data is missing",
             need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
             hint="pass --calib DIR, or --float to quantize nothing",
         )
+    if not Path(settings.quant_dataset_path).exists():
+        raise DataError("calibration data not found", where=settings.quant_dataset_path)
+
+
+def _samples(graph: ir.Model, settings: Config) -> Samples:
     return open_samples(settings.quant_dataset_path, input_specs(graph, settings), settings.quant_dataset_size)
 
 
@@ -222,20 +273,30 @@ def _quantization(
     return graph, quantization
 
 
-def _write(program: Program, placed: Plan, output: Path) -> tuple[Path, ...]:
-    base = _base(output)
-    board = pack.pack(program, placed, names=False)
-    files = {
-        base.with_name(base.name + ".bin"): board,
-        base.with_name(base.name + ".mgk"): pack.pack(program, placed, names=True),
-        base.with_name(base.name + ".mk.h"): pack.as_header(board, base.name).encode(),
-    }
-    pack.write(files)
-    return tuple(files)
+def _targets(output: str | Path) -> tuple[Path, ...]:
+    """The files to write.
+
+    Raises: UsageError: the output is a folder. PackError: one of them cannot be made there.
+    """
+    path = Path(output)
+    if path.is_dir():
+        need, hint = "a file, with or without a suffix", f"pass -o {path / 'model.bin'}"
+        raise UsageError("the output is a folder", where="--output", found=str(output), need=need, hint=hint)
+    base = _base(path)
+    paths = tuple(base.with_name(base.name + suffix) for suffix in SUFFIXES)
+    pack.check_outputs(paths)
+    return paths
+
+
+def _write(program: Program, placed: Plan, targets: tuple[Path, ...]) -> None:
+    if targets:
+        board = pack.pack(program, placed, names=False)
+        header = pack.as_header(board, _base(targets[0]).name).encode()
+        pack.write(dict(zip(targets, (board, pack.pack(program, placed, names=True), header), strict=True)))
 
 
 def _base(path: Path) -> Path:
-    for suffix in (".mk.h", ".bin", ".mgk"):
+    for suffix in SUFFIXES:
         if path.name.endswith(suffix) and path.name != suffix:
             return path.with_name(path.name[: -len(suffix)])
     return path

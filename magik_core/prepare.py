@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -22,7 +23,7 @@ def prepare(
     outputs: Sequence[str] = (),
     mean: preprocess.Numbers = (),
     normal: preprocess.Numbers = (),
-    constants: Mapping[str, np.ndarray] | None = None,
+    constants: Mapping[str, Any] | None = None,
 ) -> ir.Model:
     """Return a copy of the model with static shapes, cut as asked, its constants folded.
 
@@ -44,6 +45,8 @@ def prepare(
     model = _settle(model)
     _drop_unread_inputs(model)
     problems = trained + _unsupported(model)
+    if not len(model.graph) and not problems:
+        problems = [Problem("nothing is left to compute", found="every output is an input", need="a node between them")]
     if problems:
         raise GraphError(problems=problems)
     preprocess.normalize(model, mean, normal)
@@ -188,7 +191,7 @@ def _training(node: ir.Node) -> list[Problem]:
 def _node_problems(node: ir.Node) -> list[Problem]:
     where = f"{node.op_type} '{node.name}'"
     if node.op_type in CONTROL:
-        hint = "bind the input that decides to a constant" if node.op_type == "If" else ""
+        hint = "bind the input that decides to a constant: --constant NAME=VALUE" if node.op_type == "If" else ""
         return [Problem("control flow depends on a value that is known only at run time", where, hint=hint)]
     if node.op_type == "Reshape" and not _keeps_count(node):
         sizes = [graph.describe(v) for v in (node.inputs[0], node.outputs[0]) if v is not None]

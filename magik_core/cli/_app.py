@@ -33,6 +33,9 @@ MACHINE = {
     "EIO",
     "EMFILE",
     "EFBIG",
+    "EEXIST",
+    "ELOOP",
+    "ENAMETOOLONG",
 }
 HELP = "Quantize a trained network, prove on the PC what a small SoC computes, and build what runs there."
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from magik_core.config import Config
 
 KEYS = "Config keys"
+MAX_NUMBER = 2.0**63 - 1024  # what fits an int64 and a float
 
 
 def _key(*names: str, key: str, say: str, metavar: str) -> object:
@@ -28,6 +30,12 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Config 
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Set any config key; wins over --config.", metavar="KEY=VALUE", rich_help_panel=KEYS),
+]
+Constants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--constant", help="Put a number or a JSON list in the place of an input; repeatable.", metavar="NAME=VALUE"
+    ),
 ]
 Soc = Annotated[str | None, _key("--soc", key="SOC", say="The chip; without it, this computer.", metavar="NAME")]
 Inputs = Annotated[str | None, _key("--inputs", key="INPUT", say="Begin at these tensors.", metavar="A,B")]
@@ -79,3 +87,38 @@ def config(path: Path | None, sets: list[str] | None, **options: str | None) -> 
         raise UsageError(problems=problems)
     texts |= {key: text for key, text in options.items() if text is not None}
     return base.with_overrides(texts) if texts else base
+
+
+def constants(items: list[str] | None) -> dict[str, Any]:
+    """Arrays by input name, of `--constant NAME=VALUE`.
+
+    Raises: UsageError: everything that is no name and number, at once.
+    """
+    out, problems = {}, []
+    for item in items or ():
+        name, _, text = item.partition("=")
+        try:
+            value = json.loads(text)
+            _numbers(value)
+        except (ValueError, RecursionError):
+            need = "NAME=VALUE, a number or a JSON list of numbers"
+            problems.append(Problem("--constant wants an input and a number", "--constant", item, need))
+        else:
+            if name in out:
+                problems.append(Problem("a constant is given twice", "--constant", item))
+            out[name] = value
+    if problems:
+        raise UsageError(problems=problems)
+    return out
+
+
+def _numbers(value: object) -> object:
+    """Raises: ValueError: `value` is no number and no even list of them. Returns its shape."""
+    if isinstance(value, list):
+        shapes = [_numbers(item) for item in value]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ValueError("ragged")
+        return (len(value), *shapes[:1])
+    if not isinstance(value, (bool, int, float)) or value != value or abs(value) > MAX_NUMBER:
+        raise ValueError("not a number")
+    return ()

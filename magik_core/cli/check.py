@@ -23,6 +23,7 @@ def command(
     input_shape: _options.Shape = None,
     outputs: _options.Outputs = None,
     sets: _options.Set = None,
+    constants: _options.Constants = None,
     frontend: _options.Frontend = None,
     is_json: _options.Json = False,
 ) -> None:
@@ -31,9 +32,10 @@ def command(
     A blocker cannot be converted. A notice says what the chip's accelerator would not take.
     """
     chosen = _options.config(config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs)
+    bound = _options.constants(constants)
     from magik_core import pipeline
 
-    findings = pipeline.check(model, config=chosen, frontend=frontend)
+    findings = pipeline.check(model, config=chosen, frontend=frontend, constants=bound)
     blockers = sum(not finding.is_notice for finding in findings)
     if is_json:
         _console.as_json(

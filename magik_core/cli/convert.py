@@ -29,6 +29,7 @@ def command(
     feature_method: _options.FeatureMethod = None,
     weight_method: _options.WeightMethod = None,
     sets: _options.Set = None,
+    constants: _options.Constants = None,
     frontend: _options.Frontend = None,
     is_float: Annotated[
         bool, typer.Option("--float", help="Quantize nothing: the reference to debug against.")
@@ -56,6 +57,7 @@ def command(
         QUANT_FEATURE_METHOD=feature_method,
         QUANT_WEIGHT_METHOD=weight_method,
     )
+    bound = _options.constants(constants)
     from magik_core import pipeline
 
     with _progress.progress() as progress:
@@ -65,6 +67,7 @@ def command(
             config=chosen,
             frontend=frontend,
             is_float=is_float,
+            constants=bound,
             progress=progress,
             threads=threads,
             notes=_console.note if is_verbose else _console.silent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +39,10 @@ def command(
     Example: magik run model.bin photo.jpg -o outputs/
     """
     from magik_core import net
+    from magik_core.images import COLORS
 
+    if color not in COLORS:
+        raise UsageError("there is no such channel order", where="--color", found=color, need=", ".join(COLORS))
     loaded = net.load(model, threads=threads)
     names = [value.name for value in loaded.outputs]
     if output is not None:
@@ -78,6 +82,8 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
     for text in texts:
         name, equals, path = text.partition("=")
         if equals and (name in known or not Path(text).exists()):
+            if name in [taken for taken, _ in out]:
+                problems.append(Problem("an input is given twice", name, need="one file for it"))
             out.append((name, Path(path)))
             if name not in known:
                 problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(known)}"))
@@ -127,23 +133,22 @@ def _check_output(output: Path, names: Sequence[str]) -> None:
 
 
 def _write(output: Path, results: Mapping[str, np.ndarray]) -> dict[str, Path]:
-    """Write each output under a temporary name, then rename: an old file is replaced whole or not at all."""
+    """Write all outputs or none; an old file is replaced whole or not at all."""
     import numpy as np
+
+    from magik_core import pack
 
     is_file = output.suffix == ".npy"
     folder = output.parent if is_file else output
-    folder.mkdir(parents=True, exist_ok=True)
     paths: dict[str, Path] = {}
+    files: dict[Path, bytes] = {}
     for name, array in results.items():
         path = output if is_file else folder / f"{_unused(re.sub(r'[^A-Za-z0-9_.-]', '_', name), paths)}.npy"
-        part = path.with_name(path.name + ".part")
-        try:
-            with part.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        content = io.BytesIO()
+        np.save(content, array, allow_pickle=False)
+        files[path] = content.getvalue()
         paths[name] = path
+    pack.write(files)
     return paths
 
 

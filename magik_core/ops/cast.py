@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from magik_core.lower import Lowering
 
 STORAGE = {"FLOAT": "f32", "INT32": "s32", "INT64": "s32", "BOOL": "bool"}
+WIDER = ("FLOAT16", "BFLOAT16", "DOUBLE")
 RESULTS = ("s32", "f32", "bool")
 
 
@@ -46,11 +47,13 @@ class Cast(Op):
         assert value is not None and value.dtype is not None and y.dtype is not None
         names = value.dtype.name, y.dtype.name
         for way, name in zip(("from", "to"), names, strict=True):
-            if name not in STORAGE:
-                raise to.problem(node, f"{way} {name}", name, ", ".join(STORAGE))
-        source, result = (STORAGE[n] for n in names)
+            if name not in STORAGE and (way, name) != ("from", "UINT8"):
+                hint = "export the model in float32" if name in WIDER else ""
+                raise to.problem(node, f"{way} {name}", name, ", ".join(STORAGE), hint)
+        source = STORAGE.get(names[0], "f32")  # codes of UINT8 are its numbers: read, they are f32
+        result = STORAGE[names[1]]
         if source == result:
-            x = to.take(node, 0)
+            x = to.take(node, 0, source)
             to.rename(x, y, x.axes)
             return
         to.emit(node, cls(result), [to.take(node, 0, source)], y, dtype=result)

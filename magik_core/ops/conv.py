@@ -91,8 +91,8 @@ class Conv(Op):
         pads = explicit_pads(node, to, x_shape[2:], w.shape[2:], strides, dilations)
         kind = cls.of_depth() if groups == x_shape[1] == w.shape[0] and groups > 1 else cls
         window = kind(pair(strides), pair(dilations), four(pads), groups, low, high)
-        bias = to.constant(node, 2)
-        bias = np.zeros(w.shape[0], np.float32) if bias is None else bias
+        has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
+        bias = to.need_constant(node, 2, "bias") if has_bias else np.zeros(w.shape[0], np.float32)
         emit_convolution(node, to, window, np.moveaxis(w, 1, -1), bias, y, dtype)
 
     @staticmethod

@@ -14,6 +14,7 @@ from magik_core.ops.cases import Input, case, floats, weights
 from magik_core.ops.convolution import (
     Pair,
     channel_multipliers,
+    check_window,
     clip,
     code_limits,
     four,
@@ -94,6 +95,7 @@ class ConvTranspose(Op):
             to.need_constant(node, 2, "bias")
         strides, dilations = (to.attribute(node, k, (1,) * rank) for k in ("strides", "dilations"))
         pads, more = _pads(node, to, w.shape[2:], strides, dilations)
+        check_window(node, to, strides, dilations, (*pads, *more))
         y, low, high = to.fuse_clip(node)
         dtype = to.dtype(node, cls, y)
         more_h, more_w = more if rank == 2 else (0, more[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from magik_core.ops.conv import Conv
 
 Pair = tuple[int, int]
+MAX_STRIDE = 1024  # of strides, dilations and pads; window.h refuses more
 Flat = Callable[[Array], Array]
 
 
@@ -41,6 +42,7 @@ def explicit_pads(node: ir.Node, to: Lowering, size: Shape, kernel: Shape, strid
         pads = to.attribute(node, "pads", (0,) * 2 * rank) if auto == "NOTSET" else (0,) * 2 * rank
         if min(pads) < 0:
             raise to.problem(node, "negative padding", pads, "0 and above")
+        check_window(node, to, strides, dilations, pads)
         return tuple(pads)
     total = [
         max((-(-size[i] // strides[i]) - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - size[i], 0)
@@ -48,7 +50,17 @@ def explicit_pads(node: ir.Node, to: Lowering, size: Shape, kernel: Shape, strid
     ]
     small = [t // 2 for t in total]
     large = [t - t // 2 for t in total]
+    check_window(node, to, strides, dilations, large)
     return (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
+
+
+def check_window(
+    node: ir.Node, to: Lowering, strides: Sequence[int], dilations: Sequence[int], pads: Sequence[int]
+) -> None:
+    """Raises: LowerError: a stride, dilation or pad above what the kernels take."""
+    for what, values in (("strides", strides), ("dilations", dilations), ("pads", pads)):
+        if max(values) > MAX_STRIDE:
+            raise to.problem(node, f"{what} are too large", list(values), f"at most {MAX_STRIDE}")
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def test_if_of_an_open_input_is_refused() -> None:
     ((what, where, _, _, hint),) = problems_of(source_of(SWITCH, sixteen=np.array(16)))
     assert what == "control flow depends on a value that is known only at run time"
     assert where.startswith("If ")
-    assert hint == "bind the input that decides to a constant"
+    assert hint == "bind the input that decides to a constant: --constant NAME=VALUE"
 
 
 def test_constants_that_do_not_fit_are_refused_together() -> None:
