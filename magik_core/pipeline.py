@@ -17,13 +17,15 @@ from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
 from magik_core.legalize import check as check_program
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, real_weights, values_to_calibrate
 from magik_core.recipe import Recipe
 from magik_core.samples import Samples, open_samples
+from magik_core.soc import SoC
+from magik_core.source import Quantization
 from magik_core.verify import verify_graph, verify_program
 
 Progress = Callable[[str, int, int], None]
@@ -102,9 +104,8 @@ def convert(
         model: a source file, or a graph already loaded; output: their path, with or without a suffix.
         config, keys: `soc="T41"`, `calibration="images/"`, any key of the config file in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
-        progress: called with (stage, done, total); notes: with remarks, such as a pass that declines.
-        threads: of the calibration; they change no byte.
-        constants: numbers or arrays in the place of inputs, such as a sampling rate.
+        progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
+        threads: of the calibration, they change no byte; constants: in the place of inputs, such as a sampling rate.
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     started = time.perf_counter()
@@ -128,9 +129,7 @@ def convert(
     name = _base(targets[0]).name if targets else _stem(model)
     program = verify_program(lower(graph, quantization, name=name, ops=installed.onnx_ops))
     findings = legalize(program, soc)
-    placed = plan(program, soc.alignment)
-    check_plan(program, placed)
-    stop_at_blockers(check_memory(program, placed, soc), soc)
+    placed = _place(program, soc)
     _write(program, placed, targets)
     count = 0 if samples is None else len(samples)
     seconds = time.perf_counter() - started
@@ -145,6 +144,14 @@ def convert(
         seconds,
         _warnings(program, chosen),
     )
+
+
+def _place(program: Program, soc: SoC) -> Plan:
+    """The memory plan, proven and within the chip's memory."""
+    placed = plan(program, soc.alignment)
+    check_plan(program, placed)
+    stop_at_blockers(check_memory(program, placed, soc), soc)
+    return placed
 
 
 def check(

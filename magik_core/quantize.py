@@ -10,11 +10,11 @@ import onnx_ir as ir
 
 from magik_core import numerics
 from magik_core.errors import Problem, QuantizeError
-from magik_core.lower import Quantization, WeightQuantizer
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
 from magik_core.recipe import Recipe
+from magik_core.source import Quantization, WeightQuantizer
 
 Ranges = Mapping[str, tuple[float, float]]
 ChannelScales = Callable[[np.ndarray, int], np.ndarray]

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from magik_core import graph, numerics
 from magik_core.graph import OPSET
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.net import Net
 from magik_core.ops.cases import Case, Input
 from magik_core.pack import pack
@@ -22,6 +22,7 @@ from magik_core.program import Program, QuantParams
 from magik_core.quantize import quantize
 from magik_core.recipe import Recipe
 from magik_core.run import run
+from magik_core.source import Quantization
 
 ELEMENTS = {"f32": TensorProto.FLOAT, "s32": TensorProto.INT64, "bool": TensorProto.BOOL}
 Feeds = dict[str, np.ndarray]

@@ -23,7 +23,7 @@ from magik_core.program import DTYPES, Shape, Tensor
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 Array = np.ndarray
 Tensors = tuple[Tensor, ...]

@@ -16,7 +16,7 @@ from magik_core.ops.mul import Mul
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 
 class BatchNormalization(Op):

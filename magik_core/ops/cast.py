@@ -13,7 +13,7 @@ from magik_core.ops.cases import Input, case
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 STORAGE = {"FLOAT": "f32", "INT32": "s32", "INT64": "s32", "BOOL": "bool"}
 WIDER = ("FLOAT16", "BFLOAT16", "DOUBLE")

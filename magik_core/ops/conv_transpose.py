@@ -28,7 +28,7 @@ from magik_core.program import QuantParams, Shape, WeightParams
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 MAX_KERNEL = 256  # taps per axis that the kernel lists
 

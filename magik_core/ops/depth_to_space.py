@@ -14,7 +14,7 @@ from magik_core.ops.transpose import Transpose
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 KEEP = (1, (-1,))  # one axis stays one axis
 JOIN = (2, (-1,))

@@ -12,7 +12,7 @@ from magik_core.ops.tile import Tile
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from magik_core.program import Shape, Tensor
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 ACTIVATIONS = ("sigmoid", "tanh", "tanh")
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}

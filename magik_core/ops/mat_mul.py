@@ -20,7 +20,7 @@ from magik_core.program import QuantParams, Shape, Tensor
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 MAX_DEPTH = 2**15  # products of two differences of codes are at most 255 * 255: so many fit int32
 

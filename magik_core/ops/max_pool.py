@@ -15,7 +15,7 @@ from magik_core.ops.pooling import Pool, PoolParams, one_axis, pool_attributes
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 
 @dataclass(frozen=True)

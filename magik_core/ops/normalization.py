@@ -16,7 +16,7 @@ from magik_core.program import QuantParams, Shape, Tensor
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 MAX_COUNT = 2**20  # elements that one mean is taken over, on codes
 FRACTION = 20  # fraction bits of a normalized value

@@ -16,7 +16,7 @@ from magik_core.program import Shape
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 MAX_KERNEL = 2048  # taps per axis: 255 * MAX_KERNEL**2 fits int32
 

@@ -14,7 +14,7 @@ from magik_core.program import QuantParams, Shape
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 MAX_COUNT = 1 << 22  # values per output: sums of codes stay in int32
 

@@ -15,7 +15,7 @@ from magik_core.program import DTYPES, Shape
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 TO_END = 2**31 - 1  # an end at or beyond this size stays at the end whatever the size becomes
 TO_START = -(2**31)  # the end of a backward range that takes element 0

@@ -14,7 +14,7 @@ from magik_core.program import Shape
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.lower import Lowering
+    from magik_core.lowering import Lowering
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from onnx import helper, numpy_helper
 
 from magik_core import graph
 from magik_core.errors import LowerError
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.ops.cases import weights
 from magik_core.program import Program
 from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import Recipe
+from magik_core.source import Quantization
 from tests import harness
 
 Node = onnx.NodeProto

@@ -14,11 +14,12 @@ from magik_core import numerics, pack
 from magik_core.errors import LoadError, Problem, RunError
 from magik_core.graph import OPSET
 from magik_core.library import kernel_names
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.net import Net, Port, encode, load
 from magik_core.plan import plan
 from magik_core.program import Program, QuantParams
 from magik_core.run import run
+from magik_core.source import Quantization
 from tests import harness
 from tests.runtime.corpus import nets
 

@@ -10,9 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from magik_core.errors import LowerError
 from magik_core.graph import OPSET
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.ops.cases import Case, Input, case, floats, ints
 from magik_core.program import Program, QuantParams
+from magik_core.source import Quantization
 from tests import harness
 
 Constants = dict[str, np.ndarray]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from magik_core import passes
 from magik_core.calibrate import FloatSession
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.net import Net
 from magik_core.pack import pack
 from magik_core.plan import plan
@@ -23,6 +23,7 @@ from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import Recipe
+from magik_core.source import Quantization
 from magik_core.unpack import unpack
 from tests import harness
 from tests.ops.random_graphs import Graph, graphs

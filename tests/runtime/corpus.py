@@ -15,12 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from magik_core import numerics, ops
 from magik_core.graph import OPSET
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.ops.cases import Case, floats, weights
 from magik_core.pack import pack
 from magik_core.plan import plan
 from magik_core.program import Program, QuantParams
 from magik_core.run import run
+from magik_core.source import Quantization
 from tests import harness
 
 CASES: list[Case] = [

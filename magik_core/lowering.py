@@ -1,0 +1,350 @@
+"""What an operator's `lower` sees: the program under construction.
+
+Each operator reads its ONNX node through `Lowering` and emits steps. Tensors come in the storage that
+the operator asks for (u8 or f32, an axis order); conversions appear where needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from magik_core import layout, numerics
+from magik_core.errors import LowerError, Problem
+from magik_core.layout import Axes
+from magik_core.ops import MAX_DIMS, Op
+from magik_core.ops.dequantize import Dequantize
+from magik_core.ops.quantize import Quantize
+from magik_core.ops.reshape import Reshape
+from magik_core.ops.transpose import Transpose
+from magik_core.program import Program, QuantParams, Shape, Step, Tensor
+from magik_core.source import Quantization, Source
+
+STORAGE = {
+    ir.DataType.FLOAT: "f32",
+    ir.DataType.INT64: "s32",
+    ir.DataType.INT32: "s32",
+    ir.DataType.BOOL: "bool",
+    ir.DataType.UINT8: "u8",
+}
+
+
+NUMBERS = QuantParams(1.0, 0.0)  # codes of a UINT8 input are its numbers
+MAX_COUNT = (2**31 - 1) // 4  # elements of a tensor; load.c refuses more
+
+
+def _oversize(shape: Shape) -> tuple[str, str] | None:
+    """(found, need) of a shape that the runtime does not hold."""
+    if len(shape) > MAX_DIMS:
+        return f"{len(shape)} axes", f"at most {MAX_DIMS}"
+    count = layout.count(shape)
+    return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
+
+
+class Lowering(Source):
+    """The program under construction, and what an operator's `lower` may ask of it."""
+
+    def __init__(self, model: ir.Model, quantization: Quantization, ops: Mapping[str, type[Op]]) -> None:
+        super().__init__(model, quantization)
+        self._ops = ops
+        self.tensors: dict[str, Tensor] = {}
+        self.steps: list[Step] = []
+        self.done: set[str] = set()  # nodes that an earlier one took over
+        self._values: dict[str, Tensor] = {}  # source value -> where it is now
+        self._written: list[str] = []  # tensors that are outputs of the program
+        self.problems: list[Problem] = []  # of the inputs
+        for value in self.graph.inputs:
+            self._input(value)
+
+    # ---- tensors in the storage that is wanted --------------------------------------------------
+
+    def fuse_clip(self, node: ir.Node) -> tuple[ir.Value, float, float]:
+        """Take over a Relu or Clip that alone reads the node: (value to write, low, high)."""
+        y = node.outputs[0]
+        user = self.sole_consumer(y)
+        if user is None or user.op_type not in ("Relu", "Clip") or user.inputs[0] is not y:
+            return y, -np.inf, np.inf
+        floats = self.quantization.float_nodes
+        if (user.name in floats) != (node.name in floats):
+            return y, -np.inf, np.inf
+        low, high = 0.0, np.inf
+        if user.op_type == "Clip":
+            if any(
+                i < len(user.inputs) and user.inputs[i] is not None and self.constant(user, i) is None for i in (1, 2)
+            ):
+                return y, -np.inf, np.inf
+            bounds = [self.constant(user, i) for i in (1, 2)]
+            low = -np.inf if bounds[0] is None else float(bounds[0])
+            high = np.inf if bounds[1] is None else float(bounds[1])
+        self.done.add(user.name or "")
+        return user.outputs[0], low, high
+
+    def take(self, node: ir.Node, index: int, dtype: str | None = None, axes: Axes | None = None) -> Tensor:
+        """An input of a node in the given storage and axis order (as it is where None)."""
+        value = node.inputs[index]
+        assert value is not None
+        if value.const_value is not None:
+            t = self._constant(value, dtype)
+        else:
+            t = self._values[value.name or ""]
+            if dtype is not None and t.dtype != dtype:
+                t = self._convert(value, t, dtype)
+        return t if axes is None else self.relayout(t, axes)
+
+    def codes(self, value: ir.Value) -> Tensor:
+        """An activation of the source in u8."""
+        t = self._values[value.name or ""]
+        return t if t.dtype == "u8" else self._convert(value, t, "u8")
+
+    def relayout(self, t: Tensor, axes: Axes) -> Tensor:
+        """The same tensor with its axes in another order; bytes move only if they must."""
+        if t.axes == axes:
+            return t
+        perm = layout.permutation(t.axes, axes)
+        if t.data is not None:
+            return self._add(
+                replace(
+                    t,
+                    name=self._fresh(t.name, perm),
+                    data=np.ascontiguousarray(t.data.transpose(perm)),
+                    shape=tuple(t.shape[p] for p in perm),
+                    axes=axes,
+                )
+            )
+        shape = tuple(t.shape[p] for p in perm)
+        op = Reshape.between(t.shape, shape) if layout.is_same_memory(t.shape, perm) else Transpose(perm)
+        return self._cached(t, op, replace(t, name=self._fresh(t.name, perm), shape=shape, axes=axes))
+
+    def aligned(self, node: ir.Node, indices: Sequence[int], dtype: str, y: ir.Value) -> list[Tensor]:
+        """Inputs of a broadcasting node with the rank of its output and one axis order."""
+        rank = len(self.shape(y))
+        found = [self.widen(self.take(node, i, dtype), rank) for i in indices]
+        best = max(found, key=lambda t: (t.data is None, t.count))
+        return [self.relayout(t, best.axes) for t in found]
+
+    def widen(self, t: Tensor, rank: int) -> Tensor:
+        """Prepend source axes of size 1."""
+        more = rank - len(t.shape)
+        if more == 0:
+            return t
+        axes = (*range(more), *(a + more for a in t.axes))
+        shape = (1,) * more + t.shape
+        wide = replace(t, name=self._fresh(t.name, (rank,)), shape=shape, axes=axes)
+        if t.data is not None:
+            return self._add(replace(wide, data=t.data.reshape(shape)))
+        return self._cached(t, Reshape.between(t.shape, shape), wide)
+
+    def add(self, name: str, data: np.ndarray, dtype: str, quant: Any = None) -> Tensor:
+        """A constant of the program in stored order."""
+        return self._add(
+            Tensor(
+                self._unique(name),
+                dtype,
+                tuple(data.shape),
+                quant,
+                np.asarray(data, order="C"),
+                layout.source_order(data.ndim),
+            )
+        )
+
+    # ---- what comes out -------------------------------------------------------------------------
+
+    def emit(
+        self,
+        node: ir.Node,
+        op: Op,
+        inputs: Sequence[Tensor],
+        y: ir.Value,
+        *,
+        dtype: str | None = None,
+        axes: Axes | None = None,
+        name: str | None = None,
+        quant: QuantParams | None = None,
+    ) -> Tensor:
+        """Append a step that computes source value `y`, stored as `dtype` in the order `axes`.
+
+        By default both are those of the first input. `name` makes an intermediate tensor instead; its
+        codes mean what those of the first input do, unless `quant` says otherwise.
+        """
+        first = inputs[0]
+        dtype, axes = dtype or first.dtype, first.axes if axes is None else axes
+        (shape,) = op.shape(*(t.shape for t in inputs))
+        quant = quant or first.quant  # type: ignore[assignment]
+        if dtype != first.dtype or (name is None and y.name in self.quantization.values):
+            quant = self.quant(y) if dtype == "u8" else None
+        t = Tensor(self._unique(name or y.name or ""), dtype, shape, quant if dtype == "u8" else None, None, axes)
+        self._step(node.name or "", op, inputs, t)
+        if name is None:
+            want = layout.stored(self.shape(y), axes)
+            assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
+            self._values[y.name or ""] = t
+        return t
+
+    def emit_many(self, node: ir.Node, op: Op, inputs: Sequence[Tensor], axes: Sequence[Axes]) -> None:
+        """Append an f32 step that computes several outputs of a node, output i in the order axes[i].
+
+        One that the node leaves out is computed for nobody.
+        """
+        shapes = op.shape(*(t.shape for t in inputs))
+        values = [*node.outputs, *[None] * (len(shapes) - len(node.outputs))]
+        out = []
+        for i, (shape, order, value) in enumerate(zip(shapes, axes, values, strict=True)):
+            name = value.name if value is not None and value.name else f"{node.name}/{i}"
+            out.append(Tensor(self._unique(name), "f32", shape, None, None, order))
+            if value is not None and value.name:
+                want = layout.stored(self.shape(value), order)
+                assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
+                self._values[value.name] = out[-1]
+        self._step(node.name or "", op, inputs, *out)
+
+    def rename(self, t: Tensor, y: ir.Value, axes: Axes) -> None:
+        """Say that source value `y` is what `t` holds, its axes lying in the order `axes`."""
+        self._values[y.name or ""] = replace(t, axes=axes)
+
+    def quantize_weights(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(s8 codes, scales) of weights (channels, k)."""
+        assert self.quantization.weights is not None
+        return self.quantization.weights(w)
+
+    def lower(self, node: ir.Node) -> None:
+        op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        if op is None:
+            kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            raise LowerError(
+                "no kernel for an operator",
+                where=f"node '{node.name}'",
+                found=kind,
+                need="an operator of docs/ops.md",
+                hint="cut the graph before it with OUTPUT",
+            )
+        self._check_values(node, op)
+        op.lower(node, self)
+
+    def assume(self, node: ir.Node) -> None:
+        """Go on as if a node that was refused had been lowered."""
+        for value in (v for v in node.outputs if v.name):  # one without a name is left out
+            shape = self.shape(value)
+            axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
+            dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT, "f32")
+            quant = self.quantization.values.get(value.name or "")
+            t = Tensor(value.name or "", "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
+            self._values[t.name] = self._add(t)
+
+    def program(self, name: str) -> Program:
+        """The finished program, without steps that nothing needs."""
+        outputs = tuple(self._output(v) for v in self.graph.outputs)
+        source = {t: v.name or "" for t, v in zip(outputs, self.graph.outputs, strict=True)}
+        needed = set(outputs)
+        steps: list[Step] = []
+        for step in reversed(self.steps):
+            if needed.intersection(step.outputs):
+                needed.update((*step.inputs, *step.outputs))
+                steps.append(step)
+        inputs = tuple(v.name or "" for v in self.graph.inputs)
+        kept = {n: t for n, t in self.tensors.items() if n in needed or n in inputs}
+        return Program(name, kept, tuple(reversed(steps)), inputs, outputs, source)
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    def _input(self, value: ir.Value) -> None:
+        shape, name = self.shape(value), value.name or ""
+        dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT)
+        if dtype is None:
+            what, need = "an input has a type that no kernel reads", ", ".join(t.name for t in STORAGE)
+            self.problems.append(Problem(what, f"input '{name}'", str(value.dtype), need))
+            dtype = "f32"
+        if found := _oversize(shape):
+            self.problems.append(Problem("an input is too large", f"input '{name}'", *found))
+        axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
+        users = [use.node for use in value.uses()]
+        if users and all(u.op_type == "Transpose" and self.attribute(u, "perm") == (0, 3, 1, 2) for u in users):
+            axes = layout.source_order(4)
+        quant = self.quantization.values.get(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
+        t = Tensor(name, "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
+        self._values[name] = self._add(t)
+
+    def _check_values(self, node: ir.Node, op: type[Op]) -> None:
+        """Raises: LowerError: a value that no tensor of a program can be, or UINT8 where reals are computed."""
+        for value in (v for v in node.outputs if v.name):
+            if found := _oversize(self.shape(value)):
+                raise self.problem(node, "its output is too large", *found)
+        values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+        is_number = any(v.dtype == ir.DataType.UINT8 for v in values)
+        if is_number and not op.keeps_codes and node.op_type != "Cast":
+            raise self.problem(node, "arithmetic on UINT8", "a tensor of UINT8", "FLOAT", "cast to FLOAT before it")
+
+    def _output(self, value: ir.Value) -> str:
+        """The tensor of an output: images channels-last, others in source order, in storage of its own."""
+        t = self._values[value.name or ""]
+        rank = len(t.axes)
+        if t.axes not in (layout.source_order(rank), layout.channels_last(rank)):
+            t = self.relayout(t, layout.channels_last(rank) if rank == 4 else layout.source_order(rank))
+        is_input = t.name in {v.name for v in self.graph.inputs}
+        if is_input or t.data is not None or t.name in self._written or self.tensors[t.name].axes != t.axes:
+            t = self._copy(t, value)
+        self._written.append(t.name)
+        return t.name
+
+    def _copy(self, t: Tensor, value: ir.Value) -> Tensor:
+        y = replace(t, name=self._unique((value.name or "") + "/out"), data=None)
+        self._step("", Reshape.between(t.shape, t.shape), [t], y)
+        return y
+
+    def _constant(self, value: ir.Value, dtype: str | None) -> Tensor:
+        assert value.const_value is not None
+        data = value.const_value.numpy()
+        kind = dtype or STORAGE[ir.DataType.from_numpy(data.dtype)]
+        name = f"{value.name}/{kind}"
+        if name in self.tensors:
+            return self.tensors[name]
+        quant = None
+        if kind == "u8":
+            quant = numerics.params_of_range(float(data.min()), float(data.max()))
+            data = numerics.quantize(data, quant)
+        elif kind == "s32":
+            data = np.clip(data, -(2**31), 2**31 - 1).astype(np.int32)
+        else:
+            data = data.astype({"f32": np.float32, "bool": np.uint8}[kind])
+        return self._add(
+            Tensor(name, kind, tuple(data.shape), quant, np.asarray(data, order="C"), layout.source_order(data.ndim))
+        )
+
+    def _convert(self, value: ir.Value, t: Tensor, dtype: str) -> Tensor:
+        name = f"{value.name}/{dtype}"
+        if (t.dtype, dtype) == ("u8", "f32"):
+            return self._cached(t, Dequantize(), replace(t, name=name, dtype="f32", quant=None))
+        if (t.dtype, dtype) == ("f32", "u8"):
+            return self._cached(t, Quantize(), replace(t, name=name, dtype="u8", quant=self.quant(value)))
+        raise LowerError(
+            "a tensor has a type that its reader cannot take", where=f"value '{value.name}'", found=t.dtype, need=dtype
+        )
+
+    def _cached(self, t: Tensor, op: Op, y: Tensor) -> Tensor:
+        """Emit a conversion once; `y.name` says what it is."""
+        if y.name in self.tensors:
+            return replace(self.tensors[y.name], axes=y.axes)
+        self._step(y.name, op, [t], y)
+        return y
+
+    def _step(self, name: str, op: Op, inputs: Sequence[Tensor], *y: Tensor) -> None:
+        for t in y:
+            self._add(t)
+        self.steps.append(Step(name or y[0].name, op, tuple(t.name for t in inputs), tuple(t.name for t in y)))
+
+    def _add(self, t: Tensor) -> Tensor:
+        self.tensors[t.name] = t
+        return t
+
+    def _fresh(self, name: str, perm: Axes) -> str:
+        """Name of a tensor in another order: by what is done to it, since a Transpose renames axes."""
+        return f"{name}/{''.join(map(str, perm))}"
+
+    def _unique(self, name: str) -> str:
+        out, n = name, 1
+        while out in self.tensors:
+            out, n = f"{name}/{n}", n + 1
+        return out

@@ -1,0 +1,94 @@
+"""What an operator may ask of an ONNX node: attributes, constants, shapes, and which storage it computes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from magik_core.errors import LowerError
+from magik_core.ops import Op
+from magik_core.program import QuantParams, Shape
+
+WeightQuantizer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What quantize.py decided: parameters per value name, nodes kept in f32, how weights get codes.
+
+    `weights` maps f32 (channels, k) to (s8 codes, f32-exact scales per channel).
+    """
+
+    values: Mapping[str, QuantParams] = field(default_factory=dict)
+    float_nodes: frozenset[str] = frozenset()
+    weights: WeightQuantizer | None = None
+
+
+class Source:
+    """The graph to lower, and what quantization says of its values."""
+
+    def __init__(self, model: ir.Model, quantization: Quantization) -> None:
+        self.graph = model.graph
+        self.quantization = quantization
+        self._outputs = {v.name for v in self.graph.outputs}
+
+    def attribute(self, node: ir.Node, name: str, default: Any = None) -> Any:
+        """Value of an attribute; lists as tuples."""
+        found = node.attributes.get(name)
+        if found is None:
+            return default
+        value = found.value
+        return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+    def shape(self, value: ir.Value | None) -> Shape:
+        """Static source shape of a value."""
+        assert value is not None and value.shape is not None, "the graph has static shapes"
+        return tuple(int(d) for d in value.shape)  # type: ignore[arg-type]
+
+    def constant(self, node: ir.Node, index: int) -> np.ndarray | None:
+        """The array of a constant input, in source order; None when it is an activation or absent."""
+        if index >= len(node.inputs) or node.inputs[index] is None:
+            return None
+        value = node.inputs[index]
+        assert value is not None
+        return None if value.const_value is None else value.const_value.numpy()
+
+    def need_constant(self, node: ir.Node, index: int, what: str) -> np.ndarray:
+        """As `constant`, for an input that has to be one."""
+        found = self.constant(node, index)
+        if found is None:
+            raise LowerError(f"{node.op_type} needs a constant {what}", found="a computed tensor", need="a constant")
+        return found
+
+    def dtype(self, node: ir.Node, op: type[Op], y: ir.Value | None = None) -> str:
+        """Storage to compute a node in: u8 when all of its activations have codes, else f32."""
+        q = self.quantization
+        if "u8" not in op.dtypes or node.name in q.float_nodes:
+            return "f32"
+        values = [v for v in node.inputs if v is not None and v.const_value is None and v.dtype == ir.DataType.FLOAT]
+        values += [v for v in ([y] if y is not None else node.outputs) if v.dtype == ir.DataType.FLOAT]
+        return "u8" if values and all(v.name in q.values for v in values) else "f32"
+
+    def is_float(self, value: ir.Value) -> bool:
+        """Whether a value of the source holds reals."""
+        return value.dtype == ir.DataType.FLOAT
+
+    def quant(self, value: ir.Value | None) -> QuantParams:
+        """Parameters of a value that is to have codes."""
+        assert value is not None and value.name is not None
+        return self.quantization.values[value.name]
+
+    def sole_consumer(self, value: ir.Value) -> ir.Node | None:
+        """The one node that reads a value, unless the value is also an output of the model."""
+        users = [use.node for use in value.uses()]
+        return users[0] if len(users) == 1 and value.name not in self._outputs else None
+
+    def problem(self, node: ir.Node, what: str, found: object = "", need: str = "", hint: str = "") -> LowerError:
+        """A refusal to raise: what of the node has no kernel."""
+        return LowerError(
+            f"{node.op_type}: {what}", where=f"node '{node.name}'", found=str(found), need=need, hint=hint
+        )
