@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import layout, numerics
+from magik_core import layout, limits, numerics
 from magik_core.errors import LowerError, Problem
 from magik_core.layout import Axes
-from magik_core.ops import MAX_DIMS, Op, by_onnx
+from magik_core.ops import Op, by_onnx
 from magik_core.ops.dequantize import Dequantize
 from magik_core.ops.quantize import Quantize
 from magik_core.ops.reshape import Reshape
@@ -35,15 +35,6 @@ STORAGE = {
 
 
 NUMBERS = QuantParams(1.0, 0.0)  # codes of a UINT8 input are its numbers
-MAX_COUNT = (2**31 - 1) // 4  # elements of a tensor; load.c refuses more
-
-
-def _oversize(shape: Shape) -> tuple[str, str] | None:
-    """(found, need) of a shape that the runtime does not hold."""
-    if len(shape) > MAX_DIMS:
-        return f"{len(shape)} axes", f"at most {MAX_DIMS}"
-    count = layout.count(shape)
-    return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
 
 
 @dataclass(frozen=True)
@@ -108,7 +99,7 @@ class Lowering:
         if found is None:
             return default
         value = found.value
-        return tuple(value) if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") and not isinstance(value, str) else value
+        return tuple(value) if isinstance(value, (list, tuple)) or (hasattr(value, "__iter__") and not isinstance(value, str)) else value
 
     def shape(self, value: ir.Value | None) -> Shape:
         """Static source shape of a value."""
@@ -286,7 +277,7 @@ class Lowering:
             kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             raise LowerError("no kernel for an operator", where=f"node '{node.name}'", found=kind,
                              need="an operator of docs/ops.md", hint="cut the graph before it with OUTPUT")
-        self._check_values(node, op)
+        limits.check_node(node, op)
         op.lower(node, self)
 
     def assume(self, node: ir.Node) -> None:
@@ -322,7 +313,7 @@ class Lowering:
             what, need = "an input has a type that no kernel reads", ", ".join(t.name for t in STORAGE)
             self.problems.append(Problem(what, f"input '{name}'", str(value.dtype), need))
             dtype = "f32"
-        if found := _oversize(shape):
+        if found := limits.oversize(shape):
             self.problems.append(Problem("an input is too large", f"input '{name}'", *found))
         axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
         users = [use.node for use in value.uses()]
@@ -331,16 +322,6 @@ class Lowering:
         quant = self.quantization.values.get(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
         t = Tensor(name, "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
         self._values[name] = self._add(t)
-
-    def _check_values(self, node: ir.Node, op: type[Op]) -> None:
-        """Raises: LowerError: a value that no tensor of a program can be, or UINT8 where reals are computed."""
-        for value in (v for v in node.outputs if v.name):
-            if found := _oversize(self.shape(value)):
-                raise self.problem(node, "its output is too large", *found)
-        values = [v for v in (*node.inputs, *node.outputs) if v is not None]
-        is_number = any(v.dtype == ir.DataType.UINT8 for v in values)
-        if is_number and not op.keeps_codes and node.op_type != "Cast":
-            raise self.problem(node, "arithmetic on UINT8", "a tensor of UINT8", "FLOAT", "cast to FLOAT before it")
 
     def _output(self, value: ir.Value) -> str:
         """The tensor of an output: images channels-last, others in source order, in storage of its own."""
