@@ -42,21 +42,10 @@ def command(
 
     Example: magik convert model.onnx -o model.bin --soc T41 --calib images/ --mean 127 --normal 128
     """
-    chosen = _options.config(
-        config,
-        sets,
-        SOC=soc,
-        INPUT=inputs,
-        INPUT_SHAPE=input_shape,
-        MEAN=mean,
-        NORMAL=normal,
-        COLOR=color,
-        OUTPUT=outputs,
-        QUANT_DATASET_PATH=calib,
-        QUANT_DATASET_SIZE=calib_size,
-        QUANT_FEATURE_METHOD=feature_method,
-        QUANT_WEIGHT_METHOD=weight_method,
-    )
+    keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
+    keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
+    keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method}
+    chosen = _options.config(config, sets, **keys)
     bound = _options.constants(constants)
     from magik_core import pipeline
 

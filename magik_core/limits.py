@@ -1,0 +1,40 @@
+"""What a value of the graph has to be for a tensor of a program to hold it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from magik_core import layout
+from magik_core.errors import LowerError, Problem
+from magik_core.graph import static_shape
+from magik_core.ops import MAX_DIMS
+from magik_core.program import Shape
+
+if TYPE_CHECKING:
+    from magik_core.ops import Op
+
+MAX_COUNT = (2**31 - 1) // 4  # elements of a tensor; load.c refuses more
+
+
+def oversize(shape: Shape) -> tuple[str, str] | None:
+    """(found, need) of a shape that the runtime does not hold."""
+    if len(shape) > MAX_DIMS:
+        return f"{len(shape)} axes", f"at most {MAX_DIMS}"
+    count = layout.count(shape)
+    return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
+
+
+def check_node(node: ir.Node, op: type[Op]) -> None:
+    """Raises: LowerError: outputs that no tensor can be; UINT8 where the operator would compute with it."""
+    where, problems = f"node '{node.name}'", []
+    for value in (v for v in node.outputs if v.name):
+        if found := oversize(static_shape(value) or ()):
+            problems.append(Problem(f"{node.op_type}: its output is too large", where, *found))
+    is_bytes = any(v is not None and v.dtype == ir.DataType.UINT8 for v in (*node.inputs, *node.outputs))
+    if is_bytes and not op.keeps_codes and node.op_type != "Cast":
+        hint = "cast to FLOAT before it"
+        problems.append(Problem(f"{node.op_type}: arithmetic on UINT8", where, "a tensor of UINT8", "FLOAT", hint))
+    if problems:
+        raise LowerError(problems=problems)
