@@ -8,10 +8,10 @@ int32_t magik_reduce_max_shape(const struct magik_step *n, struct magik_tensor *
 
 void magik_reduce_max_u8(const struct magik_step *n)
 {
-    REDUCE(n, uint8_t, uint8_t, v, v > acc[i] ? v : acc[i], acc[i]);
+    REDUCE(n, uint8_t, uint8_t, v, v > a ? v : a, a);
 }
 
 void magik_reduce_max_f32(const struct magik_step *n)
 {
-    REDUCE(n, float, float, v, v > acc[i] ? v : acc[i], acc[i]);
+    REDUCE(n, float, float, v, v > a ? v : a, a);
 }

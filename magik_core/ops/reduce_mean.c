@@ -14,10 +14,10 @@ static uint8_t mean(const struct reduce_params *p, int32_t total, int32_t count)
 
 void magik_reduce_mean_u8(const struct magik_step *n)
 {
-    REDUCE(n, uint8_t, int32_t, v, acc[i] + v, mean(p, acc[i], values));
+    REDUCE(n, uint8_t, int32_t, v, a + v, mean(p, a, values));
 }
 
 void magik_reduce_mean_f32(const struct magik_step *n)
 {
-    REDUCE(n, float, float, 0.0f + v, acc[i] + v, acc[i] / (float)values);
+    REDUCE(n, float, float, 0.0f + v, a + v, a / (float)values);
 }

@@ -8,10 +8,10 @@ int32_t magik_reduce_sum_shape(const struct magik_step *n, struct magik_tensor *
 
 void magik_reduce_sum_u8(const struct magik_step *n)
 {
-    REDUCE(n, uint8_t, int32_t, v, acc[i] + v, fx_u8(fx_rescale(acc[i] - p->x_zero * values, p->multiplier, p->shift) + p->y_zero, 0, p->top));
+    REDUCE(n, uint8_t, int32_t, v, a + v, fx_u8(fx_rescale(a - p->x_zero * values, p->multiplier, p->shift) + p->y_zero, 0, p->top));
 }
 
 void magik_reduce_sum_f32(const struct magik_step *n)
 {
-    REDUCE(n, float, float, 0.0f + v, acc[i] + v, acc[i]);
+    REDUCE(n, float, float, 0.0f + v, a + v, a);
 }

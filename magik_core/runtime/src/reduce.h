@@ -86,37 +86,49 @@ static inline int32_t reduce_at(const int32_t *size, const int32_t *stride, int3
     return at;
 }
 
-/* Body of a kernel. FIRST sets acc[i] from a value v; NEXT combines acc[i] with v; LAST gives the output.
- * `values` is the count per output. */
+/* Body of a kernel. FIRST makes the accumulator from a value v; NEXT combines it, `a`, with v; LAST gives the
+ * output. `values` is the count per output. Threads share outputs, not runs of them: one image has one run. */
 #define REDUCE(n, TYPE, ACC, FIRST, NEXT, LAST)                                                                            \
     do {                                                                                                                   \
         const struct reduce_params *p = (n)->params;                                                                       \
         const struct reduce r = reduce_of((n)->in[0], p->reduced);                                                         \
         const int32_t values = r.run * r.runs;                                                                             \
-        int32_t o, end;                                                                                                    \
+        int32_t o, end, count;                                                                                             \
         (void)values;                                                                                                      \
-        op_span((n), r.outer, &o, &end);                                                                                   \
-        for (; o < end; o++)                                                                                               \
-            for (int32_t c = 0; c < r.inner; c += REDUCE_BLOCK) {                                                          \
-                const int32_t count = r.inner - c < REDUCE_BLOCK ? r.inner - c : REDUCE_BLOCK;                             \
-                const TYPE *x = (const TYPE *)(n)->in[0]->data + reduce_at(r.outer_size, r.outer_stride, r.outer_rank, o) + c; \
-                TYPE *y = (TYPE *)(n)->out[0]->data + (size_t)o * (size_t)r.inner + c;                                     \
-                ACC acc[REDUCE_BLOCK];                                                                                     \
-                for (int32_t i = 0; i < count; i++) {                                                                      \
-                    const TYPE v = x[i];                                                                                   \
-                    acc[i] = (FIRST);                                                                                      \
-                }                                                                                                          \
-                for (int32_t k = 0; k < r.runs; k++) {                                                                     \
-                    const TYPE *row = x + reduce_at(r.value_size, r.value_stride, r.value_rank, k);                        \
-                    for (int32_t j = k == 0; j < r.run; j++)                                                               \
-                        for (int32_t i = 0; i < count; i++) {                                                              \
-                            const TYPE v = row[j * r.step + i];                                                            \
-                            acc[i] = (NEXT);                                                                               \
-                        }                                                                                                  \
-                }                                                                                                          \
-                for (int32_t i = 0; i < count; i++)                                                                        \
-                    y[i] = (TYPE)(LAST);                                                                                   \
+        op_span((n), r.outer * r.inner, &o, &end);                                                                         \
+        for (; o < end; o += count) {                                                                                      \
+            const int32_t c = o % r.inner, left = r.inner - c < end - o ? r.inner - c : end - o;                           \
+            const TYPE *x = (const TYPE *)(n)->in[0]->data + reduce_at(r.outer_size, r.outer_stride, r.outer_rank, o / r.inner) + c; \
+            TYPE *y = (TYPE *)(n)->out[0]->data + o;                                                                       \
+            ACC acc[REDUCE_BLOCK];                                                                                         \
+            count = left < REDUCE_BLOCK ? left : REDUCE_BLOCK;                                                             \
+            for (int32_t i = 0; i < count; i++) {                                                                          \
+                const TYPE v = x[i];                                                                                       \
+                acc[i] = (FIRST);                                                                                          \
             }                                                                                                              \
+            for (int32_t k = 0; k < r.runs; k++) {                                                                         \
+                const TYPE *row = x + reduce_at(r.value_size, r.value_stride, r.value_rank, k);                            \
+                if (r.step == 1) { /* values side by side, so that `count` is 1 or the run is empty */                     \
+                    ACC a = acc[0];                                                                                        \
+                    for (int32_t j = k == 0; j < r.run; j++) {                                                             \
+                        const TYPE v = row[j];                                                                             \
+                        a = (NEXT);                                                                                        \
+                    }                                                                                                      \
+                    acc[0] = a;                                                                                            \
+                    continue;                                                                                              \
+                }                                                                                                          \
+                for (int32_t j = k == 0; j < r.run; j++)                                                                   \
+                    for (int32_t i = 0; i < count; i++) {                                                                  \
+                        const TYPE v = row[j * r.step + i];                                                                \
+                        const ACC a = acc[i];                                                                              \
+                        acc[i] = (NEXT);                                                                                   \
+                    }                                                                                                      \
+            }                                                                                                              \
+            for (int32_t i = 0; i < count; i++) {                                                                          \
+                const ACC a = acc[i];                                                                                      \
+                y[i] = (TYPE)(LAST);                                                                                       \
+            }                                                                                                              \
+        }                                                                                                                  \
     } while (0)
 
 #endif
