@@ -21,13 +21,14 @@ import onnx_ir as ir
 
 from magik_core import passes
 from magik_core.calibrate import FloatSession
-from magik_core.lower import Quantization, lower
+from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.plugins import load
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import Recipe
+from magik_core.source import Quantization
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 HEADS = ("model", "type", "arena", "lower bound", "ratio", "steps", "float steps")
@@ -101,8 +102,9 @@ def row(net: Net, kind: str, program: Program, placed: Plan) -> dict[str, str]:
     """A line of the table."""
     real = float_steps(program)
     detail = f" ({', '.join(f'{n} {op}' for op, n in sorted(real.items()))})" if kind == "u8" and real else ""
-    cells = (net.name, kind, f"{placed.arena_bytes:,}", f"{placed.lower_bound:,}",
-             f"{placed.arena_bytes / placed.lower_bound:.4f}", str(len(program.steps)), f"{real.total()}{detail}")  # fmt: skip
+    arena, bound = placed.arena_bytes, placed.lower_bound
+    cells = (net.name, kind, f"{arena:,}", f"{bound:,}",
+             f"{arena / bound:.4f}", str(len(program.steps)), f"{real.total()}{detail}")  # fmt: skip
     return dict(zip(HEADS, cells, strict=True))
 
 

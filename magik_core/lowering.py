@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import layout, numerics
+from magik_core import layout, limits, numerics
 from magik_core.errors import LowerError, Problem
 from magik_core.layout import Axes
-from magik_core.ops import MAX_DIMS, Op
+from magik_core.ops import Op
 from magik_core.ops.dequantize import Dequantize
 from magik_core.ops.quantize import Quantize
 from magik_core.ops.reshape import Reshape
 from magik_core.ops.transpose import Transpose
-from magik_core.program import Program, QuantParams, Shape, Step, Tensor
+from magik_core.program import Program, QuantParams, Step, Tensor
 from magik_core.source import Quantization, Source
 
 STORAGE = {
@@ -34,15 +34,6 @@ STORAGE = {
 
 
 NUMBERS = QuantParams(1.0, 0.0)  # codes of a UINT8 input are its numbers
-MAX_COUNT = (2**31 - 1) // 4  # elements of a tensor; load.c refuses more
-
-
-def _oversize(shape: Shape) -> tuple[str, str] | None:
-    """(found, need) of a shape that the runtime does not hold."""
-    if len(shape) > MAX_DIMS:
-        return f"{len(shape)} axes", f"at most {MAX_DIMS}"
-    count = layout.count(shape)
-    return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
 
 
 class Lowering(Source):
@@ -78,8 +69,10 @@ class Lowering(Source):
             ):
                 return y, -np.inf, np.inf
             bounds = [self.constant(user, i) for i in (1, 2)]
-            low = -np.inf if bounds[0] is None else float(bounds[0])
-            high = np.inf if bounds[1] is None else float(bounds[1])
+            if any(b is not None and b.size != 1 for b in bounds):
+                return y, -np.inf, np.inf
+            low = -np.inf if bounds[0] is None else float(bounds[0].reshape(()))
+            high = np.inf if bounds[1] is None else float(bounds[1].reshape(()))
         self.done.add(user.name or "")
         return user.outputs[0], low, high
 
@@ -221,7 +214,7 @@ class Lowering(Source):
                 need="an operator of docs/ops.md",
                 hint="cut the graph before it with OUTPUT",
             )
-        self._check_values(node, op)
+        limits.check_node(node, op)
         op.lower(node, self)
 
     def assume(self, node: ir.Node) -> None:
@@ -257,7 +250,7 @@ class Lowering(Source):
             what, need = "an input has a type that no kernel reads", ", ".join(t.name for t in STORAGE)
             self.problems.append(Problem(what, f"input '{name}'", str(value.dtype), need))
             dtype = "f32"
-        if found := _oversize(shape):
+        if found := limits.oversize(shape):
             self.problems.append(Problem("an input is too large", f"input '{name}'", *found))
         axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
         users = [use.node for use in value.uses()]
@@ -266,16 +259,6 @@ class Lowering(Source):
         quant = self.quantization.values.get(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
         t = Tensor(name, "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
         self._values[name] = self._add(t)
-
-    def _check_values(self, node: ir.Node, op: type[Op]) -> None:
-        """Raises: LowerError: a value that no tensor of a program can be, or UINT8 where reals are computed."""
-        for value in (v for v in node.outputs if v.name):
-            if found := _oversize(self.shape(value)):
-                raise self.problem(node, "its output is too large", *found)
-        values = [v for v in (*node.inputs, *node.outputs) if v is not None]
-        is_number = any(v.dtype == ir.DataType.UINT8 for v in values)
-        if is_number and not op.keeps_codes and node.op_type != "Cast":
-            raise self.problem(node, "arithmetic on UINT8", "a tensor of UINT8", "FLOAT", "cast to FLOAT before it")
 
     def _output(self, value: ir.Value) -> str:
         """The tensor of an output: images channels-last, others in source order, in storage of its own."""

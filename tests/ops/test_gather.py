@@ -35,7 +35,7 @@ def test_nothing_is_transposed_for_a_gather(axis: int) -> None:
         (case("Gather", ints(1, 3), x=(3, 2)), "an index is outside of the axis", r"\[1, 3\]"),
         (case("Gather", ints(-4), x=(3, 2)), "an index is outside of the axis", r"\[-4, -4\]"),
         (case("Tile", ints(1, 0), x=(3, 2)), "the result is empty", "0"),
-        (case("Gather", np.zeros((1,) * 8, np.int64), x=(2, 3)), "a shape that no kernel writes", ""),
+        (case("Gather", np.zeros((1,) * 8, np.int64), x=(2, 3)), "its output is too large", "9 axes"),
     ],
     ids=str,
 )
