@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import importlib
+import inspect
 import logging
 import os
 import pkgutil
@@ -100,7 +101,7 @@ def _add(out: typer.Typer, name: str, command: Any) -> None:
     if isinstance(command, typer.Typer):
         for info in command.registered_commands:
             assert info.callback is not None
-            info.callback = _carry(info.callback)
+            info.callback = _carry(inspect.unwrap(info.callback))  # a second app() finds it carried
         out.add_typer(command, name=name)
     else:
         out.command(name)(_carry(command))

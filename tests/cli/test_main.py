@@ -216,3 +216,13 @@ def test_a_broken_plugin_costs_one_warning(magik, monkeypatch: pytest.MonkeyPatc
     assert done.err == (
         "warning: plugin guest is broken and left out\ncause: RuntimeError: no luck\n hint: pip uninstall guest\n"
     )
+
+
+def test_main_may_be_called_often() -> None:
+    """Each call puts the commands together anew; a group's own must not grow."""
+    from magik_core.cli import _app, new
+
+    for _ in range(3):
+        _app.app()
+    callback = new.command.registered_commands[0].callback
+    assert callback is not None and not hasattr(callback.__wrapped__, "__wrapped__")  # type: ignore[attr-defined]
