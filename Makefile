@@ -22,6 +22,7 @@ fuzz: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m bench.accuracy
+	$(BIN)/python -m bench.planner
 
 docs: $(VENV)/ready
 	$(BIN)/python docs/generate.py

@@ -22,6 +22,8 @@ int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.n, y) : status;
 }
 
+enum { GATHERED = 1024 }; /* bytes of the largest window that is copied together */
+
 /* Where the window of one output pixel lies. */
 struct place {
     int32_t ih, iw; /* of its first tap; may be outside */
@@ -67,26 +69,57 @@ static int32_t taps_u8(const struct params *p, struct image s, struct image k, s
     return acc;
 }
 
+/* The values that a window meets, side by side as the weights are; x at the image and the group's first channel.
+ * NULL where they are too many, or where padding is no code. */
+static const uint8_t *gather(const struct params *p, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *room)
+{
+    if (at.inside && k.h * k.w == 1)
+        return x + (at.ih * s.w + at.iw) * s.c;
+    if (k.h * k.w * k.c > GATHERED || (p->codes.has_border && !at.inside))
+        return NULL;
+    const int32_t run = at.inside && p->window.dilation_w == 1 && k.c == s.c ? k.w : 1; /* taps side by side in x */
+    uint8_t *to = room;
+    for (int32_t kh = 0; kh < k.h; kh++)
+        for (int32_t kw = 0; kw < k.w; kw += run, to += run * k.c) {
+            const int32_t ih = at.ih + kh * p->window.dilation_h, iw = at.iw + kw * p->window.dilation_w;
+            if (at.inside || (ih >= 0 && ih < s.h && iw >= 0 && iw < s.w))
+                memcpy(to, x + (ih * s.w + iw) * s.c, (size_t)(run * k.c));
+            else
+                memset(to, p->codes.x_zero, (size_t)k.c);
+        }
+    return room;
+}
+
+/* All channels of one output pixel. */
+static void pixel_u8(const struct magik_step *n, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *y)
+{
+    const struct params *p = n->params;
+    const int32_t *bias = n->in[2]->data, *border = p->codes.has_border ? n->in[3]->data : NULL;
+    const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
+    const int32_t per_group = k.n / p->codes.groups, taps = k.h * k.w;
+    const int8_t *w = n->in[1]->data;
+    uint8_t room[GATHERED];
+    for (int32_t first = 0; first < k.n; first += per_group, x += k.c) {
+        const uint8_t *window = gather(p, s, k, at, x, room);
+        for (int32_t c = first; c < first + per_group; c++, w += taps * k.c) {
+            const int32_t acc = window != NULL ? dot(window, w, taps * k.c)
+                                               : taps_u8(p, s, k, at, x, w, border != NULL ? border + c * taps : NULL);
+            y[c] = fx_u8(fx_rescale(fx_mac(acc, 1, bias[c]), m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
+        }
+    }
+}
+
 void magik_conv_u8(const struct magik_step *n)
 {
     const struct params *p = n->params;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
-    const int32_t *bias = n->in[2]->data, *border = p->codes.has_border ? n->in[3]->data : NULL;
-    const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
-    const int32_t per_group = k.n / p->codes.groups, taps = k.h * k.w;
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++) {
         const uint8_t *x = (const uint8_t *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
         uint8_t *y = (uint8_t *)n->out[0]->data + row * (o.w * o.c);
-        for (int32_t ow = 0; ow < o.w; ow++) {
-            const struct place at = place_of(&p->window, s, k, row % o.h, ow);
-            for (int32_t c = 0; c < k.n; c++) {
-                const int8_t *w = (const int8_t *)n->in[1]->data + c * (taps * k.c);
-                const int32_t acc = fx_mac(taps_u8(p, s, k, at, x + c / per_group * k.c, w, border != NULL ? border + c * taps : NULL), 1, bias[c]);
-                *y++ = fx_u8(fx_rescale(acc, m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
-            }
-        }
+        for (int32_t ow = 0; ow < o.w; ow++)
+            pixel_u8(n, s, k, place_of(&p->window, s, k, row % o.h, ow), x, y + ow * o.c);
     }
 }
 

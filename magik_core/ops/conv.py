@@ -196,5 +196,6 @@ CASES = [
     case(
         "Conv", weights(3, 40, 5, 5), floats(3), x=Input((1, 40, 7, 7), 0, 255), auto_pad="SAME_LOWER", strides=[3, 2]
     ),
+    case("Conv", weights(2, 42, 5, 5), floats(2), x=Input((1, 42, 6, 5), -1, 2), pads=[2, 1, 0, 2]),  # a large window
     case("Conv", weights(16, 16, 1, 1), floats(16), x=Input((1, 16, 3, 3)), range=(0, 1)),
 ]
