@@ -158,8 +158,10 @@ class Lowering:
             if any(i < len(user.inputs) and user.inputs[i] is not None and self.constant(user, i) is None for i in (1, 2)):
                 return y, -np.inf, np.inf
             bounds = [self.constant(user, i) for i in (1, 2)]
-            low = -np.inf if bounds[0] is None else float(bounds[0])
-            high = np.inf if bounds[1] is None else float(bounds[1])
+            if any(b is not None and b.size != 1 for b in bounds):
+                return y, -np.inf, np.inf
+            low = -np.inf if bounds[0] is None else float(bounds[0].reshape(()))
+            high = np.inf if bounds[1] is None else float(bounds[1].reshape(()))
         self.done.add(user.name or "")
         return user.outputs[0], low, high
 

@@ -24,17 +24,6 @@ from tests.cli.models import DIGITS, FLOAT, one, samples, weights, write
 Magik = Callable[..., Done]
 KEYS = {"model", "soc", "outputs", "arena_bytes", "arena_lower_bound", "weight_bytes", "macs", "steps"}
 KEYS |= {"calibration_samples", "seconds"}
-    "model",
-    "soc",
-    "outputs",
-    "arena_bytes",
-    "arena_lower_bound",
-    "weight_bytes",
-    "macs",
-    "steps",
-    "calibration_samples",
-    "seconds",
-]
 
 
 @pytest.fixture
