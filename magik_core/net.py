@@ -73,7 +73,8 @@ def check_loads(data: bytes, steps: Sequence[str]) -> None:
     file = _aligned(len(data))
     file[:] = np.frombuffer(data, np.uint8)
     memory = _aligned(max(lib.magik_net_bytes(file.ctypes.data, file.nbytes), 64))
-    status = lib.magik_load(c.byref(net), file.ctypes.data, file.nbytes, memory.ctypes.data, memory.nbytes, c.byref(fault))
+    place = memory.ctypes.data, memory.nbytes
+    status = lib.magik_load(c.byref(net), file.ctypes.data, file.nbytes, *place, c.byref(fault))
     if status != 0:
         where = f"node '{steps[fault.step]}'" if 0 <= fault.step < len(steps) else ""
         raise PackError("the runtime would refuse the model", where=where, found=lib.magik_phrase(status).decode())
