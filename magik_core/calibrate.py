@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from magik_core.errors import DataError, Problem
+from magik_core.errors import DataError, GraphError, Problem
 from magik_core.graph import for_runtime
 from magik_core.quantizers import Quantizer
 
@@ -43,20 +43,27 @@ class FloatSession:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # its warnings are about the source model's spelling
-        self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+        try:
+            self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+        except Exception as error:  # its errors have no base of their own
+            raise _cannot_run(error) from error
         self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
         """The values for one sample; feeds are cast to the dtypes of the inputs."""
         typed = {name: np.asarray(feeds[name], dtype) for name, dtype in self._dtypes.items()}
-        out = dict(
-            zip(
-                self._computed,
-                self._session.run(self._computed, typed) if self._computed else (),
-                strict=True,
-            )
-        )
+        try:
+            arrays = self._session.run(self._computed, typed) if self._computed else ()
+        except Exception as error:  # as above
+            raise _cannot_run(error) from error
+        out = dict(zip(self._computed, arrays, strict=True))
         return {name: out[name] if name in out else typed[name] for name in self.names}
+
+
+def _cannot_run(error: Exception) -> GraphError:
+    found = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    need = "a model that onnxruntime runs"
+    return GraphError("the float model cannot be run to calibrate", found=found, need=need)
 
 
 _DTYPES: Mapping[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
-from magik_core.errors import LoadError, Problem, RunError
+from magik_core.errors import LoadError, PackError, Problem, RunError
 from magik_core.library import CFault, CMeaning, CParallel, library
 from magik_core.program import DTYPES, QuantParams, Shape
 
@@ -62,6 +62,22 @@ def load(path: str | Path, *, threads: int = 1, library_path: str | None = None)
     except OSError as error:
         raise LoadError("a model file cannot be read", where=str(path), found=error.strerror or str(error)) from error
     return Net(data, name=str(path), threads=threads, library_path=library_path)
+
+
+def check_loads(data: bytes, steps: Sequence[str]) -> None:
+    """Hold a model file that is to be written against the loader: what it refuses, no board would run.
+
+    Raises: PackError: the loader refuses it; says at which of `steps`.
+    """
+    lib, fault, net = library(None), CFault(0, -1, -1), c.c_void_p()
+    file = _aligned(len(data))
+    file[:] = np.frombuffer(data, np.uint8)
+    memory = _aligned(max(lib.magik_net_bytes(file.ctypes.data, file.nbytes), 64))
+    place = memory.ctypes.data, memory.nbytes
+    status = lib.magik_load(c.byref(net), file.ctypes.data, file.nbytes, *place, c.byref(fault))
+    if status != 0:
+        where = f"node '{steps[fault.step]}'" if 0 <= fault.step < len(steps) else ""
+        raise PackError("the runtime would refuse the model", where=where, found=lib.magik_phrase(status).decode())
 
 
 class Net:

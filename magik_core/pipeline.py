@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, pack, passes, plugins
+from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
@@ -298,6 +298,7 @@ def _targets(output: str | Path) -> tuple[Path, ...]:
 def _write(program: Program, placed: Plan, targets: tuple[Path, ...]) -> None:
     if targets:
         board = pack.pack(program, placed, names=False)
+        net.check_loads(board, [step.name for step in program.steps])
         header = pack.as_header(board, _base(targets[0]).name).encode()
         pack.write(dict(zip(targets, (board, pack.pack(program, placed, names=True), header), strict=True)))
 

@@ -214,13 +214,33 @@ def _channel_problems(node: ir.Node, where: str) -> list[Problem]:
     if node.op_type not in ("Conv", "ConvTranspose", "BatchNormalization"):
         return []
     x, w = (graph.static_shape(v) for v in node.inputs[:2])
-    if not x or not w or len(x) < 2:
+    if x is None or w is None or (len(x) < 2 and node.op_type == "BatchNormalization"):
         return []
+    if node.op_type != "BatchNormalization" and (problems := _weight_problems(node, where, x, w)):
+        return problems
     channels = w[1] * graph.attribute(node, "group", 1) if node.op_type == "Conv" else w[0]
     if x[1] == channels:
         return []
     found, need = f"{x[1]} channels in {list(x)}", f"{channels} channels for weights of {list(w)}"
     return [Problem("the channels of a tensor do not fit its weights", where, found, need)]
+
+
+def _weight_problems(node: ir.Node, where: str, x: tuple[int, ...], w: tuple[int, ...]) -> list[Problem]:
+    """Find a convolution's weights, window, groups and bias that do not fit each other."""
+    what, need = "the weights of a convolution do not fit", f"as many axes as the tensor of {list(x)}, 3 or more"
+    if len(w) != len(x) or len(w) < 3:
+        return [Problem(what, where, f"weights of {list(w)}", need)]
+    is_transposed = node.op_type == "ConvTranspose"
+    kernel, group = list(graph.attribute(node, "kernel_shape", w[2:])), graph.attribute(node, "group", 1)
+    if kernel != list(w[2:]):
+        return [Problem(what, where, f"kernel_shape {kernel}", f"{list(w[2:])} for weights of {list(w)}")]
+    if group < 1 or w[0] % group:
+        return [Problem(what, where, f"group {group}", f"a divisor of {w[0]} for weights of {list(w)}")]
+    bias = graph.static_shape(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else None
+    channels = w[1] * group if is_transposed else w[0]
+    if bias is not None and bias != (channels,):
+        return [Problem(what, where, f"a bias of {list(bias)}", f"[{channels}] for weights of {list(w)}")]
+    return []
 
 
 def _keeps_count(node: ir.Node) -> bool:

@@ -38,7 +38,6 @@ def load(path: str | Path, options: Mapping[str, Any] | None = None) -> ir.Model
     Args:    path: the file; external data must lie in its folder. options: none are known.
     Raises:  ModelError: the file cannot be read. GraphError: what it holds is no sound graph.
     """
-    import onnx_ir as ir
     from onnx_ir.passes import common
 
     from magik_core import graph
@@ -58,9 +57,24 @@ def load(path: str | Path, options: Mapping[str, Any] | None = None) -> ir.Model
     )
     _sort(proto)
     _check(proto, path)
-    model: ir.Model = ir.from_proto(graph.convert_opset(proto))
+    model = _as_ir(graph.convert_opset(proto), path)
     common.RemoveInitializersFromInputsPass()(model)
     model.graph.name = model.graph.name or path.stem
+    return model
+
+
+def _as_ir(proto: onnx.ModelProto, path: Path) -> ir.Model:
+    """The model as onnx_ir holds it, and can write it: text that is no text is found on the way back."""
+    import onnx_ir as ir
+
+    try:
+        model: ir.Model = ir.from_proto(proto)
+        ir.to_proto(model)
+    except Exception as error:  # hostile fields: onnx_ir and protobuf raise many kinds
+        while error.__cause__ is not None:
+            error = error.__cause__  # type: ignore[assignment]
+        found = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ModelError("the model holds a field that cannot be read", where=str(path), found=found) from None
     return model
 
 

@@ -41,9 +41,9 @@ class Clip(Pointwise):
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         low, high = 0.0 if node.op_type == "Relu" else -np.inf, np.inf
         if len(node.inputs) > 1 and node.inputs[1] is not None:
-            low = float(to.need_constant(node, 1, "min"))
+            low = _bound(node, to, 1, "min")
         if len(node.inputs) > 2 and node.inputs[2] is not None:
-            high = float(to.need_constant(node, 2, "max"))
+            high = _bound(node, to, 2, "max")
         to.emit(node, cls(low, high), [to.take(node, 0, to.dtype(node, cls))], node.outputs[0])
 
     def constants(self) -> ClipParams:
@@ -54,6 +54,13 @@ class Clip(Pointwise):
 
     def formula(self, x: Array, p: Params) -> Array:
         return clip(x, self.low, self.high)
+
+
+def _bound(node: ir.Node, to: Lowering, index: int, what: str) -> float:
+    bound = to.need_constant(node, index, what)
+    if bound.size != 1:
+        raise to.problem(node, f"{what} is no number", f"{bound.size} values", "one value")
+    return float(bound.reshape(()))
 
 
 def _number(x: float) -> Array:

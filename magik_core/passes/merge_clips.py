@@ -50,7 +50,7 @@ def _bounds(node: ir.Node) -> tuple[float, float] | None:
             return None
         return (-np.inf, number) if node.op_type == "Min" else (number, np.inf)
     low, high = (graph.scalar(v) for v in (*node.inputs[1:], None, None)[:2])
-    if any(v is not None and graph.constant(v) is None for v in node.inputs[1:]):
+    if any(v is not None and graph.scalar(v) is None for v in node.inputs[1:]):
         return None
     low, high = -np.inf if low is None else low, np.inf if high is None else high
     return (low, high) if low <= high else None

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from magik_core.ops import convolution
 from tests.cli.conftest import Done, Refused
 from tests.cli.models import DIGITS, FLOAT, one, weights, write
 
@@ -192,3 +193,55 @@ def test_everything_missing_is_told_before_calibration(refused: Refused, tmp_pat
     for text in ("node 'n_det'", "node 'n_grid'", "node 'n_conv'", "input 'h'", "calibration folder is empty"):
         assert text in err, text
     assert "calibrate:" not in err
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shape", "bias", "text"),
+    [
+        ({"kernel_shape": [5, 3]}, (4, 3, 3, 3), 4, "found: kernel_shape [5, 3]\n need: [3, 3] for weights"),
+        ({"group": 3}, (4, 1, 3, 3), 4, "found: group 3\n need: a divisor of 4"),
+        ({}, (4, 3, 3, 3), 5, "found: a bias of [5]\n need: [4]"),
+    ],
+)
+def test_weights_that_do_not_fit(
+    refused: Refused, tmp_path: Path, attributes: dict[str, Any], shape: tuple[int, ...], bias: int, text: str
+) -> None:
+    path = one(tmp_path / "m.onnx", "Conv", [weights(*shape), weights(bias)], **attributes)
+    err = refused("convert", path, "--float", "-o", tmp_path / "out")
+    assert "the weights of a convolution do not fit\nwhere: Conv 'n'" in err and text in err
+
+
+def test_bounds_that_are_no_numbers(refused: Refused, tmp_path: Path) -> None:
+    path = one(tmp_path / "m.onnx", "Clip", [weights(3)])
+    err = refused("convert", path, "--float", "-o", tmp_path / "out")
+    assert "Clip: min is no number\nwhere: node 'n'\nfound: 3 values" in err
+
+
+def test_text_that_is_no_text(refused: Refused, tmp_path: Path) -> None:
+    data = DIGITS.read_bytes()
+    assert data.count(b"pytorch") == 1
+    (tmp_path / "m.onnx").write_bytes(data.replace(b"pytorch", b"pytorc\xc8"))
+    err = refused("convert", tmp_path / "m.onnx", "--float", "-o", tmp_path / "out")
+    assert "the model holds a field that cannot be read" in err
+
+
+def test_a_model_that_onnxruntime_does_not_run(
+    refused: Refused, tmp_path: Path, calib: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : no")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    err = refused("convert", DIGITS, "--calib", calib, "-o", tmp_path / "out")
+    assert "the float model cannot be run to calibrate\nfound: [ONNXRuntimeError] : 1 : FAIL : no" in err
+
+
+def test_what_the_loader_refuses_is_not_written(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "MAX_STRIDE", 2000)
+    path = one(tmp_path / "m.onnx", "Conv", [weights(3, 3, 2, 2)], shape=(1, 3, 1500, 8), strides=[1025, 1])
+    err = refused("convert", path, "--float", "-o", tmp_path / "out")
+    assert "the runtime would refuse the model\nwhere: node 'n'\nfound: a parameter of a step is out of" in err
