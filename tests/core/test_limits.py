@@ -1,0 +1,20 @@
+"""What a tensor of a program can hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from magik_core.limits import MAX_COUNT, oversize
+
+
+@pytest.mark.parametrize("shape", [(), (1,) * 8, (MAX_COUNT,), (1, 3, 640, 640)])
+def test_what_fits(shape: tuple[int, ...]) -> None:
+    assert oversize(shape) is None
+
+
+def test_too_many_axes() -> None:
+    assert oversize((1,) * 9) == ("9 axes", "at most 8")
+
+
+def test_too_many_elements() -> None:
+    assert oversize((MAX_COUNT + 1,)) == (f"{MAX_COUNT + 1} elements", f"at most {MAX_COUNT}")
