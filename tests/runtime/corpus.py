@@ -56,21 +56,26 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
 
 def entries(folder: Path) -> list[Entry]:
     """Write the corpus; every other model keeps its names, so that section PROG is in the corpus too."""
-    out = []
-    for i, (name, program, feeds) in enumerate(programs()):
-        stored = harness.stored_feeds(program, feeds)
-        values = run(program, stored)
-        crcs = []
-        for step in program.steps:
-            crc = 0
-            for t in step.outputs:
-                crc = (crc * 31 + zlib.crc32(np.ascontiguousarray(values[t]).tobytes())) % 2**32
-            crcs.append(f"{crc:08x}")
-        model, inputs = folder / f"{i}.bin", folder / f"{i}.raw"
-        model.write_bytes(pack(program, plan(program), names=i % 2 == 1))
-        inputs.write_bytes(b"".join(stored[n].tobytes() for n in program.inputs))
-        out.append(Entry(name, model, inputs, tuple(crcs)))
-    return out
+    return [
+        entry(folder / str(i), name, program, feeds, names=i % 2 == 1)
+        for i, (name, program, feeds) in enumerate(programs())
+    ]
+
+
+def entry(path: Path, name: str, program: Program, feeds: Mapping[str, np.ndarray], *, names: bool) -> Entry:
+    """Write one model file and its inputs as `path` with suffixes; feeds are in source order."""
+    stored = harness.stored_feeds(program, feeds)
+    values = run(program, stored)
+    crcs = []
+    for step in program.steps:
+        crc = 0
+        for t in step.outputs:
+            crc = (crc * 31 + zlib.crc32(np.ascontiguousarray(values[t]).tobytes())) % 2**32
+        crcs.append(f"{crc:08x}")
+    model, inputs = path.with_suffix(".bin"), path.with_suffix(".raw")
+    model.write_bytes(pack(program, plan(program), names=names))
+    inputs.write_bytes(b"".join(stored[n].tobytes() for n in program.inputs))
+    return Entry(name, model, inputs, tuple(crcs))
 
 
 # ---- nets of several steps: a residual block, branches that join, a table, a reshape -----------------

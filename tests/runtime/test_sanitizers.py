@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from magik_core.lower import lower
+from magik_core.source import Quantization
+from tests.ops.random_graphs import Graph, graphs
+from tests.ops.test_random_graphs import PROFILE, in_codes, sample
 from tests.runtime import fuzz
-from tests.runtime.corpus import Entry, entries
+from tests.runtime.corpus import Entry, entries, entry
 
 SHORT = 5_000  # mutants; `make fuzz` runs fuzz.FULL
 
@@ -28,6 +34,21 @@ def test_c_equals_numpy_under_sanitizers(driver: Path, corpus: list[Entry]) -> N
     assert len(found) == len(corpus)
     wrong = [f"{e.name}: {line}" for e, line in zip(corpus, found, strict=True) if tuple(line.split()) != e.crcs]
     assert wrong == []
+
+
+def test_random_graphs_under_sanitizers(driver: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The graphs of tests/ops/test_random_graphs.py, in codes and in f32."""
+    folder = tmp_path_factory.mktemp("graphs")
+
+    @PROFILE
+    @given(graphs(), st.booleans())
+    def check(g: Graph, is_float: bool) -> None:
+        s = sample(g, with_passes=True)
+        program = lower(s.model, Quantization()) if is_float else in_codes(s)
+        item = entry(folder / "graph", "graph", program, s.feeds, names=False)
+        assert tuple(fuzz.run_entries(driver, [item])[0].split()) == item.crcs
+
+    check()
 
 
 def test_damaged_files_are_refused_or_run(
