@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH) # cmake and ninja of .venv
 JOBS ?= 2
 FUZZ ?= 200000
 
 .PHONY: demo test lint fuzz bench docs clean
 
 demo: $(VENV)/ready
-	$(BIN)/python examples/digits/demo.py
+	@$(BIN)/python examples/digits/demo.py
 
 test: $(VENV)/ready lint
 	$(BIN)/python -m pytest -n $(JOBS) tests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,8 @@ class Result:
 
     model: str
     soc: str
-    program: Program
-    plan: Plan
+    program: Program = field(repr=False)
+    plan: Plan = field(repr=False)
     outputs: tuple[Path, ...]
     findings: tuple[Finding, ...]
     calibration_samples: int
@@ -88,7 +88,7 @@ def convert(
     model: str | Path | ir.Model,
     output: str | Path | None = None,
     *,
-    config: Config | None = None,
+    config: Config | str | Path | None = None,
     recipe: Recipe | None = None,
     frontend: str | None = None,
     is_float: bool = False,
@@ -102,7 +102,7 @@ def convert(
 
     Args:
         model: a source file, or a graph already loaded; output: their path, with or without a suffix.
-        config, keys: `soc="T41"`, `calibration="images/"`, any key of the config file in lower case.
+        config: or the path of its file; keys: `soc="T41"`, `calibration="images/"`, any of its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
         threads: of the calibration, they change no byte; constants: in the place of inputs, such as a sampling rate.
@@ -112,10 +112,10 @@ def convert(
     settings = _settings(config, keys)
     installed = plugins.load()
     chosen = recipe or settings.recipe(is_float=is_float)
-    soc, _, source, targets = together(  # everything that is wrong with what was asked, at once
+    source, soc, _, targets = together(  # everything that is wrong with what was asked, at once
+        lambda: _load(model, frontend),
         lambda: installed.soc(settings.soc),
         lambda: _check_calibration(chosen, settings),
-        lambda: _load(model, frontend),
         lambda: () if output is None else _targets(output),
     )
     graph = _graph(source, settings, constants, notes)
@@ -157,7 +157,7 @@ def _place(program: Program, soc: SoC) -> Plan:
 def check(
     model: str | Path | ir.Model,
     *,
-    config: Config | None = None,
+    config: Config | str | Path | None = None,
     frontend: str | None = None,
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -185,7 +185,9 @@ def _rehearse(graph: ir.Model, recipe: Recipe) -> Program:
     return lower(graph, quantize(graph, ranges, recipe, weight), ops=installed.onnx_ops)
 
 
-def _settings(config: Config | None, keys: Mapping[str, Any]) -> Config:
+def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Config:
+    if isinstance(config, (str, Path)):
+        config = Config.load(config)
     named = {("quant_dataset_path" if k == "calibration" else k).upper(): v for k, v in keys.items() if v is not None}
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
     base = {} if config is None else {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}

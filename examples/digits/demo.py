@@ -52,9 +52,10 @@ def main() -> None:
     table.add_row("accuracy", *(f"{(p.argmax(1) == digits).mean():.1%}" for p in (real, codes)))
     table.add_row("same answer as float", "", f"{(real.argmax(1) == codes.argmax(1)).mean():.1%}")
     table.add_row("model", f"{MODEL.stat().st_size:,} bytes", f"{size:,} bytes")
-    table.add_row("working memory", "", f"{result.plan.arena_bytes:,} bytes, lower bound {result.plan.lower_bound:,}")
+    table.add_row("arena", "", f"{result.plan.arena_bytes:,} bytes, bound {result.plan.lower_bound:,}")
     table.add_row("time per picture here", "", f"{seconds / PICTURES * 1e3:.2f} ms, portable kernels")
     console.print(table)
+    console.print("next: docs/getting-started.md, or `.venv/bin/magik convert --help`")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,6 @@ def _show(result: Result, is_json: bool) -> None:
         ("samples", str(values["calibration_samples"])),
         ("notices", f"{values['notices']} (magik check lists them)"),
         ("time", f"{values['seconds']:.1f} s"),
-        *(("wrote", str(path)) for path in values["outputs"]),
+        *(("wrote", str(path)) for path in values["outputs"] or ["nothing: pass -o OUT"]),
     ]
     _console.table(("", ""), rows, has_header=False)

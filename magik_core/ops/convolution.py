@@ -122,7 +122,9 @@ def _affine(node: ir.Node | None, to: Lowering, channels: int) -> tuple[ir.Value
         return None
     v = np.broadcast_to(wide.reshape(-1).astype(np.float64), (channels,))
     one, none = np.ones(channels), np.zeros(channels)
-    return {"Add": (x, one, v), "Sub": (x, one, -v), "Mul": (x, v, none), "Div": (x, 1 / v, none)}[node.op_type]
+    if node.op_type in ("Add", "Sub"):
+        return x, one, v if node.op_type == "Add" else -v
+    return (x, v if node.op_type == "Mul" else 1 / v, none) if v.all() else None
 
 
 def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: Array, y: ir.Value, dtype: str) -> None:

@@ -17,7 +17,8 @@ import pytest
 from onnx import TensorProto, helper
 
 import magik_core
-from magik_core import plugins
+from magik_core import pipeline, plugins
+from magik_core.config import Config
 from tests.cli.conftest import Done
 from tests.cli.models import DIGITS, FLOAT, one, samples, weights, write
 
@@ -214,3 +215,17 @@ def test_constants_in_python(tmp_path: Path) -> None:
     for bad in (1.5, 2**70, "16000", [16000], float("nan")):
         with pytest.raises(magik_core.MagikError, match="a constant does not fit its input"):
             magik_core.convert(model, is_float=True, constants={"sr": bad})
+
+
+def test_the_config_may_be_the_path_of_its_file(tmp_path: Path, calib: Path) -> None:
+    path = tmp_path / "model.cfg"
+    path.write_text(json.dumps({"SOC": "host", "QUANT_DATASET_PATH": str(calib), "MEAN": [127], "NORMAL": [128]}))
+    by_path = pipeline.convert(DIGITS, config=path)
+    by_value = pipeline.convert(DIGITS, config=Config.load(path))
+    assert by_path.plan == by_value.plan and by_path.macs == by_value.macs
+    assert len(repr(by_path)) < 500
+
+
+def test_without_an_output_it_says_that_nothing_is_written(magik: Magik, calib: Path) -> None:
+    done = magik("convert", DIGITS, "--calib", calib)
+    assert done.code == 0 and "nothing: pass -o OUT" in done.out + done.err
