@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,12 @@ def command(
     is_float: Annotated[
         bool, typer.Option("--float", help="Quantize nothing: the reference to debug against.")
     ] = False,
+    is_equalized: Annotated[
+        bool, typer.Option("--equalize", help="Equalize the ranges of neighboring layers' channels first.")
+    ] = False,
+    corrects_bias: Annotated[
+        bool, typer.Option("--correct-bias/--no-correct-bias", help="Make up for the weights' rounding in the biases.")
+    ] = True,
     threads: _options.Threads = 1,
     is_verbose: _options.Verbose = False,
     is_json: _options.Json = False,
@@ -55,7 +62,7 @@ def command(
             output,
             config=chosen,
             frontend=frontend,
-            is_float=is_float,
+            recipe=replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias),
             constants=bound,
             progress=progress,
             threads=threads,

@@ -72,7 +72,7 @@ OPTIONS = {
 def test_convert_passes_everything_on(magik, asked) -> None:
     magik("convert", "m.onnx", "-o", "m.bin", "--frontend", "onnx", "--float", "--threads", "2")
     assert (asked["model"], asked["output"]) == (Path("m.onnx"), Path("m.bin"))
-    assert (asked["frontend"], asked["is_float"], asked["threads"]) == ("onnx", True, 2)
+    assert (asked["frontend"], asked["recipe"].is_float, asked["threads"]) == ("onnx", True, 2)
     assert asked["config"] == Config()
 
 
