@@ -14,45 +14,29 @@ struct params {
 int32_t magik_add_shape(const struct magik_step *n, struct magik_tensor *y)
 {
     const struct params *p = n->params;
-    if (!op_has(n, 2, 1, sizeof *p))
-        return MAGIK_BAD_STEP;
-    if (n->in[0]->dtype != n->dtype || n->in[1]->dtype != n->dtype)
-        return MAGIK_BAD_SHAPE;
+    const int32_t status = broadcast_step(n, y, sizeof *p);
+    if (status != MAGIK_OK)
+        return status;
     if (!op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->low, 0, 255) || !op_between(p->high, 0, 255) ||
         !op_between(p->a_zero, 0, 255) || !op_between(p->b_zero, 0, 255) || !op_between(p->y_zero, 0, 255))
         return MAGIK_BAD_PARAMS;
-    y->dtype = n->dtype;
-    return broadcast_shape(n->in[0], n->in[1], y);
+    return MAGIK_OK;
+}
+
+static uint8_t sum(const struct params *p, int32_t a, int32_t b)
+{
+    const int64_t v = (int64_t)(a - p->a_zero) * p->a_multiplier + (int64_t)(b - p->b_zero) * p->b_multiplier;
+    return fx_u8(fx_shift(v, p->shift) + p->y_zero, p->low, p->high);
 }
 
 void magik_add_u8(const struct magik_step *n)
 {
     const struct params *p = n->params;
-    const struct broadcast w = broadcast_of(n->in[0], n->in[1], n->out[0]);
-    int32_t r, end;
-    op_span(n, w.rows, &r, &end);
-    for (; r < end; r++) {
-        const uint8_t *a = (const uint8_t *)w.a->data + broadcast_at(&w, w.a, r);
-        const uint8_t *b = (const uint8_t *)w.b->data + broadcast_at(&w, w.b, r);
-        uint8_t *y = (uint8_t *)w.y->data + r * w.row;
-        for (int32_t i = 0; i < w.row; i++, a += w.a_step, b += w.b_step) {
-            const int64_t v = (int64_t)(*a - p->a_zero) * p->a_multiplier + (int64_t)(*b - p->b_zero) * p->b_multiplier;
-            y[i] = fx_u8(fx_shift(v, p->shift) + p->y_zero, p->low, p->high);
-        }
-    }
+    BROADCAST(n, uint8_t, sum(p, a, b));
 }
 
 void magik_add_f32(const struct magik_step *n)
 {
     const struct params *p = n->params;
-    const struct broadcast w = broadcast_of(n->in[0], n->in[1], n->out[0]);
-    int32_t r, end;
-    op_span(n, w.rows, &r, &end);
-    for (; r < end; r++) {
-        const float *a = (const float *)w.a->data + broadcast_at(&w, w.a, r);
-        const float *b = (const float *)w.b->data + broadcast_at(&w, w.b, r);
-        float *y = (float *)w.y->data + r * w.row;
-        for (int32_t i = 0; i < w.row; i++, a += w.a_step, b += w.b_step)
-            y[i] = fx_clip(p->sign > 0.0f ? *a + *b : *a - *b, p->real_low, p->real_high);
-    }
+    BROADCAST(n, float, fx_clip(p->sign > 0.0f ? a + b : a - b, p->real_low, p->real_high));
 }

@@ -187,6 +187,7 @@ def test_node(case: NodeCase, record_property: Callable[[str, object], None]) ->
         record_property("counted", (TITLE, "failed"))
         raise
     record_property("counted", (TITLE, result))
+    assert result == "passed" or result.partition(": ")[2], "a refusal without a reason"
 
 
 def test_a_refusal_says_why() -> None:

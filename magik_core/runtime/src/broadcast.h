@@ -51,4 +51,32 @@ static inline int32_t broadcast_at(const struct broadcast *w, const struct magik
     return at;
 }
 
+/* Check of a step with two inputs of the kernel's dtype and one output of the same. */
+static inline int32_t broadcast_step(const struct magik_step *n, struct magik_tensor *y, size_t params)
+{
+    if (!op_has(n, 2, 1, params))
+        return MAGIK_BAD_STEP;
+    if (n->in[0]->dtype != n->dtype || n->in[1]->dtype != n->dtype)
+        return MAGIK_BAD_SHAPE;
+    y->dtype = n->dtype;
+    return broadcast_shape(n->in[0], n->in[1], y);
+}
+
+/* Body of a kernel: y = EXPRESSION of the elements a and b, for every element of y. */
+#define BROADCAST(n, TYPE, EXPRESSION)                                                            \
+    do {                                                                                          \
+        const struct broadcast walk = broadcast_of((n)->in[0], (n)->in[1], (n)->out[0]);          \
+        int32_t r, end;                                                                           \
+        op_span((n), walk.rows, &r, &end);                                                        \
+        for (; r < end; r++) {                                                                    \
+            const TYPE *at_a = (const TYPE *)walk.a->data + broadcast_at(&walk, walk.a, r);       \
+            const TYPE *at_b = (const TYPE *)walk.b->data + broadcast_at(&walk, walk.b, r);       \
+            TYPE *y = (TYPE *)walk.y->data + r * walk.row;                                        \
+            for (int32_t i = 0; i < walk.row; i++, at_a += walk.a_step, at_b += walk.b_step) {    \
+                const TYPE a = *at_a, b = *at_b;                                                  \
+                y[i] = (EXPRESSION);                                                              \
+            }                                                                                     \
+        }                                                                                         \
+    } while (0)
+
 #endif
