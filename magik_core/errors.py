@@ -96,6 +96,10 @@ class RunError(MagikError):
     """Inputs that do not fit the loaded model."""
 
 
+class BuildError(MagikError):
+    """A board program that cannot be built or run."""
+
+
 class PluginError(MagikError):
     """A plugin that is broken or missing."""
 

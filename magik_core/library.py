@@ -10,6 +10,8 @@ from pathlib import Path
 from magik_core.errors import LoadError
 
 MAX_DIMS = 8
+ISAS = ("portable", "fp64", "avx2", "vnni", "msa")  # enum magik_isa
+COLORS = ("", "RGB", "BGR", "GRAY")  # enum magik_color
 
 
 class CTensor(c.Structure):
@@ -33,6 +35,7 @@ class CMeaning(c.Structure):
         ("zero_point", c.c_float),
         ("bits", c.c_int32),
         ("axes", c.c_int32 * MAX_DIMS),
+        ("color", c.c_int32),
         ("name", c.c_char_p),
     )
 
@@ -54,11 +57,16 @@ _PROTOTYPES = {
     "magik_phrase": (c.c_char_p, [c.c_int32]),
     "magik_net_bytes": (c.c_size_t, [c.c_void_p, c.c_size_t]),
     "magik_load": (c.c_int32, [c.POINTER(_NET), c.c_void_p, c.c_size_t, c.c_void_p, c.c_size_t, c.POINTER(CFault)]),
-    "magik_arena_bytes": (c.c_size_t, [_NET]),
-    "magik_set_arena": (c.c_int32, [_NET, c.c_void_p, c.c_size_t]),
+    "magik_isas": (c.c_uint32, []),
+    "magik_set_isas": (c.c_int32, [_NET, c.c_uint32]),
+    "magik_prepared_bytes": (c.c_size_t, [_NET]),
+    "magik_prepare": (c.c_int32, [_NET, c.c_void_p, c.c_size_t]),
+    "magik_arena_bytes": (c.c_size_t, [_NET, c.c_int32]),
+    "magik_set_arena": (c.c_int32, [_NET, c.c_void_p, c.c_size_t, c.c_int32]),
     "magik_run": (None, [_NET, c.POINTER(CParallel)]),
     "magik_run_step": (None, [_NET, c.c_int32, c.POINTER(CParallel)]),
     "magik_steps": (c.c_int32, [_NET]),
+    "magik_step_isa": (c.c_int32, [_NET, c.c_int32]),
     "magik_step_kernel": (c.c_char_p, [_NET, c.c_int32]),
     "magik_step_outputs": (c.c_int32, [_NET, c.c_int32]),
     "magik_step_output": (c.c_int32, [_NET, c.c_int32, c.c_int32]),
@@ -108,6 +116,12 @@ def library(file: str | None = None) -> c.CDLL:
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
     return lib
+
+
+def isas() -> tuple[str, ...]:
+    """The kinds of kernels that this machine runs, the portable ones first."""
+    mask = library().magik_isas()
+    return tuple(name for i, name in enumerate(ISAS) if mask >> i & 1)
 
 
 def kernel_names() -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, PackError, Problem, RunError
-from magik_core.library import CFault, CMeaning, CParallel, library
+from magik_core.library import COLORS, ISAS, CFault, CMeaning, CParallel, library
 from magik_core.program import DTYPES, QuantParams, Shape
 
 Array = np.ndarray
@@ -38,6 +38,7 @@ class Port:
     zero_point: float
     bits: int
     axes: tuple[int, ...]
+    color: str = ""  # "RGB", "BGR" or "GRAY" of an image input
 
     @property
     def layout(self) -> str:
@@ -51,17 +52,18 @@ class Port:
         return QuantParams(self.scale, self.zero_point, self.bits) if self.bits else None
 
 
-def load(path: str | Path, *, threads: int = 1, library_path: str | None = None) -> Net:
+def load(path: str | Path, *, threads: int = 1, isa: str | None = None, library_path: str | None = None) -> Net:
     """Load a `.bin` or `.mgk`.
 
-    Args:   threads: how many to run on; the results are the same for any number.
+    Args:   threads: how many to run on; isa: the fastest kind of kernels to use, one of ISAS, by default the
+            fastest that this machine has. The results are the same for any of both.
     Raises: LoadError: the file is missing, damaged, of another kind, or needs a newer magik.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise LoadError("a model file cannot be read", where=str(path), found=error.strerror or str(error)) from error
-    return Net(data, name=str(path), threads=threads, library_path=library_path)
+    return Net(data, name=str(path), threads=threads, isa=isa, library_path=library_path)
 
 
 def check_loads(data: bytes, steps: Sequence[str]) -> None:
@@ -83,7 +85,15 @@ def check_loads(data: bytes, steps: Sequence[str]) -> None:
 class Net:
     """A loaded model: it owns its memory, belongs to one thread at a time."""
 
-    def __init__(self, data: bytes, *, name: str = "model", threads: int = 1, library_path: str | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        name: str = "model",
+        threads: int = 1,
+        isa: str | None = None,
+        library_path: str | None = None,
+    ) -> None:
         if threads < 1:
             raise RunError("the number of threads is wrong", found=str(threads), need="1 or more")
         self._lib = library(library_path)
@@ -91,9 +101,12 @@ class Net:
         self._data = _aligned(len(data))
         self._data[:] = np.frombuffer(data, np.uint8)
         self._net = self._load(name)
-        self._arena = _aligned(self._lib.magik_arena_bytes(self._net))
-        self._arena[:] = 0
-        self._lib.magik_set_arena(self._net, self._arena.ctypes.data, self._arena.nbytes)
+        if isa is not None:
+            self._choose(isa)
+        self._prepared = _aligned(self._lib.magik_prepared_bytes(self._net))
+        self._lib.magik_prepare(self._net, self._prepared.ctypes.data, self._prepared.nbytes)
+        self._arena = _aligned(self._lib.magik_arena_bytes(self._net, threads))
+        self._lib.magik_set_arena(self._net, self._arena.ctypes.data, self._arena.nbytes, threads)
         self._parallel: CParallel | None = None
         if threads > 1:
             self._start(threads)
@@ -120,6 +133,12 @@ class Net:
                 need="a .bin or .mgk as `magik convert` writes them",
             )
         return net
+
+    def _choose(self, isa: str) -> None:
+        """Kernels of kind `isa` and those that it builds on; FP64 is for a MIPS, so only where it is asked for."""
+        if isa not in ISAS or self._lib.magik_set_isas(self._net, _mask(isa)) != 0:
+            have = [n for n in ISAS if self._lib.magik_set_isas(self._net, _mask(n)) == 0]
+            raise RunError("this machine has no such kernels", found=isa, need=f"one of: {', '.join(have)}")
 
     def _start(self, threads: int) -> None:
         self._pool = self._lib.magik_threads_start(threads)
@@ -148,6 +167,7 @@ class Net:
             m.zero_point,
             m.bits,
             axes,
+            COLORS[m.color],
         )
 
     def run(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:
@@ -218,6 +238,12 @@ class Net:
             raise RunError(problems=problems)
         for index, value in ready:
             self._read(index)[...] = value
+
+
+def _mask(isa: str) -> int:
+    """The kinds up to `isa`: 1 << their number."""
+    below = {"portable": (), "fp64": (), "avx2": (), "vnni": ("avx2",), "msa": ("fp64",)}[isa]
+    return sum(1 << ISAS.index(name) for name in {"portable", *below, isa})
 
 
 def encode(p: Port, value: Array) -> Array:

@@ -16,9 +16,11 @@ import numpy as np
 from magik_core import container
 from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
 from magik_core.errors import PackError, Problem
+from magik_core.library import COLORS
 from magik_core.ops import MAX_DIMS
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, QuantParams, Tensor
+from magik_core.share import overwritable
 from magik_core.stored import program_to_json
 
 MAX_BYTES = 2**32 - 1
@@ -68,9 +70,10 @@ class _Writer:
             self.index[name] = self._tensor(t)
         for step in program.steps:
             self._step(step.op, program.reads(step), program.writes(step))
-        ports = [(name, 0) for name in program.inputs] + [(name, 1) for name in program.outputs]
+        ports = [(name, 0, COLORS.index(program.colors.get(name, ""))) for name in program.inputs]
+        ports += [(name, 1, 0) for name in program.outputs]
         port = b"".join(
-            struct.pack("<3I", self.index[n], self._string(program.source.get(n, n)), out) for n, out in ports
+            struct.pack("<4I", self.index[n], self._string(program.source.get(n, n)), *rest) for n, *rest in ports
         )
         return [
             (b"TENS", b"".join(self._tensors)),
@@ -112,7 +115,8 @@ class _Writer:
         at = len(self._list)
         self._list += [*inputs, *outputs]
         lists = at, len(inputs), at + len(inputs), len(outputs)
-        self._steps.append(struct.pack("<7I", self._string(op.kernel(x, y)), *lists, self._words, len(words) // 4))
+        rest = self._words, len(words) // 4, sum(1 << i for i in overwritable(op, x))
+        self._steps.append(struct.pack("<8I", self._string(op.kernel(x, y)), *lists, *rest))
         self._params.append(words)
         self._words += len(words) // 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -127,11 +127,11 @@ def convert(
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
     graph, quantization = _quantization(graph, chosen, samples, progress, threads)
     name = _base(targets[0]).name if targets else _stem(model)
-    program = verify_program(lower(graph, quantization, name=name, ops=installed.onnx_ops))
+    program = lower(graph, quantization, name=name, ops=installed.onnx_ops)
+    program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
     _write(program, placed, targets)
-    count = 0 if samples is None else len(samples)
     seconds = time.perf_counter() - started
     return Result(
         _stem(model, keep=True),
@@ -140,7 +140,7 @@ def convert(
         placed,
         targets,
         findings,
-        count,
+        0 if samples is None else len(samples),
         seconds,
         _warnings(program, chosen),
     )
@@ -259,6 +259,13 @@ def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
         is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
         found.append(InputSpec(name, shape, said.color, is_nhwc))
     return found
+
+
+def _colors(graph: ir.Model, settings: Config) -> dict[str, str]:
+    """The order of the channels of every input that is an image."""
+    specs = input_specs(graph, settings)
+    channels = {s.name: s.shape[3 if s.is_nhwc else 1] for s in specs if len(s.shape) == 4}
+    return {s.name: "GRAY" if channels[s.name] == 1 else s.color for s in specs if channels.get(s.name) in (1, 3)}
 
 
 def _quantization(

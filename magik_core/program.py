@@ -106,6 +106,7 @@ class Program:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     source: Mapping[str, str] = field(default_factory=dict)  # tensor name -> source value name, where they differ
+    colors: Mapping[str, str] = field(default_factory=dict)  # image input -> "RGB", "BGR" or "GRAY"
 
     def reads(self, step: Step) -> tuple[Tensor, ...]:
         return tuple(self.tensors[name] for name in step.inputs)

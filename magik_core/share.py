@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from magik_core.live import Life, lives
+from magik_core.ops import Op, Tensors
 from magik_core.program import DTYPES, Program, Step
 
 
@@ -49,17 +50,20 @@ def _view_offers(program: Program, step: Step) -> Iterator[Edge]:
             yield Edge(child.name, parent.name, view.offset, True, child.nbytes == parent.nbytes)
 
 
+def overwritable(op: Op, x: Tensors) -> tuple[int, ...]:
+    """Inputs `x` of a step that its first output may overwrite, where it has as many bytes."""
+    # An input read a second time in another role would be read after it was overwritten.
+    names = [t.name for t in x]
+    shared = {n for i, n in enumerate(names) if i not in op.in_place}
+    return tuple(i for i in op.in_place if i < len(x) and not x[i].is_constant and names[i] not in shared)
+
+
 def _in_place_offers(program: Program, step: Step) -> Iterator[Edge]:
     if not step.outputs:
         return
-    y = program.tensors[step.outputs[0]]
-    for index in step.op.in_place:
-        if index >= len(step.inputs):
-            continue
-        x = program.tensors[step.inputs[index]]
-        # An input read a second time in another role would be read after it was overwritten.
-        roles = {i for i, name in enumerate(step.inputs) if name == x.name}
-        if not x.is_constant and x.nbytes == y.nbytes and roles <= set(step.op.in_place):
+    y, reads = program.tensors[step.outputs[0]], program.reads(step)
+    for x in (reads[i] for i in overwritable(step.op, reads)):
+        if x.nbytes == y.nbytes:
             yield Edge(y.name, x.name, 0, False, True)
 
 

@@ -23,6 +23,7 @@ def program_to_json(program: Program, plan: Plan, index: Mapping[str, int]) -> d
         "inputs": list(program.inputs),
         "outputs": list(program.outputs),
         "source": dict(program.source),
+        "colors": dict(program.colors),
         "lower_bound": plan.lower_bound,
         "tensors": [
             {"name": t.name, "record": index[t.name], "quant": _quant_to_json(t.quant)}
@@ -79,7 +80,8 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
         inputs, outputs = tuple(text["inputs"]), tuple(text["outputs"])
         if any(n not in tensors for n in (*inputs, *outputs)):
             raise KeyError("an input or output that is no tensor")
-        return Program(str(text["name"]), tensors, steps, inputs, outputs, dict(text["source"])), where
+        source, colors = dict(text["source"]), dict(text["colors"])
+        return Program(str(text["name"]), tensors, steps, inputs, outputs, source, colors), where
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise LoadError(
             "a model file's description does not fit it",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from magik_core import ops
+from magik_core.kernels import DTYPES, ISAS
 from magik_core.library import kernel_names
 from magik_core.ops import MAX_DIMS, Params
 from tests.runtime.corpus import CASES, programs
@@ -100,7 +101,19 @@ def test_functions_are_short() -> None:
 
 LAYERS: tuple[set[str], ...] = (
     {"errors", "fmath"},
-    {"program", "numerics", "layout", "graph", "container", "library", "images", "missing", "config_text"},
+    {
+        "program",
+        "numerics",
+        "layout",
+        "graph",
+        "container",
+        "library",
+        "kernels",
+        "toolchain",
+        "images",
+        "missing",
+        "config_text",
+    },
     {"ops"},
     {"passes", "quantizers", "recipe", "soc", "soc_contract", "checks", "hookspecs", "verify", "live", "data_files"},
     set(),  # the stages and what they are made of: every other module
@@ -183,6 +196,20 @@ FORBIDDEN = (
 MATH = r"(?<![\w.>])(expf?|logf?|sqrtf?|powf?|tanhf?|sinf?|cosf?|floorf?|ceilf?|roundf?|lround\w*|fabsf?|fma\w*)\("
 
 
+MACHINE_HEADERS = {
+    "avx2": {"<immintrin.h>"},
+    "vnni": {"<immintrin.h>"},
+    "msa": {"<msa.h>"},
+    "cpu": {"<cpuid.h>"},
+}
+
+
+def isa_of(path: Path) -> str:
+    """What a C file is for: the suffix of a kernel's file, or the name of a header in src; "" for any machine."""
+    last = path.stem.rpartition("_")[2]
+    return last if last in ISAS or last in MACHINE_HEADERS else ""
+
+
 def code(path: Path) -> str:
     """A C file without comments and strings."""
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
@@ -193,7 +220,7 @@ def code(path: Path) -> str:
 def test_c_needs_nothing(path: Path) -> None:
     """Kernels and src allocate nothing, print nothing, keep nothing, and use no math library."""
     text = code(path)
-    assert set(re.findall(r"#include\s+(<[^>]+>)", text)) <= HEADERS
+    assert set(re.findall(r"#include\s+(<[^>]+>)", text)) <= HEADERS | MACHINE_HEADERS.get(isa_of(path), set())
     assert re.findall(FORBIDDEN, text) == [] and re.findall(MATH, text) == []
     assert re.findall(r"^\s*static (?!const\b|inline\b)[^()]*(?:=|;)", text, re.MULTILINE) == [], "static data"
     assert (
@@ -201,19 +228,23 @@ def test_c_needs_nothing(path: Path) -> None:
         == []
     )
     conditions = re.findall(r"^\s*#\s*if.*", text, re.MULTILINE)
-    assert conditions == [] or (path.suffix == ".h" and all("ifndef MAGIK_" in c for c in conditions))
+    is_guard = path.suffix == ".h" and all("ifndef MAGIK_" in c for c in conditions)
+    assert conditions == [] or is_guard or path.name == "cpu.c"
     for name, body in c_functions(text):
         assert len(re.findall(rf"\b{name}\(", body)) == 1, f"{name} calls itself"
 
 
 @pytest.mark.parametrize("path", C_KERNELS, ids=lambda p: p.name)
 def test_kernels_are_named_for_their_file(path: Path) -> None:
-    public = [n for n, d in c_functions(path.read_text()) if not d.startswith("static")]
-    kernels = [n.removeprefix(f"magik_{path.stem}_") for n in public if n != f"magik_{path.stem}_shape"]
-    assert f"magik_{path.stem}_shape" in public and kernels
-    assert set(kernels) <= {"u8", "u16", "s32", "f32", "x8", "x16", "x32"}
-    assert (path.with_suffix(".py")).exists()
-    assert {f"{path.stem}_{k}" for k in kernels} <= set(kernel_names()), "the library is older than the sources"
+    isa = isa_of(path)
+    op = path.stem.removesuffix(f"_{isa}")
+    public = {n.removeprefix(f"magik_{op}_") for n, d in c_functions(path.read_text()) if not d.startswith("static")}
+    companions = {f"{d}_{isa}_{kind}" for d in DTYPES for kind in ("prepare", "scratch")} if isa else {"shape", "views"}
+    assert public - companions and public - companions <= {f"{d}_{isa}" if isa else d for d in DTYPES}
+    assert isa or "shape" in public
+    assert (path.with_name(f"{op}.py")).exists()
+    built = {f"{op}_{name}" for name in public - companions if not isa}
+    assert built <= set(kernel_names()), "the library is older than the sources"
 
 
 def struct_fields(name: str, text: str) -> list[tuple[str, str, int]]:

@@ -3,8 +3,9 @@
  *   magik_fuzz run < LIST                    each line "MODEL<tab>INPUTS": prints a CRC-32 per step
  *   magik_fuzz mutate SEED COUNT [FIRST] < LIST   each line "MODEL": COUNT mutants, prints counts
  *
- * INPUTS holds the stored input tensors one after the other. `run` runs a file three ways (one part; five
- * parts, last first; every tensor in memory of its own) and fails where they differ. In `mutate`, a finding
+ * INPUTS holds the stored input tensors one after the other. `run` runs a file several ways (one part; five
+ * parts, last first; every tensor in memory of its own, with each kind of kernel that the CPU has) and fails
+ * where they differ. In `mutate`, a finding
  * stops the process and names the mutant: run it alone with COUNT 1 and that FIRST.
  */
 #include <inttypes.h>
@@ -54,7 +55,7 @@ static struct bytes read_file(const char *path)
 
 struct subject {
     uint8_t *file, *memory;
-    void *arena;
+    void *arena, *prepared;
     void **apart; /* what set_apart allocated; NULL ends it */
     struct magik_net *net;
     struct magik_fault fault;
@@ -79,12 +80,31 @@ static int32_t load(struct subject *s, const uint8_t *file, size_t size)
     return magik_load(&s->net, s->file, size, s->memory, bytes, &s->fault);
 }
 
+enum { MOST_PARTS = 7 };
+
 static void give_arena(struct subject *s)
 {
-    const size_t bytes = magik_arena_bytes(s->net);
-    if (posix_memalign(&s->arena, 64, bytes) != 0 || magik_set_arena(s->net, s->arena, bytes) != MAGIK_OK)
+    const size_t bytes = magik_arena_bytes(s->net, MOST_PARTS);
+    if (posix_memalign(&s->arena, 64, bytes) != 0 || magik_set_arena(s->net, s->arena, bytes, MOST_PARTS) != MAGIK_OK)
         exit(2);
     memset(s->arena, 0, bytes);
+}
+
+static void prepare(struct subject *s)
+{
+    if (magik_prepare(s->net, s->prepared, magik_prepared_bytes(s->net)) != MAGIK_OK)
+        abort();
+}
+
+/* Every kind of kernel up to `isa`, with its weights prepared. */
+static void choose(struct subject *s, int32_t isa)
+{
+    const uint32_t all = (magik_isas() | 1u << MAGIK_FP64) & ((2u << isa) - 1);
+    if (magik_set_isas(s->net, isa == MAGIK_FP64 ? all : all & ~(1u << MAGIK_FP64)) != MAGIK_OK)
+        abort();
+    if (posix_memalign(&s->prepared, 64, magik_prepared_bytes(s->net)) != 0)
+        exit(2);
+    prepare(s);
 }
 
 static size_t size_of(const struct magik_tensor *t)
@@ -121,6 +141,7 @@ static void set_apart(struct subject *s)
         if (s->net->steps[i].kernel->shape(n, want) != MAGIK_OK)
             abort(); /* it was MAGIK_OK when the file was loaded */
     }
+    prepare(s); /* from the copies */
 }
 
 static void unload(struct subject *s)
@@ -129,6 +150,7 @@ static void unload(struct subject *s)
         free(s->apart[i]);
     free(s->apart);
     free(s->arena);
+    free(s->prepared);
     free(s->memory - 8);
     free(s->file - 4);
 }
@@ -167,21 +189,29 @@ static void feed(struct subject *s, struct bytes inputs)
     }
 }
 
-/* One of the three ways; crc has room for MOST_STEPS. Returns the number of steps, or a status. */
-static int32_t run_once(struct bytes model, struct bytes inputs, int32_t way, uint32_t *crc)
+struct way {
+    int32_t parts, isa, is_apart;
+};
+
+static const struct way ways[] = {{1, MAGIK_PORTABLE, 0}, {5, MAGIK_PORTABLE, 0}, {3, MAGIK_PORTABLE, 1},
+                                  {1, MAGIK_FP64, 1},     {3, MAGIK_AVX2, 1},     {3, MAGIK_VNNI, 1}};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+/* crc has room for MOST_STEPS. Returns the number of steps, or a status. */
+static int32_t run_once(struct bytes model, struct bytes inputs, struct way way, uint32_t *crc)
 {
-    static const int32_t parts[] = {1, 5, 3};
     struct subject s;
     const int32_t status = load(&s, model.data, model.size);
     int32_t steps = status;
     if (status == MAGIK_OK) {
+        choose(&s, way.isa);
         give_arena(&s);
-        if (way == 2)
+        if (way.is_apart)
             set_apart(&s);
         feed(&s, inputs);
         steps = magik_steps(s.net);
         for (int32_t i = 0; i < steps && i < MOST_STEPS; i++)
-            crc[i] = run_step(&s, i, parts[way]);
+            crc[i] = run_step(&s, i, way.parts);
     }
     unload(&s);
     return steps;
@@ -189,11 +219,11 @@ static int32_t run_once(struct bytes model, struct bytes inputs, int32_t way, ui
 
 static int run_line(const char *line, const char *inputs_path)
 {
-    static uint32_t crc[3][MOST_STEPS];
+    static uint32_t crc[WAYS][MOST_STEPS];
     const struct bytes model = read_file(line), inputs = read_file(inputs_path);
     int32_t steps = 0, failed = 0;
-    for (int32_t way = 0; way < 3 && steps >= 0; way++) {
-        steps = run_once(model, inputs, way, crc[way]);
+    for (int32_t way = 0; way < WAYS && steps >= 0; way++) {
+        steps = run_once(model, inputs, ways[way], crc[way]);
         for (int32_t i = 0; i < steps; i++)
             if (crc[way][i] != crc[0][i]) {
                 printf("step %d differs in way %d\n", i, way);
@@ -220,7 +250,7 @@ struct counts {
 /* An upper bound of what running costs, in elements touched. */
 static int is_small(const struct magik_net *net)
 {
-    int64_t work = 0, bytes = (int64_t)net->arena_bytes;
+    int64_t work = 0, bytes = (int64_t)net->plan_bytes;
     for (int32_t i = 0; i < net->n_tensors; i++)
         bytes += (int64_t)size_of(&net->tensors[i]);
     for (int32_t i = 0; i < net->n_steps; i++) {
@@ -272,6 +302,8 @@ static void read_meanings(const struct magik_net *net)
 static void run_mutant(struct subject *s, struct random *r, const struct bytes *m)
 {
     const int32_t parts = 1 + 3 * (int32_t)random_below(r, 3);
+    const int32_t isa = (int32_t)random_below(r, MAGIK_ISAS);
+    choose(s, isa);
     give_arena(s);
     if (random_below(r, 3) != 0)
         set_apart(s);

@@ -64,7 +64,7 @@ static void infer_step(struct draft *d, const struct file_step *s, struct file_t
             return;
         out[i] = &want[i];
     }
-    const struct magik_step n = {params->data + 4u * s->params, in, out, (int32_t)s->n_in, (int32_t)s->n_out, (int32_t)(4u * s->n_params), kernel->dtype, 0, 1};
+    const struct magik_step n = {params->data + 4u * s->params, in, out, (int32_t)s->n_in, (int32_t)s->n_out, (int32_t)(4u * s->n_params), kernel->dtype, 0, 1, NULL, NULL};
     if (kernel->shape(&n, want) != MAGIK_OK)
         return;
     for (uint32_t i = 0; i < s->n_out; i++) {

@@ -42,6 +42,7 @@ struct file_step {
     uint32_t in, n_in;   /* into section LIST: indices of tensors */
     uint32_t out, n_out;
     uint32_t params, n_params; /* into section PARM: words */
+    uint32_t in_place; /* bit i: output 0 may overwrite input i, where it has as many bytes */
 };
 
 /* An input or output of the net. */
@@ -49,6 +50,7 @@ struct file_port {
     uint32_t tensor;
     uint32_t name; /* offset in STRS */
     uint32_t is_output;
+    uint32_t color; /* enum magik_color, of an input */
 };
 
 #endif

@@ -111,7 +111,7 @@ static int32_t count_records(struct reader *r, struct magik_net *net)
     net->n_ports = (int32_t)(ports.bytes / sizeof(struct file_port));
     if (net->n_tensors > MAX_COUNT || net->n_steps > MAX_COUNT || net->n_list > MAX_COUNT || net->n_ports > MAX_COUNT)
         return fail(r, MAGIK_BAD_SECTION, -1, -1);
-    net->arena_bytes = r->header->arena;
+    net->plan_bytes = r->header->arena;
     net->file_tensors = (const void *)tensors.data;
     net->file_steps = (const void *)steps.data;
     net->ports = (const void *)ports.data;
@@ -155,7 +155,7 @@ static int32_t check_tensor(const struct magik_net *net, const struct file_tenso
             return MAGIK_BAD_TENSOR;
         count *= f->dims[i];
     }
-    const uint64_t room = f->is_constant ? data.bytes : net->arena_bytes;
+    const uint64_t room = f->is_constant ? data.bytes : net->plan_bytes;
     if (f->bytes != (uint64_t)count * (uint64_t)size || f->offset > room || f->bytes > room - f->offset || f->offset % (uint32_t)size != 0)
         return MAGIK_BAD_TENSOR;
     t->dtype = (int32_t)f->dtype;
@@ -236,6 +236,8 @@ static int32_t check_step(const struct magik_net *net, const struct file_step *f
         .dtype = s->kernel->dtype,
         .part = 0,
         .parts = 1,
+        .prepared = NULL,
+        .scratch = NULL,
     };
     return check_outputs(s);
 }
@@ -259,7 +261,7 @@ static int32_t check_ports(struct reader *r, struct magik_net *net)
     for (int32_t i = 0; i < net->n_ports; i++) {
         const struct file_port *p = &net->ports[i];
         const int is_late_input = !p->is_output && i != net->n_inputs;
-        if (p->tensor >= (uint32_t)net->n_tensors || p->name >= strings.bytes || p->is_output > 1 || is_late_input ||
+        if (p->tensor >= (uint32_t)net->n_tensors || p->name >= strings.bytes || p->is_output > 1 || p->color > MAGIK_GRAY || is_late_input ||
             net->tensors[p->tensor].is_constant)
             return fail(r, MAGIK_BAD_SECTION, -1, -1);
         net->n_inputs += !p->is_output;
@@ -298,6 +300,8 @@ int32_t magik_load(struct magik_net **out, const void *file, size_t size, void *
     if ((status = check_tensors(&r, net)) != MAGIK_OK || (status = check_list(&r, net)) != MAGIK_OK ||
         (status = check_steps(&r, net)) != MAGIK_OK || (status = check_ports(&r, net)) != MAGIK_OK)
         return status;
+    net->isas = magik_isas();
+    net_choose(net);
     *out = net;
     return MAGIK_OK;
 }

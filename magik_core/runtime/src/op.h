@@ -1,10 +1,25 @@
-/* What a kernel sees. Each operator's .c defines `struct params`, one check and its kernels:
+/* What a kernel sees. Each operator's <op>.c defines `struct params`, one check and its portable kernels:
  *
  *   int32_t magik_<op>_shape(const struct magik_step *n, struct magik_tensor *y);
  *   void magik_<op>_<dtype>(const struct magik_step *n);
  *
- * The check runs once, at load: it reads shapes, params and constant tables that may be hostile, and
- * says the shape and dtype of every output. The kernel then trusts them. The build finds both by name.
+ * The check runs at load and at every reshape: it reads shapes, params and constant tables that may be
+ * hostile, and says the shape and dtype of every output. The kernel then trusts them. Where tensors of a
+ * step may lie inside one another without a copy, there is also
+ *
+ *   int32_t magik_<op>_views(const struct magik_step *n, struct magik_view *views);
+ *
+ * A faster kernel stands in <op>_<isa>.c, gives the same bits, and reads and writes nothing outside its
+ * tensors. What it does not cover it leaves to the portable kernel by calling it:
+ *
+ *   void magik_<op>_<dtype>_<isa>(const struct magik_step *n);
+ *   size_t magik_<op>_<dtype>_<isa>_prepare(const struct magik_step *n, void *memory);   (optional)
+ *   size_t magik_<op>_<dtype>_<isa>_scratch(const struct magik_step *n);                 (optional)
+ *
+ * `prepare` says how many bytes it wants for constants in an order of its own, 0 for none, and writes them
+ * where `memory` is not NULL. It depends on constants and params alone, so that a reshape leaves it as it
+ * is. `scratch` says how many bytes one part needs while it runs, for the shapes as they are. kernels.py
+ * finds all of them by name. Constants are aligned to 4 bytes, activations to their element.
  */
 #ifndef MAGIK_OP_H
 #define MAGIK_OP_H
@@ -21,15 +36,32 @@ struct magik_step {
     struct magik_tensor *const *in, *const *out;
     int32_t n_in, n_out;
     int32_t params_bytes;
-    int32_t dtype;       /* of the kernel, from its name */
-    int32_t part, parts; /* which share of the work to do, [0, parts) */
+    int32_t dtype;        /* of the kernel, from its name */
+    int32_t part, parts;  /* which share of the work to do, [0, parts) */
+    const void *prepared; /* what the variant's prepare wrote; 64-byte aligned */
+    void *scratch;        /* of this part; 64-byte aligned */
+};
+
+/* An output's bytes are those of an input at `offset` in it, or, with is_input, the other way about. */
+struct magik_view {
+    int32_t input, output; /* of the step */
+    int32_t is_input;      /* 1: the input lies inside the output */
+    int64_t offset;
+};
+
+struct magik_variant {
+    int32_t isa; /* enum magik_isa */
+    void (*run)(const struct magik_step *n);
+    size_t (*prepare)(const struct magik_step *n, void *memory); /* NULL: needs nothing */
+    size_t (*scratch)(const struct magik_step *n);               /* NULL: needs nothing */
 };
 
 struct magik_kernel {
     const char *name;
-    void (*run)(const struct magik_step *n);
     int32_t (*shape)(const struct magik_step *n, struct magik_tensor *y);
+    int32_t (*views)(const struct magik_step *n, struct magik_view *views); /* NULL: none; at most n_in + n_out */
     int32_t dtype;
+    struct magik_variant variants[MAGIK_ISAS]; /* the portable one, then faster ones; ends with a NULL run */
 };
 extern const struct magik_kernel magik_kernels[]; /* ends with a NULL name */
 

@@ -1,18 +1,36 @@
 /* Runs a loaded net, and says what is in it. After load nothing here can fail. */
 #include "net.h"
 
-size_t magik_arena_bytes(const struct magik_net *net)
+static size_t round64(size_t bytes)
 {
-    return net->arena_bytes;
+    return (bytes + 63) & ~(size_t)63;
 }
 
-int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes)
+/* Of one part. */
+static size_t scratch_bytes(const struct magik_net *net)
 {
-    if (bytes < net->arena_bytes || (net->arena_bytes > 0 && (arena == NULL || (uintptr_t)arena % 64 != 0)))
+    size_t most = 0;
+    for (int32_t i = 0; i < net->n_steps; i++)
+        most = net->steps[i].scratch_bytes > most ? net->steps[i].scratch_bytes : most;
+    return round64(most);
+}
+
+size_t magik_arena_bytes(const struct magik_net *net, int32_t parts)
+{
+    return round64(net->plan_bytes) + scratch_bytes(net) * (size_t)(parts < 1 ? 1 : parts);
+}
+
+int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_t parts)
+{
+    const size_t need = magik_arena_bytes(net, parts);
+    if (parts < 1 || bytes < need || (need > 0 && (arena == NULL || (uintptr_t)arena % 64 != 0)))
         return MAGIK_NO_MEMORY;
+    net->parts = parts;
     for (int32_t i = 0; i < net->n_tensors; i++)
         if (!net->tensors[i].is_constant)
             net->tensors[i].data = (uint8_t *)arena + net->file_tensors[i].offset;
+    for (int32_t i = 0; i < net->n_steps; i++)
+        net->steps[i].step.scratch = (uint8_t *)arena + round64(net->plan_bytes);
     return MAGIK_OK;
 }
 
@@ -21,18 +39,21 @@ static void run_part(void *arg, int32_t part)
     const struct net_step *s = arg;
     struct magik_step n = s->step;
     n.part = part;
-    s->kernel->run(&n);
+    n.scratch = (uint8_t *)n.scratch + round64(s->scratch_bytes) * (size_t)part;
+    s->variant->run(&n);
 }
 
 void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel)
 {
     struct net_step *s = &net->steps[step];
-    if (parallel == NULL || parallel->parts <= 1) {
-        s->kernel->run(&s->step);
+    const int32_t wanted = parallel == NULL ? 1 : parallel->parts;
+    const int32_t parts = wanted < net->parts ? wanted : net->parts;
+    if (parts <= 1) {
+        s->variant->run(&s->step);
         return;
     }
-    s->step.parts = parallel->parts;
-    parallel->run(parallel->context, run_part, s, parallel->parts);
+    s->step.parts = parts;
+    parallel->run(parallel->context, run_part, s, parts);
     s->step.parts = 1;
 }
 
@@ -45,6 +66,11 @@ void magik_run(struct magik_net *net, const struct magik_parallel *parallel)
 int32_t magik_steps(const struct magik_net *net)
 {
     return net->n_steps;
+}
+
+int32_t magik_step_isa(const struct magik_net *net, int32_t step)
+{
+    return net->steps[step].variant->isa;
 }
 
 const char *magik_step_kernel(const struct magik_net *net, int32_t step)
@@ -100,9 +126,12 @@ void magik_meaning(const struct magik_net *net, int32_t tensor, struct magik_mea
     meaning->bits = (int32_t)f->bits;
     memcpy(meaning->axes, f->axes, sizeof meaning->axes);
     meaning->name = "";
+    meaning->color = MAGIK_NO_COLOR;
     for (int32_t i = 0; i < net->n_ports; i++)
-        if (net->ports[i].tensor == (uint32_t)tensor)
+        if (net->ports[i].tensor == (uint32_t)tensor) {
             meaning->name = net->strings + net->ports[i].name;
+            meaning->color = (int32_t)net->ports[i].color;
+        }
 }
 
 const char *magik_kernel_name(int32_t index)

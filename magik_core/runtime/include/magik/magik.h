@@ -2,7 +2,9 @@
  *
  *   size_t bytes = magik_net_bytes(file, size);
  *   magik_load(&net, file, size, memory, bytes, &fault);   // checks everything once
- *   magik_set_arena(net, arena, magik_arena_bytes(net));
+ *   magik_prepare(net, prepared, magik_prepared_bytes(net)); // optional: weights in the order that is fastest
+ *   magik_reshape(net, dims, &fault);                        // optional: other sizes of the inputs
+ *   magik_set_arena(net, arena, magik_arena_bytes(net, 1), 1);
  *   fill magik_tensor(net, magik_input(net, 0))->data; magik_run(net, NULL); read the outputs
  *
  * A net belongs to one thread at a time; separate nets share nothing. The file's bytes must stay
@@ -47,6 +49,19 @@ enum magik_dtype {
     MAGIK_BOOL = 7 /* one byte, 0 or 1 */
 };
 
+/* Kinds of kernels, the later the faster; a set of them is a mask of 1 << isa. */
+enum magik_isa {
+    MAGIK_PORTABLE = 0,
+    MAGIK_FP64 = 1, /* plain C that sums in doubles, for a MIPS without SIMD */
+    MAGIK_AVX2 = 2,
+    MAGIK_VNNI = 3, /* AVX-512 F, BW, DQ, VL and VNNI */
+    MAGIK_MSA = 4,
+    MAGIK_ISAS = 5
+};
+
+/* Order of an image input's channels. */
+enum magik_color { MAGIK_NO_COLOR = 0, MAGIK_RGB = 1, MAGIK_BGR = 2, MAGIK_GRAY = 3 };
+
 struct magik_tensor {
     void *data;
     int32_t dtype; /* enum magik_dtype */
@@ -61,6 +76,7 @@ struct magik_meaning {
     float scale, zero_point;
     int32_t bits;
     int32_t axes[MAGIK_MAX_DIMS];
+    int32_t color;    /* enum magik_color, of inputs */
     const char *name; /* of inputs and outputs; else "" */
 };
 
@@ -85,16 +101,32 @@ size_t magik_net_bytes(const void *file, size_t size);
 /* Checks the whole file and makes a net in `memory` (8-byte aligned). 0 or an enum magik_status. */
 int32_t magik_load(struct magik_net **net, const void *file, size_t size, void *memory, size_t memory_bytes,
                    struct magik_fault *fault);
-size_t magik_arena_bytes(const struct magik_net *net);
-/* Gives the net its working memory, 64-byte aligned. */
-int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes);
+/* The kinds of kernels that this CPU and this library have; magik_load chooses among them. */
+uint32_t magik_isas(void);
+/* Choose among `isas` alone; forgets what was prepared. Before magik_set_arena. */
+int32_t magik_set_isas(struct magik_net *net, uint32_t isas);
+/* Memory, 64-byte aligned, in which fast kernels keep weights in an order of their own as long as the net
+ * lives; without it they are not used. 0 bytes where none wants it. Before magik_set_arena. */
+size_t magik_prepared_bytes(const struct magik_net *net);
+int32_t magik_prepare(struct magik_net *net, void *memory, size_t bytes);
 
-/* Runs all steps; `parallel` may be NULL: one thread. The same bits for any number of parts. */
+/* Give the inputs other sizes: `dims` holds MAGIK_MAX_DIMS words per input, in their order; ranks stay. All
+ * shapes are inferred again and memory is planned again, so magik_set_arena has to follow. Where the
+ * operators cannot have these sizes, says at which step and leaves the net as it was. */
+int32_t magik_reshape(struct magik_net *net, const int32_t *dims, struct magik_fault *fault);
+/* Bytes of working memory for runs in up to `parts` parts. */
+size_t magik_arena_bytes(const struct magik_net *net, int32_t parts);
+/* Gives the net its working memory, 64-byte aligned. */
+int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_t parts);
+
+/* Runs all steps; `parallel` may be NULL: one thread. The same bits for any number of parts; more than
+ * magik_set_arena was told are not used. */
 void magik_run(struct magik_net *net, const struct magik_parallel *parallel);
 void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel);
 
 int32_t magik_steps(const struct magik_net *net);
 const char *magik_step_kernel(const struct magik_net *net, int32_t step);
+int32_t magik_step_isa(const struct magik_net *net, int32_t step); /* of the variant that was chosen */
 int32_t magik_step_outputs(const struct magik_net *net, int32_t step);
 int32_t magik_step_output(const struct magik_net *net, int32_t step, int32_t index); /* a tensor's index */
 

@@ -1,0 +1,126 @@
+"""The runtime's C sources for a machine, and the table of their kernels, made from the sources.
+
+The build of the library runs this file by itself, so it imports nothing of magik:
+
+    python kernels.py MACHINE TABLE.c    writes the table, prints "SOURCE<tab>FLAG…" per line
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CORE = Path(__file__).resolve().parent
+RUNTIME = CORE / "runtime"
+
+# What a file's suffix asks of the compiler; in the order of `enum magik_isa`, the later the faster.
+ISAS: dict[str, tuple[str, ...]] = {
+    "fp64": ("-ffp-contract=fast",),  # sums of whole numbers in doubles: exact either way
+    "avx2": ("-mavx2",),
+    "vnni": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
+    "msa": ("-mmsa",),
+}
+# The suffixes that are built for a machine; any other has the portable kernels alone.
+MACHINES: dict[str, tuple[str, ...]] = {
+    "x86_64": ("fp64", "avx2", "vnni"),
+    "amd64": ("fp64", "avx2", "vnni"),
+    "mips": ("fp64",),
+    "mips-msa": ("fp64", "msa"),
+}
+DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
+
+KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)", re.MULTILINE)
+COMPANION = re.compile(r"^(?:int32_t|size_t) magik_(\w+)_(shape|views|prepare|scratch)\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A C file and the flags that it needs beyond the common ones."""
+
+    path: Path
+    flags: tuple[str, ...] = ()
+
+
+def sources(machine: str, ops: Collection[str] | None = None) -> list[Source]:
+    """The sources of the runtime for a machine, without the table.
+
+    Args: machine: a key of MACHINES, or any other; ops: names of operators' files to keep, or all.
+    """
+    isas = MACHINES.get(machine.lower(), ())
+    out = [Source(p) for p in sorted((RUNTIME / "src").glob("*.c"))]
+    for path in sorted((CORE / "ops").glob("*.c")):
+        op, isa = _split(path.stem)
+        if (ops is None or op in ops) and (isa == "" or isa in isas):
+            out.append(Source(path, ISAS.get(isa, ())))
+    return out
+
+
+def table(files: Sequence[Source]) -> str:
+    """C source of `magik_kernels` for these files.
+
+    A kernel is `void magik_<op>_<dtype>[_<isa>](const struct magik_step *n)`; src/op.h says what stands beside it.
+    """
+    kernels: dict[str, dict[str, str]] = {}  # name without suffix: isa: row of the variant
+    companions: dict[str, str] = {}  # function name: kind
+    for source in files:
+        if source.path.parent.name != "ops":
+            continue
+        op, isa = _split(source.path.stem)
+        text = source.path.read_text(encoding="utf-8")
+        companions |= {f"magik_{name}_{kind}": kind for name, kind in COMPANION.findall(text)}
+        for full in KERNEL.findall(text):
+            name = full.removesuffix(f"_{isa}") if isa else full
+            if not name.startswith(f"{op}_") or name.rpartition("_")[2] not in DTYPES or (isa and name == full):
+                raise ValueError(f"{source.path}: kernel '{full}' is not {op}_<dtype>{isa and '_' + isa}")
+            kernels.setdefault(name, {})[isa] = full
+    return _text(kernels, companions)
+
+
+def _text(kernels: dict[str, dict[str, str]], companions: dict[str, str]) -> str:
+    signatures = {
+        "shape": "int32_t {}(const struct magik_step *n, struct magik_tensor *y);",
+        "views": "int32_t {}(const struct magik_step *n, struct magik_view *views);",
+        "prepare": "size_t {}(const struct magik_step *n, void *memory);",
+        "scratch": "size_t {}(const struct magik_step *n);",
+    }
+    lines = [signatures[kind].format(name) for name, kind in companions.items()]
+    lines += [
+        f"void magik_{full}(const struct magik_step *n);" for found in kernels.values() for full in found.values()
+    ]
+    rows = []
+    for name, found in sorted(kernels.items()):
+        op, _, dtype = name.rpartition("_")
+        views = f"magik_{op}_views" if f"magik_{op}_views" in companions else "NULL"
+        variants = []
+        for isa in ("", *ISAS):
+            if isa in found:
+                own = [f"magik_{found[isa]}_{kind}" for kind in ("prepare", "scratch")]
+                own = [f if f in companions else "NULL" for f in own]
+                variants.append(f"{{MAGIK_{isa.upper() or 'PORTABLE'}, magik_{found[isa]}, {', '.join(own)}}}")
+        rows.append(f'    {{"{name}", magik_{op}_shape, {views}, {DTYPES[dtype]}, {{{", ".join(variants)}}}}},')
+    head = '/* Made by kernels.py from the operators\' sources. */\n#include "op.h"\n'
+    end = "    {NULL, NULL, NULL, 0, {{0, NULL, NULL, NULL}}},\n};\n"
+    return "\n".join([head, *lines, "\nconst struct magik_kernel magik_kernels[] = {", *rows, end])
+
+
+def _split(stem: str) -> tuple[str, str]:
+    """(operator, suffix) of a file's name: conv_avx2 -> conv, avx2."""
+    op, _, isa = stem.rpartition("_")
+    return (op, isa) if isa in ISAS else (stem, "")
+
+
+def main(machine: str, out: str) -> None:
+    """Write the table where it is new, and print the sources with their flags."""
+    files = sources(machine)
+    path, text = Path(out), table(files)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    for source in files:
+        sys.stdout.write("\t".join([source.path.as_posix(), *source.flags]) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
