@@ -1,0 +1,99 @@
+/* What the x86 kernels of Conv and Gemm share: pixels of x (or rows) times weights, tile by tile.
+ *
+ * A pixel meets rows x taps runs of neighboring codes. Weights lie in blocks of 16 channels, a block in steps
+ * of a few codes of a run, with zeros behind the end of a run. dense_vnni.h and dense_avx2.h hold what is
+ * left, under the same names:
+ *
+ *   DENSE_STEP        codes of a step: how many products one instruction adds to each sum
+ *   DENSE_WEIGHT      bytes of a weight
+ *   DENSE_WIDENED     bytes of a code where dense_take copies, or 0
+ *   dense_weight      writes one weight
+ *   dense_take        hands the tile's codes over in the form that dense_run reads
+ *   dense_run         all sums of a tile in one or two blocks, rescaled and stored
+ */
+#ifndef MAGIK_DENSE_H
+#define MAGIK_DENSE_H
+
+#include "fixed.h"
+#include "op.h"
+
+enum {
+    DENSE_BLOCK = 16,           /* channels */
+    DENSE_PAIR = 2 * DENSE_BLOCK,
+    DENSE_PIXELS = 8,           /* of a tile, at most */
+    DENSE_MOST_CODES = 1 << 18, /* of a tile; a larger window is left to the portable kernel */
+    DENSE_SLACK = 64,           /* codes behind those of a tile that may be read and count for nothing */
+};
+
+/* How a rescale of 16 channels is done: the upper word of acc * m + round, then >> shift. */
+struct dense_table {
+    int32_t bias[DENSE_BLOCK], m[DENSE_BLOCK];
+    int32_t shift[DENSE_BLOCK]; /* s - 32 */
+    int64_t round[DENSE_BLOCK]; /* of the even channels, then of the odd ones */
+};
+
+/* Shape of the weights: `groups` times `channels` of y, each from rows x taps runs of `run` codes. */
+struct dense_shape {
+    int32_t groups, channels, rows, taps, run;
+};
+
+struct dense {
+    struct dense_shape shape;
+    int32_t blocks, steps; /* of a group; of a run */
+    size_t block_bytes;    /* of weights */
+    const struct dense_table *tables;
+    const uint8_t *weights;
+    const int32_t *m, *shift; /* of all channels */
+    int32_t y_zero, low, high;
+    int32_t is_slow; /* whether a rescale needs all 64 bits, or limits are in the wrong order */
+};
+
+/* Pixels of one row of y, side by side. Steps are in codes. */
+struct dense_tile {
+    const void *x; /* u8; after dense_take what the kernel reads */
+    int32_t from;  /* code of x where the group's channels begin */
+    int32_t pixel_step, row_step, tap_step;
+    int32_t span; /* codes that the pixels meet in one row of the window, first to last */
+    int32_t pixels;
+    uint8_t *y; /* first pixel, first channel */
+    int32_t y_step;
+    const int32_t *start; /* what sums start from, or NULL: the bias; DENSE_PAIR per pixel */
+};
+
+static inline int32_t dense_ceil(int32_t a, int32_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The table of `count` channels; those missing give zero. */
+static inline void dense_fill(struct dense_table *t, const int32_t *bias, const int32_t *m, const int32_t *shift, int32_t count)
+{
+    memset(t, 0, sizeof *t);
+    for (int32_t c = 0; c < count; c++) {
+        t->bias[c] = bias[c];
+        t->m[c] = m[c];
+        t->shift[c] = shift[c] < 32 ? 0 : shift[c] - 32; /* less than 32 is slow, and does not ask here */
+        t->round[(c & 1) * (DENSE_BLOCK / 2) + c / 2] = (int64_t)1 << (shift[c] - 1);
+    }
+}
+
+/* Whether the upper words do, for these limits and shifts. */
+static inline int32_t dense_is_slow(const int32_t *shift, int32_t count, int32_t low, int32_t high)
+{
+    int32_t least = FX_MAX_SHIFT;
+    for (int32_t c = 0; c < count; c++)
+        least = shift[c] < least ? shift[c] : least;
+    return least < 32 || low > high;
+}
+
+/* Rescale sums one by one: acc holds DENSE_PAIR per pixel, `c` is the first channel of `count`. */
+static inline void dense_finish(const struct dense *d, const struct dense_tile *t, const int32_t *acc, int32_t c, int32_t count)
+{
+    for (int32_t p = 0; p < t->pixels; p++)
+        for (int32_t i = 0; i < count; i++) {
+            const int64_t v = fx_rescale(acc[p * DENSE_PAIR + i], d->m[c + i], d->shift[c + i]) + d->y_zero;
+            t->y[p * t->y_step + c + i] = fx_u8(v, d->low, d->high);
+        }
+}
+
+#endif
