@@ -25,12 +25,24 @@ enum {
     DENSE_SLACK = 64,           /* codes behind those of a tile that may be read and count for nothing */
 };
 
-/* How a rescale of 16 channels is done: the upper word of acc * m + round, then >> shift. */
+/* How a rescale of 16 channels is done: the upper word of acc * m + round, then >> shift. With a shift s below
+ * 32, acc goes 32 - s to the left before; it is limited first, to where y is at a limit anyway, so that it fits. */
 struct dense_table {
     int32_t bias[DENSE_BLOCK], m[DENSE_BLOCK];
-    int32_t shift[DENSE_BLOCK]; /* s - 32 */
+    int32_t shift[DENSE_BLOCK]; /* s - 32, or 0 */
+    int32_t left[DENSE_BLOCK];  /* 32 - s, or 0 */
+    int32_t most[DENSE_BLOCK];  /* acc is limited to [-most - 1, most] */
     int64_t round[DENSE_BLOCK]; /* of the even channels, then of the odd ones */
+    int32_t unused[DENSE_BLOCK]; /* keeps the next table at a multiple of 64 */
 };
+
+/* What the shifts ask for. */
+enum dense_way {
+    DENSE_PLAIN,  /* all are 32 and above */
+    DENSE_LEFT,   /* some are less, with multipliers in [2^30, 2^31) */
+    DENSE_ONE_BY_ONE, /* what no good file has: smaller shifts or multipliers, low above high */
+};
+enum { DENSE_LEAST_SHIFT = 22, DENSE_MOST_LEFT = 1024 }; /* 1024 * 2^30 / 2^31 is above all codes; 1024 << 10 fits */
 
 /* Shape of the weights: `groups` times `channels` of y, each from rows x taps runs of `run` codes. */
 struct dense_shape {
@@ -45,7 +57,7 @@ struct dense {
     const uint8_t *weights;
     const int32_t *m, *shift; /* of all channels */
     int32_t y_zero, low, high;
-    int32_t is_slow; /* whether a rescale needs all 64 bits, or limits are in the wrong order */
+    enum dense_way way;
 };
 
 /* Pixels of one row of y, side by side. Steps are in codes. */
@@ -70,20 +82,29 @@ static inline void dense_fill(struct dense_table *t, const int32_t *bias, const 
 {
     memset(t, 0, sizeof *t);
     for (int32_t c = 0; c < count; c++) {
+        const int32_t left = shift[c] < 32 ? 32 - shift[c] : 0;
         t->bias[c] = bias[c];
         t->m[c] = m[c];
-        t->shift[c] = shift[c] < 32 ? 0 : shift[c] - 32; /* less than 32 is slow, and does not ask here */
-        t->round[(c & 1) * (DENSE_BLOCK / 2) + c / 2] = (int64_t)1 << (shift[c] - 1);
+        t->most[c] = INT32_MAX;
+        if (m[c] == 0) /* a dead channel gives zero, and with any shift */
+            continue;
+        t->shift[c] = shift[c] + left - 32;
+        t->left[c] = left;
+        if (left > 0)
+            t->most[c] = DENSE_MOST_LEFT;
+        t->round[(c & 1) * (DENSE_BLOCK / 2) + c / 2] = (int64_t)1 << (shift[c] + left - 1);
     }
 }
 
-/* Whether the upper words do, for these limits and shifts. */
-static inline int32_t dense_is_slow(const int32_t *shift, int32_t count, int32_t low, int32_t high)
+static inline enum dense_way dense_way_of(const int32_t *m, const int32_t *shift, int32_t count, int32_t low, int32_t high)
 {
-    int32_t least = FX_MAX_SHIFT;
+    enum dense_way way = low > high ? DENSE_ONE_BY_ONE : DENSE_PLAIN;
     for (int32_t c = 0; c < count; c++)
-        least = shift[c] < least ? shift[c] : least;
-    return least < 32 || low > high;
+        if (m[c] != 0 && shift[c] < 32 && (shift[c] < DENSE_LEAST_SHIFT || m[c] < 1 << 30))
+            way = DENSE_ONE_BY_ONE;
+        else if (m[c] != 0 && shift[c] < 32 && way == DENSE_PLAIN)
+            way = DENSE_LEFT;
+    return way;
 }
 
 /* Rescale sums one by one: acc holds DENSE_PAIR per pixel, `c` is the first channel of `count`. */

@@ -35,6 +35,12 @@ static inline void dense_take(struct dense_tile *t, int32_t rows, void *room)
 
 static inline __m256i dense_rescale(const struct dense *d, const struct dense_table *t, int half, __m256i acc)
 {
+    if (d->way == DENSE_LEFT) {
+        const __m256i most = _mm256_load_si256((const void *)(t->most + 8 * half));
+        const __m256i least = _mm256_xor_si256(most, _mm256_set1_epi32(-1));
+        acc = _mm256_min_epi32(_mm256_max_epi32(acc, least), most);
+        acc = _mm256_sllv_epi32(acc, _mm256_load_si256((const void *)(t->left + 8 * half)));
+    }
     const __m256i m = _mm256_load_si256((const void *)(t->m + 8 * half));
     const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(acc, m), _mm256_load_si256((const void *)(t->round + 4 * half)));
     const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(m, 32)),
@@ -90,9 +96,9 @@ static inline __attribute__((always_inline)) void dense_sums(const struct dense 
             }
     }
     for (int p = 0; p < P; p++) {
-        if (!d->is_slow)
+        if (d->way != DENSE_ONE_BY_ONE)
             dense_store(t->y + (first + p) * t->y_step + c, dense_codes(d, table, acc[p]), count);
-        for (int h = 0; h < 2 && d->is_slow; h++)
+        for (int h = 0; h < 2 && d->way == DENSE_ONE_BY_ONE; h++)
             _mm256_storeu_si256((void *)(sums + (first + p) * DENSE_PAIR + 8 * h), acc[p][h]);
     }
 }
@@ -109,7 +115,7 @@ static void dense_block(const struct dense *d, const struct dense_tile *t, int32
     case 1: dense_sums(d, t, block, p, c, count, sums, 1); break;
     default: break;
     }
-    if (d->is_slow)
+    if (d->way == DENSE_ONE_BY_ONE)
         dense_finish(d, t, sums, c, count);
 }
 

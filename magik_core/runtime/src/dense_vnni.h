@@ -23,6 +23,11 @@ static inline void dense_take(struct dense_tile *t, int32_t rows, void *room)
 /* 16 channels of one pixel as words in [low, high] of a code. */
 static inline __m512i dense_rescale(const struct dense *d, const struct dense_table *t, __m512i acc)
 {
+    if (d->way == DENSE_LEFT) {
+        const __m512i most = _mm512_load_si512(t->most);
+        const __m512i least = _mm512_xor_si512(most, _mm512_set1_epi32(-1));
+        acc = _mm512_sllv_epi32(_mm512_min_epi32(_mm512_max_epi32(acc, least), most), _mm512_load_si512(t->left));
+    }
     const __m512i m = _mm512_load_si512(t->m);
     const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(acc, m), _mm512_load_si512(t->round));
     const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(m, 32)),
@@ -57,7 +62,7 @@ static inline __attribute__((always_inline)) void dense_sums(const struct dense 
                 }
             }
     }
-    if (d->is_slow) {
+    if (d->way == DENSE_ONE_BY_ONE) {
         int32_t sums[DENSE_PIXELS * DENSE_PAIR];
         for (int p = 0; p < P; p++)
             for (int b = 0; b < B; b++)

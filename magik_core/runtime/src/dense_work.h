@@ -172,7 +172,7 @@ static void dense_work(const struct dense_job *j)
     const int32_t pairs = dense_ceil(d.blocks, 2), per_tile = d.shape.groups * pairs;
     const int32_t per_row = dense_ceil(j->o.w, DENSE_PIXELS), width = dense_ceil(j->o.w, per_row);
     int32_t start[DENSE_PIXELS * DENSE_PAIR], i, end, tile = -1;
-    d.is_slow = dense_is_slow(j->shift, j->k.n, j->low, j->high);
+    d.way = dense_way_of(j->m, j->shift, j->k.n, j->low, j->high);
     op_span(j->n, j->o.n * j->o.h * per_row * per_tile, &i, &end);
     for (; i < end; i++) {
         if (i / per_tile != tile)
