@@ -25,24 +25,22 @@ enum {
     DENSE_SLACK = 64,           /* codes behind those of a tile that may be read and count for nothing */
 };
 
-/* How a rescale of 16 channels is done: the upper word of acc * m + round, then >> shift. With a shift s below
- * 32, acc goes 32 - s to the left before; it is limited first, to where y is at a limit anyway, so that it fits. */
-struct dense_table {
-    int32_t bias[DENSE_BLOCK], m[DENSE_BLOCK];
-    int32_t shift[DENSE_BLOCK]; /* s - 32, or 0 */
-    int32_t left[DENSE_BLOCK];  /* 32 - s, or 0 */
-    int32_t most[DENSE_BLOCK];  /* acc is limited to [-most - 1, most] */
-    int64_t round[DENSE_BLOCK]; /* of the even channels, then of the odd ones */
-    int32_t unused[DENSE_BLOCK]; /* keeps the next table at a multiple of 64 */
-};
-
-/* What the shifts ask for. */
+/* What the shifts of a block ask for, the worse the greater. */
 enum dense_way {
-    DENSE_PLAIN,  /* all are 32 and above */
-    DENSE_LEFT,   /* some are less, with multipliers in [2^30, 2^31) */
+    DENSE_PLAIN,      /* all are 33 and above: rounding does not touch the lower word of a product */
+    DENSE_LEFT,       /* some are less, with multipliers in [2^30, 2^31) */
     DENSE_ONE_BY_ONE, /* what no good file has: smaller shifts or multipliers, low above high */
 };
-enum { DENSE_LEAST_SHIFT = 22, DENSE_MOST_LEFT = 1024 }; /* 1024 * 2^30 / 2^31 is above all codes; 1024 << 10 fits */
+enum { DENSE_SHIFT = 33, DENSE_LEAST_SHIFT = 22, DENSE_MOST = 2048 }; /* 2048 * 2^30 / 2^32 is above all codes; 2048 << 11 fits */
+
+/* How 16 channels are rescaled: the upper word of acc * m, + round, >> shift. With a shift s below 33, acc goes
+ * 33 - s to the left before; it is limited first, to where y is at a limit anyway, so that it fits. */
+struct dense_table {
+    int32_t bias[DENSE_BLOCK], m[DENSE_BLOCK];
+    int32_t round[DENSE_BLOCK], shift[DENSE_BLOCK]; /* 2^(s - 33), s - 32 */
+    int32_t left[DENSE_BLOCK], most[DENSE_BLOCK];   /* acc is limited to [-most - 1, most] */
+    int32_t way[DENSE_BLOCK];                       /* enum dense_way in the first; the rest keeps tables at 64 bytes */
+};
 
 /* Shape of the weights: `groups` times `channels` of y, each from rows x taps runs of `run` codes. */
 struct dense_shape {
@@ -57,7 +55,7 @@ struct dense {
     const uint8_t *weights;
     const int32_t *m, *shift; /* of all channels */
     int32_t y_zero, low, high;
-    enum dense_way way;
+    int32_t way; /* enum dense_way, the least for all blocks */
 };
 
 /* Pixels of one row of y, side by side. Steps are in codes. */
@@ -77,34 +75,27 @@ static inline int32_t dense_ceil(int32_t a, int32_t b)
     return (a + b - 1) / b;
 }
 
+static inline int32_t dense_way_of(int32_t m, int32_t shift)
+{
+    if (m == 0 || shift >= DENSE_SHIFT) /* a dead channel gives zero with any shift */
+        return DENSE_PLAIN;
+    return shift >= DENSE_LEAST_SHIFT && m >= 1 << 30 ? DENSE_LEFT : DENSE_ONE_BY_ONE;
+}
+
 /* The table of `count` channels; those missing give zero. */
 static inline void dense_fill(struct dense_table *t, const int32_t *bias, const int32_t *m, const int32_t *shift, int32_t count)
 {
     memset(t, 0, sizeof *t);
     for (int32_t c = 0; c < count; c++) {
-        const int32_t left = shift[c] < 32 ? 32 - shift[c] : 0;
+        const int32_t way = dense_way_of(m[c], shift[c]), s = shift[c] < DENSE_SHIFT ? DENSE_SHIFT : shift[c];
         t->bias[c] = bias[c];
         t->m[c] = m[c];
-        t->most[c] = INT32_MAX;
-        if (m[c] == 0) /* a dead channel gives zero, and with any shift */
-            continue;
-        t->shift[c] = shift[c] + left - 32;
-        t->left[c] = left;
-        if (left > 0)
-            t->most[c] = DENSE_MOST_LEFT;
-        t->round[(c & 1) * (DENSE_BLOCK / 2) + c / 2] = (int64_t)1 << (shift[c] + left - 1);
+        t->round[c] = m[c] == 0 ? 0 : 1 << (s - DENSE_SHIFT);
+        t->shift[c] = s - 32;
+        t->left[c] = way == DENSE_LEFT ? DENSE_SHIFT - shift[c] : 0;
+        t->most[c] = way == DENSE_LEFT ? DENSE_MOST : INT32_MAX;
+        t->way[0] = way > t->way[0] ? way : t->way[0];
     }
-}
-
-static inline enum dense_way dense_way_of(const int32_t *m, const int32_t *shift, int32_t count, int32_t low, int32_t high)
-{
-    enum dense_way way = low > high ? DENSE_ONE_BY_ONE : DENSE_PLAIN;
-    for (int32_t c = 0; c < count; c++)
-        if (m[c] != 0 && shift[c] < 32 && (shift[c] < DENSE_LEAST_SHIFT || m[c] < 1 << 30))
-            way = DENSE_ONE_BY_ONE;
-        else if (m[c] != 0 && shift[c] < 32 && way == DENSE_PLAIN)
-            way = DENSE_LEFT;
-    return way;
 }
 
 /* Rescale sums one by one: acc holds DENSE_PAIR per pixel, `c` is the first channel of `count`. */

@@ -33,28 +33,27 @@ static inline void dense_take(struct dense_tile *t, int32_t rows, void *room)
     t->row_step = t->span;
 }
 
-static inline __m256i dense_rescale(const struct dense *d, const struct dense_table *t, int half, __m256i acc)
+/* Sums of 8 channels as codes less the zero point, not limited yet. */
+static inline __m256i dense_rescale(const struct dense_table *t, int32_t way, int half, __m256i acc)
 {
-    if (d->way == DENSE_LEFT) {
+    if (way == DENSE_LEFT) {
         const __m256i most = _mm256_load_si256((const void *)(t->most + 8 * half));
         const __m256i least = _mm256_xor_si256(most, _mm256_set1_epi32(-1));
         acc = _mm256_min_epi32(_mm256_max_epi32(acc, least), most);
         acc = _mm256_sllv_epi32(acc, _mm256_load_si256((const void *)(t->left + 8 * half)));
     }
     const __m256i m = _mm256_load_si256((const void *)(t->m + 8 * half));
-    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(acc, m), _mm256_load_si256((const void *)(t->round + 4 * half)));
-    const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(m, 32)),
-                                         _mm256_load_si256((const void *)(t->round + DENSE_BLOCK / 2 + 4 * half)));
+    const __m256i even = _mm256_mul_epi32(acc, m), odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(m, 32));
     const __m256i upper = _mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xf5), odd, 0xaa);
-    const __m256i v = _mm256_srav_epi32(upper, _mm256_load_si256((const void *)(t->shift + 8 * half)));
-    return _mm256_add_epi32(v, _mm256_set1_epi32(d->y_zero));
+    const __m256i sum = _mm256_add_epi32(upper, _mm256_load_si256((const void *)(t->round + 8 * half)));
+    return _mm256_srav_epi32(sum, _mm256_load_si256((const void *)(t->shift + 8 * half)));
 }
 
 /* 16 channels of one pixel as codes. */
-static inline __m128i dense_codes(const struct dense *d, const struct dense_table *t, const __m256i *acc)
+static inline __m128i dense_codes(const struct dense *d, const struct dense_table *t, int32_t way, const __m256i *acc)
 {
-    const __m256i pairs = _mm256_packs_epi32(dense_rescale(d, t, 0, acc[0]), dense_rescale(d, t, 1, acc[1]));
-    const __m256i words = _mm256_permute4x64_epi64(pairs, 0xd8);
+    const __m256i pairs = _mm256_packs_epi32(dense_rescale(t, way, 0, acc[0]), dense_rescale(t, way, 1, acc[1]));
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_adds_epi16(pairs, _mm256_set1_epi16((int16_t)d->y_zero)), 0xd8);
     const __m128i v = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     return _mm_min_epu8(_mm_max_epu8(v, _mm_set1_epi8((char)d->low)), _mm_set1_epi8((char)d->high));
 }
@@ -72,7 +71,7 @@ static inline void dense_store(uint8_t *y, __m128i v, int32_t count)
 
 /* P pixels from `first` x one block: P is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void dense_sums(const struct dense *d, const struct dense_tile *t, int32_t block, int32_t first,
-                                                              int32_t c, int32_t count, int32_t *sums, const int P)
+                                                              int32_t c, int32_t count, int32_t way, int32_t *sums, const int P)
 {
     __m256i acc[4][2];
     const struct dense_table *table = d->tables + block;
@@ -96,26 +95,27 @@ static inline __attribute__((always_inline)) void dense_sums(const struct dense 
             }
     }
     for (int p = 0; p < P; p++) {
-        if (d->way != DENSE_ONE_BY_ONE)
-            dense_store(t->y + (first + p) * t->y_step + c, dense_codes(d, table, acc[p]), count);
-        for (int h = 0; h < 2 && d->way == DENSE_ONE_BY_ONE; h++)
+        if (way != DENSE_ONE_BY_ONE)
+            dense_store(t->y + (first + p) * t->y_step + c, dense_codes(d, table, way, acc[p]), count);
+        for (int h = 0; h < 2 && way == DENSE_ONE_BY_ONE; h++)
             _mm256_storeu_si256((void *)(sums + (first + p) * DENSE_PAIR + 8 * h), acc[p][h]);
     }
 }
 
 static void dense_block(const struct dense *d, const struct dense_tile *t, int32_t block, int32_t c, int32_t count)
 {
+    const int32_t way = d->tables[block].way[0] > d->way ? d->tables[block].way[0] : d->way;
     int32_t sums[DENSE_PIXELS * DENSE_PAIR];
     int32_t p = 0;
     for (; p + 4 <= t->pixels; p += 4)
-        dense_sums(d, t, block, p, c, count, sums, 4);
+        dense_sums(d, t, block, p, c, count, way, sums, 4);
     switch (t->pixels - p) {
-    case 3: dense_sums(d, t, block, p, c, count, sums, 3); break;
-    case 2: dense_sums(d, t, block, p, c, count, sums, 2); break;
-    case 1: dense_sums(d, t, block, p, c, count, sums, 1); break;
+    case 3: dense_sums(d, t, block, p, c, count, way, sums, 3); break;
+    case 2: dense_sums(d, t, block, p, c, count, way, sums, 2); break;
+    case 1: dense_sums(d, t, block, p, c, count, way, sums, 1); break;
     default: break;
     }
-    if (d->way == DENSE_ONE_BY_ONE)
+    if (way == DENSE_ONE_BY_ONE)
         dense_finish(d, t, sums, c, count);
 }
 

@@ -20,21 +20,61 @@ static inline void dense_take(struct dense_tile *t, int32_t rows, void *room)
     (void)t, (void)rows, (void)room;
 }
 
-/* 16 channels of one pixel as words in [low, high] of a code. */
-static inline __m512i dense_rescale(const struct dense *d, const struct dense_table *t, __m512i acc)
+/* Sums of 16 channels as codes less the zero point, not limited yet. */
+static inline __m512i dense_rescale(const struct dense_table *t, int32_t way, __m512i acc)
 {
-    if (d->way == DENSE_LEFT) {
-        const __m512i most = _mm512_load_si512(t->most);
-        const __m512i least = _mm512_xor_si512(most, _mm512_set1_epi32(-1));
+    if (way == DENSE_LEFT) {
+        const __m512i most = _mm512_load_si512(t->most), least = _mm512_xor_si512(most, _mm512_set1_epi32(-1));
         acc = _mm512_sllv_epi32(_mm512_min_epi32(_mm512_max_epi32(acc, least), most), _mm512_load_si512(t->left));
     }
     const __m512i m = _mm512_load_si512(t->m);
-    const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(acc, m), _mm512_load_si512(t->round));
-    const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(m, 32)),
-                                         _mm512_load_si512(t->round + DENSE_BLOCK / 2));
+    const __m512i even = _mm512_mul_epi32(acc, m), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(m, 32));
     const __m512i upper = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
-    const __m512i v = _mm512_add_epi32(_mm512_srav_epi32(upper, _mm512_load_si512(t->shift)), _mm512_set1_epi32(d->y_zero));
-    return _mm512_min_epi32(_mm512_max_epi32(v, _mm512_set1_epi32(d->low)), _mm512_set1_epi32(d->high));
+    return _mm512_srav_epi32(_mm512_add_epi32(upper, _mm512_load_si512(t->round)), _mm512_load_si512(t->shift));
+}
+
+/* Four times 16 channels, side by side. */
+static inline __m512i dense_codes(const struct dense *d, __m512i a, __m512i b, __m512i c, __m512i e)
+{
+    const __m512i zero = _mm512_set1_epi16((int16_t)d->y_zero);
+    const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero), high = _mm512_adds_epi16(_mm512_packs_epi32(c, e), zero);
+    const __m512i v = _mm512_permutexvar_epi32(turn, _mm512_packus_epi16(low, high));
+    return _mm512_min_epu8(_mm512_max_epu8(v, _mm512_set1_epi8((int8_t)d->low)), _mm512_set1_epi8((int8_t)d->high));
+}
+
+/* P pixels of two blocks, two pixels at a time; an odd one goes twice. */
+static inline __attribute__((always_inline)) void dense_write_two(const struct dense *d, const struct dense_table *t, int32_t way, __m512i acc[][2],
+                                                                   uint8_t *y, int32_t y_step, int32_t count, const int P)
+{
+    const __mmask32 mask = (__mmask32)(count >= DENSE_PAIR ? ~0u : (1u << count) - 1);
+    for (int p = 0; p < P; p += 2, y += 2 * y_step) {
+        const int q = p + 1 < P ? p + 1 : p;
+        const __m512i v = dense_codes(d, dense_rescale(t, way, acc[p][0]), dense_rescale(t + 1, way, acc[p][1]), dense_rescale(t, way, acc[q][0]),
+                                      dense_rescale(t + 1, way, acc[q][1]));
+        _mm256_mask_storeu_epi8(y, mask, _mm512_castsi512_si256(v));
+        if (q > p)
+            _mm256_mask_storeu_epi8(y + y_step, mask, _mm512_extracti64x4_epi64(v, 1));
+    }
+}
+
+/* P pixels of one block, four pixels at a time; the last one goes more than once. */
+static inline __attribute__((always_inline)) void dense_write_one(const struct dense *d, const struct dense_table *t, int32_t way, __m512i acc[][2],
+                                                                   uint8_t *y, int32_t y_step, int32_t count, const int P)
+{
+    const __mmask16 mask = (__mmask16)(count >= DENSE_BLOCK ? ~0u : (1u << count) - 1);
+    for (int p = 0; p < P; p += 4, y += 4 * y_step) {
+        const int q = p + 1 < P ? p + 1 : p, r = p + 2 < P ? p + 2 : p, s = p + 3 < P ? p + 3 : p;
+        const __m512i v = dense_codes(d, dense_rescale(t, way, acc[p][0]), dense_rescale(t, way, acc[q][0]), dense_rescale(t, way, acc[r][0]),
+                                      dense_rescale(t, way, acc[s][0]));
+        _mm_mask_storeu_epi8(y, mask, _mm512_castsi512_si128(v));
+        if (q > p)
+            _mm_mask_storeu_epi8(y + y_step, mask, _mm512_extracti32x4_epi32(v, 1));
+        if (r > p)
+            _mm_mask_storeu_epi8(y + 2 * y_step, mask, _mm512_extracti32x4_epi32(v, 2));
+        if (s > p)
+            _mm_mask_storeu_epi8(y + 3 * y_step, mask, _mm512_extracti32x4_epi32(v, 3));
+    }
 }
 
 /* P pixels x B blocks: P and B are constants where this is inlined. Channels of y from `c`, `count` of them. */
@@ -62,7 +102,9 @@ static inline __attribute__((always_inline)) void dense_sums(const struct dense 
                 }
             }
     }
-    if (d->way == DENSE_ONE_BY_ONE) {
+    const int32_t ways = B == 1 || table[0].way[0] > table[B - 1].way[0] ? table[0].way[0] : table[B - 1].way[0];
+    const int32_t way = ways > d->way ? ways : d->way;
+    if (way == DENSE_ONE_BY_ONE) {
         int32_t sums[DENSE_PIXELS * DENSE_PAIR];
         for (int p = 0; p < P; p++)
             for (int b = 0; b < B; b++)
@@ -70,12 +112,10 @@ static inline __attribute__((always_inline)) void dense_sums(const struct dense 
         dense_finish(d, t, sums, c, count);
         return;
     }
-    for (int b = 0; b < B; b++) {
-        const int32_t left = count - b * DENSE_BLOCK;
-        const __mmask16 mask = (__mmask16)(left >= DENSE_BLOCK ? 0xffff : (1 << left) - 1);
-        for (int p = 0; p < P; p++)
-            _mm_mask_storeu_epi8(t->y + p * t->y_step + c + b * DENSE_BLOCK, mask, _mm512_cvtepi32_epi8(dense_rescale(d, table + b, acc[p][b])));
-    }
+    if (B == 2)
+        dense_write_two(d, table, way, acc, t->y + c, t->y_step, count, P);
+    else
+        dense_write_one(d, table, way, acc, t->y + c, t->y_step, count, P);
 }
 
 static inline __attribute__((always_inline)) void dense_pixels(const struct dense *d, const struct dense_tile *t, int32_t block, int32_t c,

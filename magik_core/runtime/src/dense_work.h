@@ -27,17 +27,22 @@ static struct dense_shape dense_shape_of(const struct dense_job *j)
     return s;
 }
 
-/* Codes that `pixels` side by side meet in one row of the window. */
-static int64_t dense_span(const struct dense_job *j, int32_t pixels)
+/* Columns of x that `pixels` side by side meet. */
+static int64_t dense_columns(const struct dense_job *j, int32_t pixels)
 {
-    const int64_t columns = (int64_t)(pixels - 1) * j->window.stride_w + (int64_t)(j->k.w - 1) * j->window.dilation_w + 1;
-    return columns * j->k.c * j->groups;
+    return (int64_t)(pixels - 1) * j->window.stride_w + (int64_t)(j->k.w - 1) * j->window.dilation_w + 1;
+}
+
+/* Codes of the windows of a whole tile. */
+static int64_t dense_codes_of(const struct dense_job *j)
+{
+    return dense_columns(j, DENSE_PIXELS) * j->k.c * j->groups * j->k.h;
 }
 
 /* Depends on weights and params alone. Narrow groups would be mostly zeros in blocks of 16. */
 static int dense_covers(const struct dense_job *j)
 {
-    return dense_span(j, DENSE_PIXELS) * j->k.h <= DENSE_MOST_CODES && (j->groups == 1 || (j->k.n / j->groups >= 8 && j->k.c >= DENSE_STEP));
+    return dense_codes_of(j) <= DENSE_MOST_CODES && (j->groups == 1 || (j->k.n / j->groups >= 8 && j->k.c >= DENSE_STEP));
 }
 
 static struct dense dense_of(const struct dense_job *j)
@@ -46,6 +51,7 @@ static struct dense dense_of(const struct dense_job *j)
     d.blocks = dense_ceil(d.shape.channels, DENSE_BLOCK);
     d.steps = dense_ceil(d.shape.run, DENSE_STEP);
     d.block_bytes = (size_t)(d.shape.rows * d.shape.taps * d.steps) * (DENSE_BLOCK * DENSE_STEP * DENSE_WEIGHT);
+    d.way = j->low > j->high ? DENSE_ONE_BY_ONE : DENSE_PLAIN;
     d.tables = j->n->prepared;
     d.weights = (const uint8_t *)(d.tables + d.blocks * d.shape.groups);
     return d;
@@ -83,7 +89,7 @@ static size_t dense_prepare(const struct dense_job *j, void *memory)
 /* Codes of a tile's copy. */
 static size_t dense_room(const struct dense_job *j)
 {
-    return (size_t)(dense_span(j, DENSE_PIXELS) * j->k.h + 2 * DENSE_SLACK - 1) / DENSE_SLACK * DENSE_SLACK;
+    return (size_t)(dense_codes_of(j) + 2 * DENSE_SLACK - 1) / DENSE_SLACK * DENSE_SLACK;
 }
 
 static size_t dense_scratch(const struct dense_job *j)
@@ -93,60 +99,57 @@ static size_t dense_scratch(const struct dense_job *j)
 
 /* Where the pixels of a tile lie. */
 struct dense_place {
-    int32_t row, ow;   /* of y, rows counted through all images */
-    int32_t ih, iw;    /* of the first tap; may be outside */
-    int32_t is_inside; /* whether all taps of all pixels are */
+    int32_t image, ih, iw; /* of the first tap; may be outside */
+    int32_t columns;       /* of x */
+    int32_t is_inside;     /* whether all taps of all pixels are */
 };
 
-/* Copy the rows of the tile's windows together, with what lies outside as `zero`. */
-static void dense_copy(const struct dense_job *j, struct dense_place at, struct dense_tile *t, uint8_t *to)
+/* Copy the rows of the tile's windows together, with what lies outside as padding. */
+static void dense_copy(const struct dense_job *j, const struct dense_place *at, struct dense_tile *t)
 {
-    const int32_t c = j->s.c, columns = t->span / c, zero = j->border == NULL ? j->x_zero : 0;
-    const int32_t left = at.iw >= 0 ? 0 : -at.iw < columns ? -at.iw : columns;
-    const int32_t over = at.iw + columns - j->s.w, right = over <= 0 ? 0 : over < columns - left ? over : columns - left;
-    const uint8_t *x = (const uint8_t *)j->n->in[0]->data + at.row / j->o.h * (j->s.h * j->s.w * c);
+    const int32_t c = j->s.c, columns = at->columns, zero = j->border == NULL ? j->x_zero : 0;
+    const int32_t left = at->iw >= 0 ? 0 : -at->iw < columns ? -at->iw : columns;
+    const int32_t over = at->iw + columns - j->s.w, right = over <= 0 ? 0 : over < columns - left ? over : columns - left;
+    const uint8_t *x = (const uint8_t *)j->n->in[0]->data + at->image * (j->s.h * j->s.w * c);
+    uint8_t *to = j->n->scratch;
     t->x = to;
     t->row_step = t->span;
     for (int32_t kh = 0; kh < j->k.h; kh++, to += t->span) {
-        const int32_t ih = at.ih + kh * j->window.dilation_h;
+        const int32_t ih = at->ih + kh * j->window.dilation_h;
         if (ih < 0 || ih >= j->s.h) {
             memset(to, zero, (size_t)t->span);
             continue;
         }
         memset(to, zero, (size_t)(left * c));
         if (left + right < columns)
-            memcpy(to + left * c, x + (ih * j->s.w + at.iw + left) * c, (size_t)((columns - left - right) * c));
+            memcpy(to + left * c, x + (ih * j->s.w + at->iw + left) * c, (size_t)((columns - left - right) * c));
         memset(to + (columns - right) * c, zero, (size_t)(right * c));
     }
 }
 
-/* The tile of `width` pixels or less at `index`, `per_row` of them in a row of y. */
-static struct dense_place dense_at(const struct dense_job *j, const struct dense *d, int32_t index, int32_t per_row, int32_t width, struct dense_tile *t)
+/* The tile of t->pixels from column `ow` of a row of y, rows counted through all images. */
+static struct dense_place dense_at(const struct dense_job *j, const struct dense *d, int32_t row, int32_t ow, struct dense_tile *t)
 {
     const struct window *p = &j->window;
-    struct dense_place at = {index / per_row, index % per_row * width, 0, 0, 0};
-    t->pixels = j->o.w - at.ow < width ? j->o.w - at.ow : width;
-    at.ih = at.row % j->o.h * p->stride_h - p->top;
-    at.iw = at.ow * p->stride_w - p->left;
-    t->span = (int32_t)dense_span(j, t->pixels);
-    t->pixel_step = p->stride_w * j->s.c;
-    t->tap_step = p->dilation_w * j->s.c;
+    const int32_t image = row / j->o.h;
+    struct dense_place at = {image, (row - image * j->o.h) * p->stride_h - p->top, ow * p->stride_w - p->left, 0, 0};
+    at.columns = (int32_t)dense_columns(j, t->pixels);
+    at.is_inside = at.ih >= 0 && at.iw >= 0 && at.ih + (j->k.h - 1) * p->dilation_h < j->s.h && at.iw + at.columns <= j->s.w;
+    t->span = at.columns * j->s.c;
     t->row_step = p->dilation_h * j->s.w * j->s.c;
-    t->y_step = j->o.c;
-    t->y = (uint8_t *)j->n->out[0]->data + (at.row * j->o.w + at.ow) * j->o.c;
-    at.is_inside = at.ih >= 0 && at.iw >= 0 && at.ih + (j->k.h - 1) * p->dilation_h < j->s.h && at.iw + t->span / j->s.c <= j->s.w;
-    const int32_t first = ((at.row / j->o.h * j->s.h + at.ih) * j->s.w + at.iw) * j->s.c;
+    t->y = (uint8_t *)j->n->out[0]->data + (row * j->o.w + ow) * j->o.c;
+    const int32_t first = ((image * j->s.h + at.ih) * j->s.w + at.iw) * j->s.c;
     const int64_t end = (int64_t)first + (int64_t)(j->k.h - 1) * t->row_step + t->span + (d->shape.run % DENSE_STEP != 0 ? DENSE_STEP : 0);
     if (at.is_inside && end <= j->n->in[0]->count)
         t->x = (const uint8_t *)j->n->in[0]->data + first;
     else
-        dense_copy(j, at, t, j->n->scratch);
-    dense_take(t, d->shape.rows, (uint8_t *)j->n->scratch + dense_room(j));
+        dense_copy(j, &at, t);
+    dense_take(t, j->k.h, (uint8_t *)j->n->scratch + dense_room(j));
     return at;
 }
 
 /* What sums of a tile at the border start from where padding adds a constant of its own per tap. */
-static void dense_border(const struct dense_job *j, struct dense_place at, int32_t pixels, int32_t c, int32_t count, int32_t *start)
+static void dense_border(const struct dense_job *j, const struct dense_place *at, int32_t pixels, int32_t c, int32_t count, int32_t *start)
 {
     const struct window *p = &j->window;
     const int32_t taps = j->k.h * j->k.w;
@@ -154,7 +157,7 @@ static void dense_border(const struct dense_job *j, struct dense_place at, int32
         memset(start, 0, DENSE_PAIR * sizeof *start);
         memcpy(start, j->bias + c, (size_t)count * sizeof *start);
         for (int32_t tap = 0; tap < taps; tap++) {
-            const int32_t ih = at.ih + tap / j->k.w * p->dilation_h, iw = at.iw + i * p->stride_w + tap % j->k.w * p->dilation_w;
+            const int32_t ih = at->ih + tap / j->k.w * p->dilation_h, iw = at->iw + i * p->stride_w + tap % j->k.w * p->dilation_w;
             if (ih >= 0 && ih < j->s.h && iw >= 0 && iw < j->s.w)
                 continue;
             for (int32_t o = 0; o < count; o++)
@@ -163,29 +166,42 @@ static void dense_border(const struct dense_job *j, struct dense_place at, int32
     }
 }
 
+/* One tile in the pairs of blocks [pair, end), counted through all groups. */
+static void dense_pairs(const struct dense_job *j, const struct dense *d, const struct dense_place *at, struct dense_tile *t, int32_t pair, int32_t end)
+{
+    const int32_t pairs = dense_ceil(d->blocks, 2);
+    int32_t start[DENSE_PIXELS * DENSE_PAIR];
+    int32_t group = pair / pairs, first = (pair - group * pairs) * DENSE_PAIR;
+    for (; pair < end; pair++, first += DENSE_PAIR) {
+        if (first >= d->shape.channels) {
+            first = 0;
+            group++;
+        }
+        const int32_t c = group * d->shape.channels + first, left = d->shape.channels - first;
+        const int32_t count = left < DENSE_PAIR ? left : DENSE_PAIR;
+        t->from = group * j->k.c;
+        t->start = j->border != NULL && !at->is_inside ? start : NULL;
+        if (t->start != NULL)
+            dense_border(j, at, t->pixels, c, count, start);
+        dense_run(d, t, group * d->blocks + first / DENSE_BLOCK, c, count);
+    }
+}
+
 /* This part's share: tiles of pixels, and of each its pairs of blocks. */
 static void dense_work(const struct dense_job *j)
 {
-    struct dense d = dense_of(j);
-    struct dense_tile t;
-    struct dense_place at = {0, 0, 0, 0, 1};
-    const int32_t pairs = dense_ceil(d.blocks, 2), per_tile = d.shape.groups * pairs;
-    const int32_t per_row = dense_ceil(j->o.w, DENSE_PIXELS), width = dense_ceil(j->o.w, per_row);
-    int32_t start[DENSE_PIXELS * DENSE_PAIR], i, end, tile = -1;
-    d.way = dense_way_of(j->m, j->shift, j->k.n, j->low, j->high);
+    const struct dense d = dense_of(j);
+    const int32_t per_tile = j->groups * dense_ceil(d.blocks, 2), per_row = dense_ceil(j->o.w, DENSE_PIXELS), width = dense_ceil(j->o.w, per_row);
+    struct dense_tile t = {.pixel_step = j->window.stride_w * j->s.c, .tap_step = j->window.dilation_w * j->s.c, .y_step = j->o.c};
+    int32_t i, end;
     op_span(j->n, j->o.n * j->o.h * per_row * per_tile, &i, &end);
-    for (; i < end; i++) {
-        if (i / per_tile != tile)
-            at = dense_at(j, &d, tile = i / per_tile, per_row, width, &t);
-        const int32_t group = i % per_tile / pairs, first = i % pairs * DENSE_PAIR, left = d.shape.channels - first;
-        const int32_t c = group * d.shape.channels + first, count = left < DENSE_PAIR ? left : DENSE_PAIR;
-        t.from = group * j->k.c;
-        t.start = NULL;
-        if (j->border != NULL && !at.is_inside) {
-            dense_border(j, at, t.pixels, c, count, start);
-            t.start = start;
-        }
-        dense_run(&d, &t, group * d.blocks + first / DENSE_BLOCK, c, count);
+    while (i < end) {
+        const int32_t tile = i / per_tile, pair = i - tile * per_tile, row = tile / per_row, ow = (tile - row * per_row) * width;
+        const int32_t last = end - i < per_tile - pair ? pair + end - i : per_tile;
+        t.pixels = j->o.w - ow < width ? j->o.w - ow : width;
+        const struct dense_place at = dense_at(j, &d, row, ow, &t);
+        dense_pairs(j, &d, &at, &t, pair, last);
+        i += last - pair;
     }
 }
 
