@@ -7,11 +7,6 @@
 
 void magik_conv_u8(const struct magik_step *n);
 
-struct conv_params {
-    struct window window;
-    struct conv_codes codes;
-};
-
 /* What the weights and params say; the shapes of x and y are left open. */
 static struct dense_job conv_constants(const struct magik_step *n)
 {

@@ -3,14 +3,9 @@
 #define MAGIK_DENSE_GEMM_H
 
 #include "dense_work.h"
+#include "gemm.h"
 
 void magik_gemm_u8(const struct magik_step *n);
-
-struct gemm_params {
-    int32_t y_zero;    /* [0, 255] */
-    int32_t low, high; /* smallest and largest code of y, [0, 255] */
-    float real_low, real_high;
-};
 
 /* What the weights and params say; the rows of x are left open. */
 static struct dense_job gemm_constants(const struct magik_step *n)
