@@ -1,0 +1,200 @@
+/* DepthwiseConv with MSA, 16 channels at a time: of each column of a row of windows, four rows are woven, so
+ * that one instruction multiplies four taps of four channels; then tiles of 4 pixels add up their columns. */
+#include "conv.h"
+#include "rows_msa.h"
+#include "tile_msa.h"
+
+struct params {
+    struct window window;
+    struct conv_codes codes;
+};
+
+extern void magik_depthwise_conv_u8(const struct magik_step *n);
+
+enum { MOST_SCRATCH = 1 << 20 };
+
+/* What stays the same for all channels, and where in the scratch its parts lie: weights, rows, woven columns. */
+struct plan {
+    const struct params *p;
+    struct image s, k, o;
+    struct rows_msa rows;
+    int32_t fours; /* of rows of a window */
+    size_t rows_at, woven_at, bytes;
+};
+
+static struct plan plan_of(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    const struct magik_tensor *w = n->in[1];
+    struct plan v = {.p = p, .s = image_of(n->in[0]), .k = {1, 1, w->dims[0], w->dims[w->rank - 1]}, .o = image_of(n->out[0])};
+    if (w->rank == 3) {
+        v.k.h = w->dims[0];
+        v.k.w = w->dims[1];
+    }
+    v.fours = (v.k.h + 3) / 4;
+    v.rows = rows_msa(&p->window, v.s, v.k, v.o.w, TILE_PIXELS, TILE_CHANNELS, p->codes.x_zero ^ 128);
+    v.rows.is_spread = 1;
+    v.rows.x_begin = n->in[0]->data;
+    v.rows_at = block_bytes_msa(v.k.w, 4 * v.fours);
+    v.woven_at = v.rows_at + rows_bytes_msa(&v.rows);
+    v.bytes = v.woven_at + (size_t)v.rows.width * (size_t)v.fours * (TILE_QUADS * 16);
+    return v;
+}
+
+static int covers(const struct plan *v)
+{
+    const struct conv_codes *q = &v->p->codes;
+    return !q->has_border && q->low <= q->high && v->rows.bytes > 0 && v->k.w < 1 << 10 && v->fours < 1 << 10 && v->bytes <= MOST_SCRATCH;
+}
+
+size_t magik_depthwise_conv_u8_msa_scratch(const struct magik_step *n)
+{
+    const struct plan v = plan_of(n);
+    return covers(&v) ? v.bytes : 0;
+}
+
+/* Weights of channels [first, first + b->channels): per four rows, column and quad 16 bytes. 0: they do not fit. */
+static int fill(const struct magik_step *n, const struct plan *v, struct block_msa *b, int32_t first)
+{
+    const int8_t *w = (const int8_t *)n->in[1]->data + first;
+    const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
+    int32_t sum[TILE_CHANNELS] = {0}, size[TILE_CHANNELS] = {0}, fits = 1;
+    int8_t *to = (int8_t *)b->w;
+    memset(to, 0, (size_t)(v->fours * v->k.w * TILE_QUADS * 16));
+    for (int32_t h = 0; h < v->k.h; h++)
+        for (int32_t c = 0; c < v->k.w; c++)
+            for (int32_t i = 0; i < b->channels; i++) {
+                const int8_t tap = w[(h * v->k.w + c) * v->k.c + i];
+                int8_t *at = to + ((h / 4 * v->k.w + c) * TILE_CHANNELS + i) * 4 + h % 4;
+                *at = tap;
+                fits &= h % 2 == 0 || tap != -128 || at[-1] != -128;
+                sum[i] += tap;
+                size[i] += tap < 0 ? -tap : tap;
+            }
+    block_rescale_msa(b, bias + first, m + first, shift + first, sum, size);
+    return fits;
+}
+
+/* Weave four rows: per column four vectors of four channels by four rows, `step` vectors apart. */
+static void weave(const v16i8 *a, const v16i8 *b, const v16i8 *c, const v16i8 *d, v16i8 *to, int32_t width, int32_t step)
+{
+    for (int32_t i = 0; i < width; i++, to += step) {
+        const v8i16 low = (v8i16)__msa_ilvr_b(b[i], a[i]), high = (v8i16)__msa_ilvl_b(b[i], a[i]);
+        const v8i16 low2 = (v8i16)__msa_ilvr_b(d[i], c[i]), high2 = (v8i16)__msa_ilvl_b(d[i], c[i]);
+        to[0] = (v16i8)__msa_ilvr_h(low2, low);
+        to[1] = (v16i8)__msa_ilvl_h(low2, low);
+        to[2] = (v16i8)__msa_ilvr_h(high2, high);
+        to[3] = (v16i8)__msa_ilvl_h(high2, high);
+    }
+}
+
+/* The columns of one row of windows; rows past the last tap meet weights of 0. */
+static void weave_row(const struct plan *v, int32_t oh, v16i8 *woven)
+{
+    const struct window *q = &v->p->window;
+    for (int32_t f = 0; f < v->fours; f++) {
+        const v16i8 *rows[4];
+        for (int32_t i = 0; i < 4; i++) {
+            const int32_t kh = 4 * f + i < v->k.h ? 4 * f + i : v->k.h - 1;
+            rows[i] = (const v16i8 *)(const void *)row_msa(&v->rows, oh * q->stride_h - q->top + kh * q->dilation_h);
+        }
+        weave(rows[0], rows[1], rows[2], rows[3], woven + f * TILE_QUADS, v->rows.width, v->fours * TILE_QUADS);
+    }
+}
+
+/* Sums of quad q of four pixels `across` columns apart, whose taps are `apart` columns apart. */
+#define DEEP_QUAD(q)                                                                                                   \
+    if (q == 0 || b->quads > q) {                                                                                      \
+        const v16i8 *w = b->w + q;                                                                                     \
+        a0 = a1 = a2 = a3 = b->bias[q];                                                                                \
+        for (int32_t f = 0; f < fours; f++)                                                                            \
+            for (int32_t c = 0; c < taps; c++, w += TILE_QUADS) {                                                      \
+                const v16i8 *at = x + (c * apart * fours + f) * TILE_QUADS + q;                                        \
+                a0 = dpadd_msa(a0, __msa_dotp_s_h(at[0], *w), ones);                                             \
+                a1 = dpadd_msa(a1, __msa_dotp_s_h(at[step], *w), ones);                                          \
+                a2 = dpadd_msa(a2, __msa_dotp_s_h(at[2 * step], *w), ones);                                      \
+                a3 = dpadd_msa(a3, __msa_dotp_s_h(at[3 * step], *w), ones);                                      \
+            }                                                                                                          \
+        acc[0][q] = a0;                                                                                                \
+        acc[1][q] = a1;                                                                                                \
+        acc[2][q] = a2;                                                                                                \
+        acc[3][q] = a3;                                                                                                \
+    }
+
+/* A row of tiles; literal numbers make the loops over taps unroll. */
+static inline __attribute__((always_inline)) void deep_row(const struct block_msa *b, const v16i8 *x, int fours, int taps, int across, int apart, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
+{
+    const v8i16 ones = __msa_ldi_h(1);
+    const int step = across * fours * TILE_QUADS, quads = TILE_QUADS;
+    v4i32 acc[TILE_PIXELS][TILE_QUADS], a0, a1, a2, a3;
+    for (; pixels > 0; pixels -= TILE_PIXELS, x += TILE_PIXELS * step, y += TILE_PIXELS * y_step) {
+        acc[0][1] = acc[1][1] = acc[2][1] = acc[3][1] = __msa_ldi_w(0);
+        acc[0][2] = acc[1][2] = acc[2][2] = acc[3][2] = __msa_ldi_w(0);
+        acc[0][3] = acc[1][3] = acc[2][3] = acc[3][3] = __msa_ldi_w(0);
+        DEEP_QUAD(0)
+        DEEP_QUAD(1)
+        DEEP_QUAD(2)
+        DEEP_QUAD(3)
+        tile_end_msa(b, quads, codes, acc);
+        TILE_STORE(0);
+        if (pixels > 1)
+            TILE_STORE(1);
+        if (pixels > 2)
+            TILE_STORE(2);
+        if (pixels > 3)
+            TILE_STORE(3);
+    }
+}
+
+static void row_of(const struct plan *v, const struct block_msa *b, const v16i8 *woven, const struct codes_msa *codes, uint8_t *y)
+{
+    const struct window *q = &v->p->window;
+    const int32_t fours = v->fours, taps = v->k.w, across = q->stride_w, apart = q->dilation_w;
+    if (apart == 1 && fours == 1 && taps == 3 && across == 1)
+        deep_row(b, woven, 1, 3, 1, 1, codes, y, v->o.c, v->o.w);
+    else if (apart == 1 && fours == 1 && taps == 3 && across == 2)
+        deep_row(b, woven, 1, 3, 2, 1, codes, y, v->o.c, v->o.w);
+    else if (apart == 1 && fours == 2 && taps == 5 && across == 1)
+        deep_row(b, woven, 2, 5, 1, 1, codes, y, v->o.c, v->o.w);
+    else
+        deep_row(b, woven, fours, taps, across, apart, codes, y, v->o.c, v->o.w);
+}
+
+/* The part's rows of one block of channels; x and y at its first. */
+static void rows_of(const struct magik_step *n, struct plan *v, const struct block_msa *b, const uint8_t *x, uint8_t *y)
+{
+    const struct codes_msa codes = codes_msa(v->p->codes.y_zero, v->p->codes.low, v->p->codes.high);
+    v16i8 *woven = (v16i8 *)(void *)((uint8_t *)n->scratch + v->woven_at);
+    int32_t row, end, image = -1;
+    op_span(n, v->o.n * v->o.h, &row, &end);
+    for (; row < end; row++) {
+        if (row / v->o.h != image) {
+            image = row / v->o.h;
+            rows_turn_msa(&v->rows, x + image * (v->s.h * v->s.w * v->s.c));
+        }
+        rows_reach_msa(&v->rows, row % v->o.h, v->k.h);
+        weave_row(v, row % v->o.h, woven);
+        row_of(v, b, woven, &codes, y + row * (v->o.w * v->o.c));
+    }
+}
+
+void magik_depthwise_conv_u8_msa(const struct magik_step *n)
+{
+    struct plan v = plan_of(n);
+    if (!covers(&v)) {
+        magik_depthwise_conv_u8(n);
+        return;
+    }
+    struct block_msa *b = n->scratch;
+    rows_open_msa(&v.rows, (uint8_t *)n->scratch + v.rows_at);
+    for (int32_t first = 0; first < v.s.c; first += TILE_CHANNELS) {
+        b->channels = v.s.c - first < TILE_CHANNELS ? v.s.c - first : TILE_CHANNELS;
+        b->quads = (b->channels + 3) / 4;
+        v.rows.channels = b->channels;
+        if (!fill(n, &v, b, first)) {
+            magik_depthwise_conv_u8(n);
+            return;
+        }
+        rows_of(n, &v, b, (const uint8_t *)n->in[0]->data + first, (uint8_t *)n->out[0]->data + first);
+    }
+}
