@@ -1,0 +1,57 @@
+/* Mul with MSA. */
+#include "broadcast_msa.h"
+
+struct params {
+    int32_t a_zero, b_zero, y_zero;
+    int32_t multiplier;
+    int32_t shift;
+    int32_t low, high;
+    float real_low, real_high;
+};
+
+extern void magik_mul_u8(const struct magik_step *n);
+
+struct how {
+    v8i16 a_zero, b_zero;
+    v4i32 m, shift; /* less 31 */
+    struct codes_msa codes;
+};
+
+/* Four of eight products, the right or the left ones: each beside a product with 0. */
+static inline v4i32 four(const struct how *h, v8i16 a, v8i16 b)
+{
+    return rescale_quick_msa(__msa_dotp_s_w(a, b), h->m, h->shift);
+}
+
+static inline v16i8 mul(const struct how *h, v16i8 a, v16i8 b)
+{
+    const v16i8 zero = __msa_ldi_b(0);
+    const v8i16 none = (v8i16)zero;
+    const v8i16 a0 = __msa_subv_h((v8i16)__msa_ilvr_b(zero, a), h->a_zero), a1 = __msa_subv_h((v8i16)__msa_ilvl_b(zero, a), h->a_zero);
+    const v8i16 b0 = __msa_subv_h((v8i16)__msa_ilvr_b(zero, b), h->b_zero), b1 = __msa_subv_h((v8i16)__msa_ilvl_b(zero, b), h->b_zero);
+    return pack_msa(four(h, __msa_ilvr_h(none, a0), __msa_ilvr_h(none, b0)), four(h, __msa_ilvl_h(none, a0), __msa_ilvl_h(none, b0)),
+                    four(h, __msa_ilvr_h(none, a1), __msa_ilvr_h(none, b1)), four(h, __msa_ilvl_h(none, a1), __msa_ilvl_h(none, b1)),
+                    &h->codes);
+}
+
+static void mul_row(const void *how, struct operand_msa a, struct operand_msa b, uint8_t *y, int32_t count)
+{
+    const struct how h = *(const struct how *)how;
+    int32_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        store_msa(mul(&h, operand_at_msa(a, i, 16), operand_at_msa(b, i, 16)), y + i, 16);
+    if (i < count)
+        store_msa(mul(&h, operand_at_msa(a, i, count - i), operand_at_msa(b, i, count - i)), y + i, count - i);
+}
+
+void magik_mul_u8_msa(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    if (!is_quick_msa(p->multiplier, p->shift, 255 * 255) || p->low > p->high) {
+        magik_mul_u8(n);
+        return;
+    }
+    const struct how h = {__msa_fill_h(p->a_zero), __msa_fill_h(p->b_zero), __msa_fill_w(p->multiplier), __msa_fill_w(p->shift - 31),
+                          codes_msa(p->y_zero, p->low, p->high)};
+    broadcast_msa(n, mul_row, &h);
+}
