@@ -9,9 +9,11 @@ struct params {
 
 extern void magik_concat_u8(const struct magik_step *n);
 
+enum { UP = 8 }; /* bits by which codes are shifted up first, so that small shifts are quick as well */
+
 /* How a part's codes become those of y: (x - zero) * m >> shift. */
 struct how {
-    v4i32 zero, m, shift; /* shift less 31 */
+    v4i32 zero, m, shift; /* zero shifted up; shift with UP less 31 */
     struct codes_msa codes;
 };
 
@@ -22,7 +24,7 @@ static inline v4i32 four(const struct how *h, v8i16 x)
 
 static inline v16i8 rescale(const struct how *h, v16i8 x)
 {
-    const v8i16 none = __msa_ldi_h(0), low = (v8i16)__msa_ilvr_b((v16i8)none, x), high = (v8i16)__msa_ilvl_b((v16i8)none, x);
+    const v8i16 none = __msa_ldi_h(0), low = (v8i16)__msa_ilvr_b(x, (v16i8)none), high = (v8i16)__msa_ilvl_b(x, (v16i8)none);
     return pack_msa(four(h, __msa_ilvr_h(none, low)), four(h, __msa_ilvl_h(none, low)), four(h, __msa_ilvr_h(none, high)),
                     four(h, __msa_ilvl_h(none, high)), &h->codes);
 }
@@ -50,7 +52,7 @@ static int covers(const struct magik_step *n)
 {
     const int32_t *row = n->in[n->n_in - 1]->data;
     for (int32_t k = 0; k < n->n_in - 1; k++, row += 3)
-        if (row[1] != 0 && !is_quick_msa(row[1], row[2], 255))
+        if (row[1] != 0 && !is_quick_msa(row[1], row[2] + UP, 255 << UP))
             return 0;
     return 1;
 }
@@ -69,7 +71,7 @@ void magik_concat_u8_msa(const struct magik_step *n)
     op_span(n, op_product(out, 0, p->axis), &begin, &end);
     for (int32_t k = 0; k < n->n_in - 1; k++, table += 3) {
         const int32_t size = n->in[k]->dims[p->axis] * after;
-        const struct how h = {__msa_fill_w(table[0]), __msa_fill_w(table[1]), __msa_fill_w(table[2] - 31), codes_msa(p->y_zero, 0, p->top)};
+        const struct how h = {__msa_fill_w(table[0] * (1 << UP)), __msa_fill_w(table[1]), __msa_fill_w(table[2] + UP - 31), codes_msa(p->y_zero, 0, p->top)};
         for (int32_t r = begin; r < end; r++) {
             const uint8_t *x = (const uint8_t *)n->in[k]->data + r * size;
             uint8_t *y = (uint8_t *)out->data + r * row + at;

@@ -79,7 +79,7 @@ static void from_rows(const struct magik_step *n, struct plan *v, const struct b
 {
     const struct codes_msa codes = codes_msa(v->p->codes.y_zero, v->p->codes.low, v->p->codes.high);
     const uint8_t **runs = (const uint8_t **)(void *)((uint8_t *)n->scratch + v->runs_at);
-    struct source_msa source = {runs, 0, v->p->window.stride_w * v->k.c};
+    const struct source_msa source = {runs, 0, v->p->window.stride_w * v->k.c};
     int32_t row, end, image = -1;
     op_span(n, v->o.n * v->o.h, &row, &end);
     for (; row < end; row++) {
@@ -90,10 +90,7 @@ static void from_rows(const struct magik_step *n, struct plan *v, const struct b
         }
         rows_reach_msa(&v->rows, row % v->o.h, v->k.h);
         find_runs(v, row % v->o.h, runs);
-        for (int32_t ow = 0; ow < v->o.w; ow += TILE_PIXELS) {
-            source.at = ow * source.step;
-            tile_msa(b, &source, &codes, to + ow * v->o.c, v->o.c, v->o.w - ow < TILE_PIXELS ? v->o.w - ow : TILE_PIXELS);
-        }
+        row_tiles_msa(b, source, &codes, to, v->o.c, v->o.w);
     }
 }
 

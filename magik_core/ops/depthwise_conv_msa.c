@@ -122,7 +122,7 @@ static void weave_row(const struct plan *v, int32_t oh, v16i8 *woven)
     }
 
 /* A row of tiles; literal numbers make the loops over taps unroll. */
-static inline __attribute__((always_inline)) void deep_row(const struct block_msa *b, const v16i8 *x, int fours, int taps, int across, int apart, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
+static inline __attribute__((always_inline)) void deep_row(const struct block_msa *b, const v16i8 *x, int fours, int taps, int across, int apart, int channels, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
 {
     const v8i16 ones = __msa_ldi_h(1);
     const int step = across * fours * TILE_QUADS, quads = TILE_QUADS;
@@ -136,13 +136,10 @@ static inline __attribute__((always_inline)) void deep_row(const struct block_ms
         DEEP_QUAD(2)
         DEEP_QUAD(3)
         tile_end_msa(b, quads, codes, acc);
-        TILE_STORE(0);
-        if (pixels > 1)
-            TILE_STORE(1);
-        if (pixels > 2)
-            TILE_STORE(2);
-        if (pixels > 3)
-            TILE_STORE(3);
+        if (pixels >= TILE_PIXELS)
+            tile_store_msa(quads, channels, codes, acc, y, y_step, TILE_PIXELS);
+        else
+            tile_store_msa(quads, channels, codes, acc, y, y_step, pixels);
     }
 }
 
@@ -150,14 +147,17 @@ static void row_of(const struct plan *v, const struct block_msa *b, const v16i8 
 {
     const struct window *q = &v->p->window;
     const int32_t fours = v->fours, taps = v->k.w, across = q->stride_w, apart = q->dilation_w;
-    if (apart == 1 && fours == 1 && taps == 3 && across == 1)
-        deep_row(b, woven, 1, 3, 1, 1, codes, y, v->o.c, v->o.w);
+    const int is_whole = b->channels == TILE_CHANNELS;
+    if (is_whole && apart == 1 && fours == 1 && taps == 3 && across == 1)
+        deep_row(b, woven, 1, 3, 1, 1, TILE_CHANNELS, codes, y, v->o.c, v->o.w);
+    else if (apart == 1 && fours == 1 && taps == 3 && across == 1)
+        deep_row(b, woven, 1, 3, 1, 1, b->channels, codes, y, v->o.c, v->o.w);
     else if (apart == 1 && fours == 1 && taps == 3 && across == 2)
-        deep_row(b, woven, 1, 3, 2, 1, codes, y, v->o.c, v->o.w);
+        deep_row(b, woven, 1, 3, 2, 1, b->channels, codes, y, v->o.c, v->o.w);
     else if (apart == 1 && fours == 2 && taps == 5 && across == 1)
-        deep_row(b, woven, 2, 5, 1, 1, codes, y, v->o.c, v->o.w);
+        deep_row(b, woven, 2, 5, 1, 1, b->channels, codes, y, v->o.c, v->o.w);
     else
-        deep_row(b, woven, fours, taps, across, apart, codes, y, v->o.c, v->o.w);
+        deep_row(b, woven, fours, taps, across, apart, b->channels, codes, y, v->o.c, v->o.w);
 }
 
 /* The part's rows of one block of channels; x and y at its first. */

@@ -34,6 +34,23 @@ size_t magik_gemm_u8_msa_scratch(const struct magik_step *n)
     return covers(n) ? room_at(depth) + tiles_room_msa(depth) : 0;
 }
 
+/* Output by output: for weights that do not fit. */
+static void one_by_one(const struct magik_step *n, int32_t first, int32_t end)
+{
+    const struct params *p = n->params;
+    const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
+    const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
+    const uint8_t *x = n->in[0]->data;
+    for (int32_t r = 0; r < rows_of(n); r++, x += depth)
+        for (int32_t o = first; o < end; o++) {
+            const int8_t *w = (const int8_t *)n->in[1]->data + o * depth;
+            int32_t acc = bias[o];
+            for (int32_t k = 0; k < depth; k++)
+                acc = fx_mac(acc, x[k], w[k]);
+            ((uint8_t *)n->out[0]->data)[r * columns + o] = fx_u8(fx_rescale(acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
+        }
+}
+
 /* Block by block of the part's channels, all rows. 0: weights that do not fit. */
 static int by_tiles(const struct magik_step *n, int32_t first, int32_t end)
 {
@@ -100,6 +117,8 @@ void magik_gemm_u8_msa(const struct magik_step *n)
 {
     int32_t first, end;
     op_span(n, n->in[1]->dims[0], &first, &end);
-    if (!covers(n) || !(rows_of(n) < TILE_PIXELS ? by_rows(n, first, end) : by_tiles(n, first, end)))
+    if (!covers(n))
         magik_gemm_u8(n);
+    else if (!(rows_of(n) < TILE_PIXELS ? by_rows(n, first, end) : by_tiles(n, first, end)))
+        one_by_one(n, first, end);
 }

@@ -11,16 +11,18 @@ struct params {
 
 extern void magik_mul_u8(const struct magik_step *n);
 
+enum { UP = 8 }; /* bits by which products are shifted up first, so that small shifts are quick as well */
+
 struct how {
     v8i16 a_zero, b_zero;
-    v4i32 m, shift; /* less 31 */
+    v4i32 m, shift; /* shift with UP less 31 */
     struct codes_msa codes;
 };
 
 /* Four of eight products, the right or the left ones: each beside a product with 0. */
 static inline v4i32 four(const struct how *h, v8i16 a, v8i16 b)
 {
-    return rescale_quick_msa(__msa_dotp_s_w(a, b), h->m, h->shift);
+    return rescale_quick_msa(__msa_slli_w(__msa_dotp_s_w(a, b), UP), h->m, h->shift);
 }
 
 static inline v16i8 mul(const struct how *h, v16i8 a, v16i8 b)
@@ -47,11 +49,11 @@ static void mul_row(const void *how, struct operand_msa a, struct operand_msa b,
 void magik_mul_u8_msa(const struct magik_step *n)
 {
     const struct params *p = n->params;
-    if (!is_quick_msa(p->multiplier, p->shift, 255 * 255) || p->low > p->high) {
+    if (!is_quick_msa(p->multiplier, p->shift + UP, 255 * 255 << UP) || p->low > p->high) {
         magik_mul_u8(n);
         return;
     }
-    const struct how h = {__msa_fill_h(p->a_zero), __msa_fill_h(p->b_zero), __msa_fill_w(p->multiplier), __msa_fill_w(p->shift - 31),
+    const struct how h = {__msa_fill_h(p->a_zero), __msa_fill_h(p->b_zero), __msa_fill_w(p->multiplier), __msa_fill_w(p->shift + UP - 31),
                           codes_msa(p->y_zero, p->low, p->high)};
     broadcast_msa(n, mul_row, &h);
 }

@@ -33,7 +33,7 @@ static inline struct codes_msa codes_msa(int32_t y_zero, int32_t low, int32_t hi
 static inline int is_quick_msa(int32_t m, int32_t s, int64_t most)
 {
     const int64_t size = m < 0 ? -(int64_t)m : m;
-    return s >= 32 && m != INT32_MIN && most < INT32_MAX && most * size >> s < INT16_MAX;
+    return s >= 32 && s <= FX_MAX_SHIFT && m != INT32_MIN && most < INT32_MAX && most * size >> s < INT16_MAX;
 }
 
 /* acc * m / 2^s, rounded half up, s given less 31: cut off at 2^31 first, which loses nothing from s = 32 up. */

@@ -178,7 +178,7 @@ static inline __attribute__((always_inline)) void tile_sum_msa(const struct bloc
     }
 
 #define TILE_STORE(i)                                                                                                  \
-    store_msa(pack_msa(acc[i][0], acc[i][quads > 1 ? 1 : 0], acc[i][quads > 2 ? 2 : 0], acc[i][quads > 3 ? 3 : 0], codes), y + i * y_step, b->channels)
+    store_msa(pack_msa(acc[i][0], acc[i][quads > 1 ? 1 : 0], acc[i][quads > 2 ? 2 : 0], acc[i][quads > 3 ? 3 : 0], &limits), y + i * y_step, channels)
 
 /* Sums to numbers of 16 bits that pack_msa takes. */
 static inline __attribute__((always_inline)) void tile_end_msa(const struct block_msa *b, int quads, const struct codes_msa *codes, v4i32 (*acc)[TILE_QUADS])
@@ -196,16 +196,10 @@ static inline __attribute__((always_inline)) void tile_end_msa(const struct bloc
     }
 }
 
-/* Codes of `pixels` pixels of the tile, [1, 4], y_step bytes apart. */
-static inline __attribute__((always_inline)) void tile_of_msa(const struct block_msa *b, const struct source_msa *x, int quads, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
+/* Store `pixels` pixels of a tile, [1, 4], y_step bytes apart. */
+static inline __attribute__((always_inline)) void tile_store_msa(int quads, int channels, const struct codes_msa *codes, v4i32 (*acc)[TILE_QUADS], uint8_t *y, int32_t y_step, int32_t pixels)
 {
-    v4i32 acc[TILE_PIXELS][TILE_QUADS];
-    TILE_BEGIN(0)
-    TILE_BEGIN(1)
-    TILE_BEGIN(2)
-    TILE_BEGIN(3)
-    tile_sum_msa(b, x, quads, acc);
-    tile_end_msa(b, quads, codes, acc);
+    const struct codes_msa limits = *codes;
     TILE_STORE(0);
     if (pixels > 1)
         TILE_STORE(1);
@@ -215,16 +209,39 @@ static inline __attribute__((always_inline)) void tile_of_msa(const struct block
         TILE_STORE(3);
 }
 
-static inline void tile_msa(const struct block_msa *b, const struct source_msa *x, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
+/* Codes of a row of pixels that lie side by side, y_step bytes apart in y. */
+static inline __attribute__((always_inline)) void row_of_msa(const struct block_msa *b, struct source_msa x, int quads, int channels, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
 {
-    if (b->quads == 4)
-        tile_of_msa(b, x, 4, codes, y, y_step, pixels);
+    for (; pixels > 0; pixels -= TILE_PIXELS, x.at += TILE_PIXELS * x.step, y += TILE_PIXELS * y_step) {
+        v4i32 acc[TILE_PIXELS][TILE_QUADS];
+        TILE_BEGIN(0)
+        TILE_BEGIN(1)
+        TILE_BEGIN(2)
+        TILE_BEGIN(3)
+        tile_sum_msa(b, &x, quads, acc);
+        tile_end_msa(b, quads, codes, acc);
+        if (pixels >= TILE_PIXELS)
+            tile_store_msa(quads, channels, codes, acc, y, y_step, TILE_PIXELS);
+        else
+            tile_store_msa(quads, channels, codes, acc, y, y_step, pixels);
+    }
+}
+
+/* The same, in the loop that suits the block. */
+static inline void row_tiles_msa(const struct block_msa *b, struct source_msa x, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
+{
+    if (b->channels == 16)
+        row_of_msa(b, x, 4, 16, codes, y, y_step, pixels);
+    else if (b->channels == 8)
+        row_of_msa(b, x, 2, 8, codes, y, y_step, pixels);
+    else if (b->quads == 4)
+        row_of_msa(b, x, 4, b->channels, codes, y, y_step, pixels);
     else if (b->quads == 3)
-        tile_of_msa(b, x, 3, codes, y, y_step, pixels);
+        row_of_msa(b, x, 3, b->channels, codes, y, y_step, pixels);
     else if (b->quads == 2)
-        tile_of_msa(b, x, 2, codes, y, y_step, pixels);
+        row_of_msa(b, x, 2, b->channels, codes, y, y_step, pixels);
     else
-        tile_of_msa(b, x, 1, codes, y, y_step, pixels);
+        row_of_msa(b, x, 1, b->channels, codes, y, y_step, pixels);
 }
 
 /* Bytes of room that tiles_msa needs. */
@@ -237,16 +254,16 @@ static inline size_t tiles_room_msa(int32_t depth)
 static inline void tiles_msa(const struct block_msa *b, const uint8_t *x, const uint8_t *x_end, int32_t step, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels, uint8_t *room)
 {
     const int32_t padded = (b->run + 15) & ~15;
-    for (int32_t i = 0; i < pixels; i += TILE_PIXELS, x += TILE_PIXELS * step) {
-        const int32_t left = pixels - i < TILE_PIXELS ? pixels - i : TILE_PIXELS;
-        if (left == TILE_PIXELS && x_end - x >= 3 * step + padded) {
-            tile_msa(b, &(struct source_msa){&x, 0, step}, codes, y + i * y_step, y_step, left);
-            continue;
-        }
-        for (int32_t k = 0; k < left; k++)
-            memcpy(room + k * padded, x + k * step, (size_t)b->run);
+    int32_t safe = pixels & ~(TILE_PIXELS - 1); /* that may be read as they lie: the end of the last is not read past */
+    while (safe > 0 && x_end - x < (safe - 1) * step + padded)
+        safe -= TILE_PIXELS;
+    row_tiles_msa(b, (struct source_msa){&x, 0, step}, codes, y, y_step, safe);
+    for (; safe < pixels; safe += TILE_PIXELS) {
+        const int32_t left = pixels - safe < TILE_PIXELS ? pixels - safe : TILE_PIXELS;
         const uint8_t *from = room;
-        tile_msa(b, &(struct source_msa){&from, 0, padded}, codes, y + i * y_step, y_step, left);
+        for (int32_t k = 0; k < left; k++)
+            memcpy(room + k * padded, x + (safe + k) * step, (size_t)b->run);
+        row_tiles_msa(b, (struct source_msa){&from, 0, padded}, codes, y + safe * y_step, y_step, left);
     }
 }
 
