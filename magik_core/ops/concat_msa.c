@@ -38,13 +38,37 @@ static void rescale_row(const struct how *h, const uint8_t *x, uint8_t *y, int32
         store_msa(rescale(h, load_msa(x + i, count - i)), y + i, count - i);
 }
 
-static void copy_row(const uint8_t *x, uint8_t *y, int32_t count)
+/* All 256 codes rescaled: for rows too short for 16 at a time. */
+static void fill_table(const struct how *h, uint8_t *table)
 {
-    int32_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        store_msa(load_msa(x + i, 16), y + i, 16);
-    if (i < count)
-        store_msa(load_msa(x + i, count - i), y + i, count - i);
+    v16i8 x = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int32_t i = 0; i < 256; i += 16, x = __msa_addv_b(x, __msa_ldi_b(16)))
+        store_msa(rescale(h, x), table + i, 16);
+}
+
+/* Rows of `size` codes, one after the other in x, y_step codes apart in y. */
+static void rescale_rows(const struct how *h, const uint8_t *x, uint8_t *y, int32_t rows, int32_t size, int32_t y_step)
+{
+    uint8_t table[256];
+    if (size < 16)
+        fill_table(h, table);
+    for (int32_t r = 0; r < rows; r++, x += size, y += y_step)
+        if (size >= 16)
+            rescale_row(h, x, y, size);
+        else
+            for (int32_t i = 0; i < size; i++)
+                y[i] = table[x[i]];
+}
+
+static void copy_rows(const uint8_t *x, uint8_t *y, int32_t rows, int32_t size, int32_t y_step)
+{
+    for (int32_t r = 0; r < rows; r++, x += size, y += y_step) {
+        int32_t i = 0;
+        for (; i + 16 <= size; i += 16)
+            store_msa(load_msa(x + i, 16), y + i, 16);
+        for (; i < size; i++)
+            y[i] = x[i];
+    }
 }
 
 /* Whether every part is copied, or rescaled as rescale_quick_msa can. Parts that lie inside y stay where they are. */
@@ -72,14 +96,12 @@ void magik_concat_u8_msa(const struct magik_step *n)
     for (int32_t k = 0; k < n->n_in - 1; k++, table += 3) {
         const int32_t size = n->in[k]->dims[p->axis] * after;
         const struct how h = {__msa_fill_w(table[0] * (1 << UP)), __msa_fill_w(table[1]), __msa_fill_w(table[2] + UP - 31), codes_msa(p->y_zero, 0, p->top)};
-        for (int32_t r = begin; r < end; r++) {
-            const uint8_t *x = (const uint8_t *)n->in[k]->data + r * size;
-            uint8_t *y = (uint8_t *)out->data + r * row + at;
-            if (table[1] != 0)
-                rescale_row(&h, x, y, size);
-            else if (x != y)
-                copy_row(x, y, size);
-        }
+        const uint8_t *x = (const uint8_t *)n->in[k]->data + begin * size;
+        uint8_t *y = (uint8_t *)out->data + begin * row + at;
+        if (table[1] != 0)
+            rescale_rows(&h, x, y, end - begin, size, row);
+        else if (x != y)
+            copy_rows(x, y, end - begin, size, row);
         at += size;
     }
 }

@@ -70,21 +70,42 @@ static inline void copy_msa(uint8_t *to, const uint8_t *x, int32_t bytes)
     memcpy(to, x, (size_t)bytes);
 }
 
+/* `bytes`, a multiple of 16, of one value. */
+static inline uint8_t *fill_msa(uint8_t *to, int32_t value, int32_t bytes)
+{
+    for (; bytes > 0; bytes -= 16, to += 16)
+        __msa_st_b(__msa_fill_b(value), to, 0);
+    return to;
+}
+
+static inline v16i8 flip_msa(v16i8 v)
+{
+    return (v16i8)__msa_xori_b((v16u8)v, 128);
+}
+
 /* Pixels of up to 16 channels, less 128; nothing before x_begin is read. */
 static inline void spread_msa(const struct rows_msa *r, uint8_t *to, const uint8_t *x, int32_t count, const uint8_t *x_begin)
 {
-    const int32_t before = 16 - r->channels;
-    int32_t i = 0;
-    for (; i < count && x - x_begin < before; i++, x += r->s.c, to += 16)
-        __msa_st_b((v16i8)__msa_xori_b((v16u8)load_msa(x, r->channels), 128), to, 0);
-    if (before == 0)
-        for (; i < count; i++, x += r->s.c, to += 16)
-            __msa_st_b((v16i8)__msa_xori_b((v16u8)load_msa(x, 16), 128), to, 0);
-    else
-        for (; i < count; i++, x += r->s.c, to += 16) {
-            const v16i8 v = load_msa(x - before, 16);
-            __msa_st_b((v16i8)__msa_xori_b((v16u8)__msa_sld_b(v, v, before), 128), to, 0);
+    const int32_t before = 16 - r->channels, step = r->s.c;
+    for (; count > 0 && x - x_begin < before; count--, x += step, to += 16)
+        __msa_st_b(flip_msa(load_msa(x, r->channels)), to, 0);
+    if (before == 0) {
+        for (; count >= 4; count -= 4, x += 4 * step, to += 64) {
+            const v16i8 a = flip_msa(load_msa(x, 16)), b = flip_msa(load_msa(x + step, 16));
+            const v16i8 c = flip_msa(load_msa(x + 2 * step, 16)), d = flip_msa(load_msa(x + 3 * step, 16));
+            __msa_st_b(a, to, 0);
+            __msa_st_b(b, to, 16);
+            __msa_st_b(c, to, 32);
+            __msa_st_b(d, to, 48);
         }
+        for (; count > 0; count--, x += step, to += 16)
+            __msa_st_b(flip_msa(load_msa(x, 16)), to, 0);
+    } else {
+        for (; count > 0; count--, x += step, to += 16) {
+            const v16i8 v = load_msa(x - before, 16);
+            __msa_st_b(flip_msa(__msa_sld_b(v, v, before)), to, 0);
+        }
+    }
 }
 
 static inline void rows_copy_msa(const struct rows_msa *r, int32_t ih)
@@ -93,11 +114,15 @@ static inline void rows_copy_msa(const struct rows_msa *r, int32_t ih)
     const int32_t inside = r->s.w < r->width - left ? r->s.w : r->width - left;
     uint8_t *to = r->memory + ih % r->slots * r->bytes;
     const uint8_t *x = r->x + ih * r->s.w * r->s.c;
+    if (r->is_spread) {
+        to = fill_msa(to, r->zero, left * c);
+        spread_msa(r, to, x, inside, r->x_begin);
+        fill_msa(to + inside * c, r->zero, r->bytes - (left + inside) * c);
+        return;
+    }
     memset(to, r->zero, (size_t)(left * c));
     to += left * c;
-    if (r->is_spread)
-        spread_msa(r, to, x, inside, r->x_begin);
-    else if (c == r->s.c)
+    if (c == r->s.c)
         copy_msa(to, x, inside * c);
     else
         for (int32_t i = 0; i < inside; i++)

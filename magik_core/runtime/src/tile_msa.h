@@ -66,33 +66,66 @@ static inline int32_t total_msa(v4i32 v)
     return __msa_copy_s_w(v, 0) + __msa_copy_s_w(v, 1) + __msa_copy_s_w(v, 2) + __msa_copy_s_w(v, 3);
 }
 
-/* Weights of quad q; adds up those of its channels, and their absolute values. 0: a pair may not fit. */
+/* Sums that weights add up to, and their absolute values, by channel of a quad; and the lowest of all. */
+struct tally_msa {
+    v4i32 sum[4], size[4];
+    v16i8 lowest;
+};
+
+static inline __attribute__((always_inline)) void tally_msa(struct tally_msa *t, v16i8 row, int c)
+{
+    const v16i8 none = __msa_ldi_b(0), one = __msa_ldi_b(1);
+    const v8i16 ones = __msa_ldi_h(1);
+    t->sum[c] = dpadd_msa(t->sum[c], __msa_dotp_s_h(row, one), ones);
+    t->size[c] = dpadd_msa(t->size[c], (v8i16)__msa_dotp_u_h((v16u8)__msa_asub_s_b(row, none), (v16u8)one), ones);
+    t->lowest = __msa_min_s_b(t->lowest, row);
+}
+
+/* Whether no pair of weights that one product sums is -128, -128. */
+static inline int pairs_fit_msa(const v16i8 *w, int32_t count)
+{
+    v8i16 bad = __msa_ldi_h(0);
+    for (int32_t i = 0; i < count; i++)
+        bad = (v8i16)__msa_or_v((v16u8)bad, (v16u8)__msa_ceq_h((v8i16)w[i], __msa_fill_h(-32640)));
+    return __msa_test_bz_v((v16u8)bad);
+}
+
+/* 16 k of the channels of quad q, `left` of them there, [1, 16]; w at the first channel's. */
+static inline __attribute__((always_inline)) void turn_quad_msa(struct tally_msa *t, const int8_t *w, int32_t depth, int32_t channels, int32_t left, v16i8 *to, int32_t quads)
+{
+    v16i8 row[4];
+    row[0] = load_msa(w, left);
+    row[1] = load_msa(w + depth, channels > 1 ? left : 0);
+    row[2] = load_msa(w + 2 * depth, channels > 2 ? left : 0);
+    row[3] = load_msa(w + 3 * depth, channels > 3 ? left : 0);
+    tally_msa(t, row[0], 0);
+    tally_msa(t, row[1], 1);
+    tally_msa(t, row[2], 2);
+    tally_msa(t, row[3], 3);
+    turn_msa(row, to, (left + 3) / 4, quads);
+}
+
+/* Weights of quad q; adds up those of its channels, and their absolute values. 1: none is -128. */
 static inline int quad_fill_msa(struct block_msa *b, const int8_t *w, int32_t q, int32_t *sum, int32_t *size)
 {
-    const int32_t groups = groups_msa(b->run), depth = b->runs * b->run;
-    const v8i16 ones = __msa_ldi_h(1), both = __msa_fill_h(-32640); /* -128, -128 */
-    const v16i8 one = __msa_ldi_b(1), none = __msa_ldi_b(0);
-    v8i16 bad = __msa_ldi_h(0);
-    v4i32 sums[4] = {{0}}, sizes[4] = {{0}};
-    for (int32_t r = 0; r < b->runs; r++)
-        for (int32_t g = 0; g < groups; g += 4) {
-            const int32_t left = b->run - 4 * g < 16 ? b->run - 4 * g : 16;
-            const int8_t *at = w + 4 * q * depth + r * b->run + 4 * g;
-            v16i8 row[4];
-            for (int32_t c = 0; c < 4; c++) {
-                row[c] = load_msa(at + c * depth, 4 * q + c < b->channels ? left : 0);
-                sums[c] = dpadd_msa(sums[c], __msa_dotp_s_h(row[c], one), ones);
-                const v16u8 positive = (v16u8)__msa_asub_s_b(row[c], none);
-                sizes[c] = dpadd_msa(sizes[c], (v8i16)__msa_dotp_u_h(positive, (v16u8)one), ones);
-                bad = (v8i16)__msa_or_v((v16u8)bad, (v16u8)__msa_ceq_h((v8i16)row[c], both));
-            }
-            turn_msa(row, b->w + (r * groups + g) * b->quads + q, groups - g, b->quads);
-        }
-    for (int32_t c = 0; c < 4; c++) {
-        sum[c] = total_msa(sums[c]);
-        size[c] = total_msa(sizes[c]);
+    const int32_t run = b->run, depth = b->runs * run, channels = b->channels - 4 * q, quads = b->quads;
+    const v4i32 none = __msa_ldi_w(0);
+    struct tally_msa t = {{none, none, none, none}, {none, none, none, none}, (v16i8)none};
+    v16i8 *to = b->w + q;
+    w += 4 * q * depth;
+    for (int32_t r = 0; r < b->runs; r++) {
+        int32_t left = run;
+        if (channels >= 4)
+            for (; left >= 16; left -= 16, w += 16, to += 4 * quads)
+                turn_quad_msa(&t, w, depth, 4, 16, to, quads);
+        for (; left > 0; to += (left < 16 ? (left + 3) / 4 : 4) * quads, w += left < 16 ? left : 16, left -= 16)
+            turn_quad_msa(&t, w, depth, channels, left < 16 ? left : 16, to, quads);
     }
-    return __msa_test_bz_v((v16u8)bad);
+    for (int32_t c = 0; c < 4; c++) {
+        sum[c] = total_msa(t.sum[c]);
+        size[c] = total_msa(t.size[c]);
+    }
+    return __msa_test_bz_v((v16u8)__msa_ceq_b(t.lowest, __msa_fill_b(-128)));
 }
 
 /* Fill a block with `channels` channels, w at the first one's weights, runs * run bytes each. 0: it cannot be. */
@@ -104,7 +137,7 @@ static inline int block_fill_msa(struct block_msa *b, const int8_t *w, int32_t c
     for (int32_t q = 0; q < b->quads; q++)
         fits &= quad_fill_msa(b, w, q, sum + 4 * q, size + 4 * q);
     block_rescale_msa(b, bias, m, shift, sum, size);
-    return fits;
+    return fits || pairs_fit_msa(b->w, b->runs * groups_msa(b->run) * b->quads);
 }
 
 /* Everything below is spelled out with literal indices, so that the sums stay in registers. */
