@@ -69,15 +69,20 @@ static inline __m256i requant_rescale(const struct requant *q, __m256i acc)
     return _mm256_srav_epi32(_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa), q->shift);
 }
 
-/* Codes of 4 x 8 rescaled sums, in their order. */
-static inline __m256i requant_pack32(const struct requant_codes *c, __m256i v0, __m256i v1, __m256i v2, __m256i v3)
+/* Codes of 4 x 8 rescaled sums: 16 bytes of the first halves of all, and of the second. */
+static inline __m256i requant_pack_halves(const struct requant_codes *c, __m256i v0, __m256i v1, __m256i v2, __m256i v3)
 {
     const __m256i one = _mm256_adds_epi16(_mm256_packs_epi32(v0, v1), c->zero);
     const __m256i two = _mm256_adds_epi16(_mm256_packs_epi32(v2, v3), c->zero);
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m256i v = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(one, two), order);
+    const __m256i v = _mm256_packus_epi16(one, two);
     const __m256i is_above = _mm256_cmpeq_epi8(_mm256_max_epu8(v, c->low), v);
     return _mm256_blendv_epi8(c->low, _mm256_min_epu8(v, c->high), is_above);
+}
+
+/* Codes of 4 x 8 rescaled sums, in their order. */
+static inline __m256i requant_pack32(const struct requant_codes *c, __m256i v0, __m256i v1, __m256i v2, __m256i v3)
+{
+    return _mm256_permutevar8x32_epi32(requant_pack_halves(c, v0, v1, v2, v3), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
 /* Codes of 8 rescaled sums, in the low half. */

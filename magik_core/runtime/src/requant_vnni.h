@@ -63,14 +63,20 @@ static inline __m512i requant_rescale(const struct requant *q, __m512i acc)
     return _mm512_srav_epi32(_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB), q->shift);
 }
 
+/* Codes of 4 x 16 rescaled sums: 16 bytes of the first quarters of all, of the second, ... */
+static inline __m512i requant_pack_quarters(const struct requant_codes *c, __m512i v0, __m512i v1, __m512i v2, __m512i v3)
+{
+    const __m512i one = _mm512_adds_epi16(_mm512_packs_epi32(v0, v1), c->zero);
+    const __m512i two = _mm512_adds_epi16(_mm512_packs_epi32(v2, v3), c->zero);
+    const __m512i v = _mm512_packus_epi16(one, two);
+    return _mm512_mask_mov_epi8(_mm512_min_epu8(v, c->high), _mm512_cmplt_epu8_mask(v, c->low), c->low);
+}
+
 /* Codes of 4 x 16 rescaled sums, in their order. */
 static inline __m512i requant_pack64(const struct requant_codes *c, __m512i v0, __m512i v1, __m512i v2, __m512i v3)
 {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i one = _mm512_adds_epi16(_mm512_packs_epi32(v0, v1), c->zero);
-    const __m512i two = _mm512_adds_epi16(_mm512_packs_epi32(v2, v3), c->zero);
-    const __m512i v = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(one, two));
-    return _mm512_mask_mov_epi8(_mm512_min_epu8(v, c->high), _mm512_cmplt_epu8_mask(v, c->low), c->low);
+    return _mm512_permutexvar_epi32(order, requant_pack_quarters(c, v0, v1, v2, v3));
 }
 
 /* Codes of 16 rescaled sums. */
