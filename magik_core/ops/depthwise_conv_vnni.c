@@ -52,20 +52,19 @@ static inline void add_products(struct four *acc, const struct four *x, const in
         acc->v[k] = _mm512_dpbusd_epi32(acc->v[k], x->v[k], _mm512_load_si512(w + k * LANES));
 }
 
-/* One block of constants along a row, or two rows, of y. */
+/* One block of constants along the rows of a job. */
 struct run {
-    const uint8_t *const *taps;
+    const struct depthwise_job *job;
     const int8_t *w;
     struct four bias;
     struct requant q[4];
     struct requant_codes codes;
-    uint8_t *y[2]; /* the second one may be NULL */
-    int32_t from, step, end, most; /* bytes of a row: where to begin, how far to go, where to end; at most at once */
+    int32_t from, step, most; /* first byte of the rows, how far to the next, how many at most at once */
 };
 
 static inline void store(const struct run *r, const struct four *acc, uint8_t *y, int32_t at)
 {
-    const int32_t left = r->end - at, count = left < r->most ? left : r->most;
+    const int32_t left = r->job->bytes - at, count = left < r->most ? left : r->most;
     const __m512i codes = requant_pack_quarters(&r->codes, requant_rescale(&r->q[0], acc->v[0]), requant_rescale(&r->q[1], acc->v[1]),
                                                 requant_rescale(&r->q[2], acc->v[2]), requant_rescale(&r->q[3], acc->v[3]));
     _mm512_mask_storeu_epi8(y + at, ~(uint64_t)0 >> (LANES - count), codes);
@@ -73,21 +72,21 @@ static inline void store(const struct run *r, const struct four *acc, uint8_t *y
 
 static inline void run_block(const struct run *r, int32_t groups, int32_t outs)
 {
-    for (int32_t at = r->from; at < r->end; at += r->step) {
+    for (int32_t at = r->from; at < r->job->bytes; at += r->step) {
         struct four first = r->bias, second = r->bias;
         for (int32_t g = 0; g < groups; g++) {
-            const struct four x = meet(r->taps + 4 * g, at);
+            const struct four x = meet(r->job->taps + 4 * g, at);
             add_products(&first, &x, r->w + g * outs * 4 * LANES);
             if (outs == 2)
                 add_products(&second, &x, r->w + (g * outs + 1) * 4 * LANES);
         }
-        store(r, &first, r->y[0], at);
-        if (outs == 2 && r->y[1] != NULL)
-            store(r, &second, r->y[1], at);
+        store(r, &first, r->job->y[0], at);
+        if (outs == 2 && r->job->y[1] != NULL)
+            store(r, &second, r->job->y[1], at);
     }
 }
 
-/* The common windows have loops of a known length: 3x3 with stride 1 and 2, 5x5 with stride 1. */
+/* The common windows have loops of a known length: 3x3 with stride 1 and 2. */
 static void run_any(const struct run *r, int32_t groups, int32_t outs)
 {
     if (outs == 2 && groups == 3)
@@ -100,48 +99,26 @@ static void run_any(const struct run *r, int32_t groups, int32_t outs)
         run_block(r, groups, 1);
 }
 
-static void run_rows(const struct depthwise *d, const struct magik_step *n, struct run *r)
+static void make_rows(const struct depthwise_job *job)
 {
+    const struct depthwise *d = job->shape;
+    const struct conv_codes *q = &((const struct depthwise_params *)job->step->params)->codes;
     const size_t bytes = depthwise_block_bytes(d, 1);
-    r->step = d->period * d->k.c;
-    for (int32_t b = 0; b < d->blocks && b * LANES < r->end; b++) {
-        const int32_t *sums = (const int32_t *)(const void *)((const uint8_t *)n->prepared + bytes * (size_t)b);
+    struct run r = {.job = job, .codes = requant_codes(q->y_zero, q->low, q->high), .step = d->period * d->k.c};
+    for (int32_t b = 0; b < d->blocks && b * LANES < job->bytes; b++) {
+        const int32_t *sums = (const int32_t *)(const void *)((const uint8_t *)job->step->prepared + bytes * (size_t)b);
         for (int32_t k = 0; k < 4; k++) {
-            r->bias.v[k] = _mm512_load_si512(sums + 16 * k);
-            r->q[k] = requant_load(sums + LANES + 16 * k, sums + 2 * LANES + 16 * k, 0xffff);
+            r.bias.v[k] = _mm512_load_si512(sums + 16 * k);
+            r.q[k] = requant_load(sums + LANES + 16 * k, sums + 2 * LANES + 16 * k, 0xffff);
         }
-        r->w = (const int8_t *)(sums + 3 * LANES);
-        r->from = b * LANES;
-        r->most = r->step - r->from < LANES ? r->step - r->from : LANES;
-        run_any(r, d->groups, d->outs);
+        r.w = (const int8_t *)(sums + 3 * LANES);
+        r.from = b * LANES;
+        r.most = r.step - r.from < LANES ? r.step - r.from : LANES;
+        run_any(&r, d->groups, d->outs);
     }
 }
 
 void magik_depthwise_conv_u8_vnni(const struct magik_step *n)
 {
-    const struct conv_codes *q = &((const struct depthwise_params *)n->params)->codes;
-    const struct depthwise d = depthwise_of(n, LANES);
-    struct depthwise_rows rows = depthwise_rows_of(&d, n);
-    const size_t scratch = depthwise_scratch(&d, &rows);
-    if (scratch == 0) {
-        magik_depthwise_conv_u8(n);
-        return;
-    }
-    const uint8_t *taps[DEPTHWISE_TAPS];
-    const int32_t y_row = rows.o.w * rows.o.c;
-    struct run r = {.taps = taps, .codes = requant_codes(q->y_zero, q->low, q->high), .end = y_row};
-    int32_t row, end;
-    op_span(n, rows.o.n * rows.o.h, &row, &end);
-    memset(rows.memory + scratch - rows.row_bytes, q->x_zero, rows.row_bytes);
-    while (row < end) {
-        const int32_t image = row / rows.o.h, oh = row % rows.o.h;
-        const int is_pair = d.outs == 2 && row + 1 < end && oh + 1 < rows.o.h;
-        if (oh == 0)
-            rows.next = INT32_MIN;
-        depthwise_taps(&d, &rows, (const uint8_t *)n->in[0]->data + image * (rows.s.h * rows.s.w * rows.s.c), oh, q->x_zero, taps);
-        r.y[0] = (uint8_t *)n->out[0]->data + row * y_row;
-        r.y[1] = is_pair ? r.y[0] + y_row : NULL;
-        run_rows(&d, n, &r);
-        row += 1 + is_pair;
-    }
+    depthwise_run(n, LANES, make_rows);
 }

@@ -167,6 +167,15 @@ static inline void depthwise_put(const struct depthwise *d, const struct depthwi
                 depthwise_copy(to, x + (j - left) * c, c);
 }
 
+/* One row of y, or two. */
+struct depthwise_job {
+    const struct depthwise *shape;
+    const struct magik_step *step;
+    const uint8_t *taps[DEPTHWISE_TAPS];
+    int32_t bytes; /* of a row */
+    uint8_t *y[2]; /* the second one may be NULL */
+};
+
 /* Where the taps of the rows of y from `oh` on begin: 4 * groups of them. */
 static inline void depthwise_taps(const struct depthwise *d, struct depthwise_rows *r, const uint8_t *x, int32_t oh, int32_t zero, const uint8_t **taps)
 {
@@ -180,6 +189,34 @@ static inline void depthwise_taps(const struct depthwise *d, struct depthwise_ro
         const int32_t kw = t / d->rows, ih = from + t % d->rows * d->window->dilation_h, at = kw * d->window->dilation_w;
         const uint8_t *row = ih < 0 || ih >= r->s.h || kw >= d->k.w ? padding : r->memory + (size_t)(ih % d->span) * r->row_bytes;
         taps[t] = kw >= d->k.w ? padding : row + (at % stride * r->columns + at / stride) * r->s.c;
+    }
+}
+
+/* Body of a kernel: `make` makes the rows of a job. */
+static inline void depthwise_run(const struct magik_step *n, int32_t lanes, void (*make)(const struct depthwise_job *job))
+{
+    const int32_t zero = ((const struct depthwise_params *)n->params)->codes.x_zero;
+    const struct depthwise d = depthwise_of(n, lanes);
+    struct depthwise_rows r = depthwise_rows_of(&d, n);
+    const size_t scratch = depthwise_scratch(&d, &r);
+    struct depthwise_job job = {.shape = &d, .step = n, .bytes = r.o.w * r.o.c};
+    int32_t row, end;
+    op_span(n, r.o.n * r.o.h, &row, &end);
+    if (scratch == 0) {
+        magik_depthwise_conv_u8(n);
+        return;
+    }
+    memset(r.memory + scratch - r.row_bytes, zero, r.row_bytes);
+    while (row < end) {
+        const int32_t image = row / r.o.h, oh = row % r.o.h;
+        const int is_pair = d.outs == 2 && row + 1 < end && oh + 1 < r.o.h;
+        if (oh == 0)
+            r.next = INT32_MIN;
+        depthwise_taps(&d, &r, (const uint8_t *)n->in[0]->data + image * (r.s.h * r.s.w * r.s.c), oh, zero, job.taps);
+        job.y[0] = (uint8_t *)n->out[0]->data + row * job.bytes;
+        job.y[1] = is_pair ? job.y[0] + job.bytes : NULL;
+        make(&job);
+        row += 1 + is_pair;
     }
 }
 
