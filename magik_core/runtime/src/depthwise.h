@@ -10,6 +10,7 @@
 #define MAGIK_DEPTHWISE_H
 
 #include "conv.h"
+#include "move.h"
 
 struct depthwise_params {
     struct window window;
@@ -135,36 +136,21 @@ static inline size_t depthwise_scratch(const struct depthwise *d, const struct d
     return d->groups == 0 || r->row_bytes > DEPTHWISE_SCRATCH / rows ? 0 : r->row_bytes * rows;
 }
 
-/* Copy `count` bytes, which may be few. */
-static inline void depthwise_copy(uint8_t *to, const uint8_t *from, int32_t count)
-{
-    int32_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        memcpy(to + i, from + i, 16);
-    if (i < count && count >= 16)
-        memcpy(to + count - 16, from + count - 16, 16);
-    else
-        for (; i < count; i++)
-            to[i] = from[i];
-}
-
 /* A row of x into its planes, padded with `zero`. */
 static inline void depthwise_put(const struct depthwise *d, const struct depthwise_rows *r, uint8_t *to, const uint8_t *x, int32_t zero)
 {
-    const int32_t left = d->window->left, stride = d->window->stride_w, c = r->s.c, all = r->columns * stride;
-    const int32_t first = left < all ? left : all, last = left + r->s.w < all ? left + r->s.w : all;
-    if (stride == 1) {
+    const int32_t left = d->window->left, stride = d->window->stride_w, c = r->s.c, plane = r->columns * c;
+    for (int32_t k = 0; k < stride; k++, to += plane) {
+        const int32_t before = left > k ? (left - k + stride - 1) / stride : 0, at = before * stride + k - left;
+        const int32_t inside = at < r->s.w ? (r->s.w - at + stride - 1) / stride : 0;
+        const int32_t first = before < r->columns ? before : r->columns, last = first + inside < r->columns ? first + inside : r->columns;
         memset(to, zero, (size_t)(first * c));
-        memcpy(to + first * c, x, (size_t)((last - first) * c));
-        memset(to + last * c, zero, (size_t)((all - last) * c));
-        return;
+        if (stride == 1)
+            memcpy(to + first * c, x, (size_t)((last - first) * c));
+        else
+            move_rows(to + first * c, c, x + at * c, (ptrdiff_t)stride * c, last - first, (size_t)c);
+        memset(to + last * c, zero, (size_t)((r->columns - last) * c));
     }
-    for (int32_t plane = 0; plane < stride; plane++)
-        for (int32_t j = plane; j < all; j += stride, to += c)
-            if (j < first || j >= last)
-                memset(to, zero, (size_t)c);
-            else
-                depthwise_copy(to, x + (j - left) * c, c);
 }
 
 /* One row of y, or two. */

@@ -47,7 +47,11 @@ static inline void move_rows(uint8_t *to, ptrdiff_t to_stride, const uint8_t *fr
             memmove(to, from, 4);
         else if (size == 8)
             memmove(to, from, 8);
-        else if (size >= 16 && size <= 256)
+        else if (size == 16)
+            move_few(to, from, 16);
+        else if (size == 32)
+            move_few(to, from, 32);
+        else if (size > 16 && size <= 256)
             move_few(to, from, size);
         else
             memmove(to, from, size);
