@@ -1,16 +1,6 @@
 /* Add and Sub with MSA: both multipliers in halves of 16 bits, so that one instruction sums two products. */
-#include "broadcast_msa.h"
-
-struct params {
-    int32_t a_zero, b_zero, y_zero;
-    int32_t a_multiplier, b_multiplier;
-    int32_t shift;
-    int32_t low, high;
-    float real_low, real_high;
-    float sign;
-};
-
-extern void magik_add_u8(const struct magik_step *n);
+#include "arithmetic.h"
+#include "requant_msa.h"
 
 /* multiplier = high * 2^16 + low, of a and b in turn; sums of products of either half fit 32 bits. */
 struct how {
@@ -49,19 +39,15 @@ static inline v16i8 add(const struct how *h, v16i8 a, v16i8 b)
                     sums(h, (v8i16)__msa_ilvr_b(zero, left)), sums(h, (v8i16)__msa_ilvl_b(zero, left)), &h->codes);
 }
 
-static void add_row(const void *how, struct operand_msa a, struct operand_msa b, uint8_t *y, int32_t count)
+static void make(const struct codes_run *run)
 {
-    const struct how h = *(const struct how *)how;
-    int32_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        store_msa(add(&h, operand_at_msa(a, i, 16), operand_at_msa(b, i, 16)), y + i, 16);
-    if (i < count)
-        store_msa(add(&h, operand_at_msa(a, i, count - i), operand_at_msa(b, i, count - i)), y + i, count - i);
+    const struct how h = *(const struct how *)run->constants;
+    OPERANDS_MSA(run, add(&h, a, b));
 }
 
 void magik_add_u8_msa(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct add_params *p = n->params;
     const int32_t a = p->a_multiplier, b = p->b_multiplier;
     /* from a shift of 26 a result fits 16 bits; up to 47 the instruction takes it */
     if (!op_between(p->shift, 26, 47) || p->low > p->high || !op_between(high_half(a), INT16_MIN, INT16_MAX) ||
@@ -71,5 +57,5 @@ void magik_add_u8_msa(const struct magik_step *n)
     }
     const struct how h = {pair(p->a_zero, p->b_zero), pair(high_half(a), high_half(b)), pair(low_half(a), low_half(b)),
                           __msa_fill_w(p->shift - 16), codes_msa(p->y_zero, p->low, p->high)};
-    broadcast_msa(n, add_row, &h);
+    codes_walk(n, &h, make);
 }

@@ -1,11 +1,6 @@
 /* Concat with MSA: rescales 16 codes at a time. */
+#include "concat.h"
 #include "requant_msa.h"
-
-struct params {
-    int32_t axis;
-    int32_t y_zero;
-    int32_t top;
-};
 
 extern void magik_concat_u8(const struct magik_step *n);
 
@@ -75,7 +70,7 @@ static void copy_rows(const uint8_t *x, uint8_t *y, int32_t rows, int32_t size, 
 static int covers(const struct magik_step *n)
 {
     const int32_t *row = n->in[n->n_in - 1]->data;
-    for (int32_t k = 0; k < n->n_in - 1; k++, row += 3)
+    for (int32_t k = 0; k < concat_parts(n); k++, row += 3)
         if (row[1] != 0 && !is_quick_msa(row[1], row[2] + UP, 255 << UP))
             return 0;
     return 1;
@@ -83,7 +78,7 @@ static int covers(const struct magik_step *n)
 
 void magik_concat_u8_msa(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct concat_params *p = n->params;
     const struct magik_tensor *out = n->out[0];
     const int32_t after = op_product(out, p->axis + 1, out->rank), row = after * out->dims[p->axis];
     const int32_t *table = n->in[n->n_in - 1]->data;
@@ -93,7 +88,7 @@ void magik_concat_u8_msa(const struct magik_step *n)
         return;
     }
     op_span(n, op_product(out, 0, p->axis), &begin, &end);
-    for (int32_t k = 0; k < n->n_in - 1; k++, table += 3) {
+    for (int32_t k = 0; k < concat_parts(n); k++, table += 3) {
         const int32_t size = n->in[k]->dims[p->axis] * after;
         const struct how h = {__msa_fill_w(table[0] * (1 << UP)), __msa_fill_w(table[1]), __msa_fill_w(table[2] + UP - 31), codes_msa(p->y_zero, 0, p->top)};
         const uint8_t *x = (const uint8_t *)n->in[k]->data + begin * size;

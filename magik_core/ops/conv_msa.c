@@ -3,18 +3,13 @@
 #include "rows_msa.h"
 #include "tile_msa.h"
 
-struct params {
-    struct window window;
-    struct conv_codes codes;
-};
-
 extern void magik_conv_u8(const struct magik_step *n);
 
 enum { MOST_SCRATCH = 1 << 20 };
 
 /* What of a convolution stays the same for all blocks of channels, and where in the scratch its parts lie. */
 struct plan {
-    const struct params *p;
+    const struct conv_params *p;
     struct image s, k, o;
     struct rows_msa rows;
     int32_t is_direct;         /* every pixel's window is a pixel of x */
@@ -24,7 +19,7 @@ struct plan {
 
 static struct plan plan_of(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct conv_params *p = n->params;
     const struct window *q = &p->window;
     struct plan v = {.p = p, .s = image_of(n->in[0]), .k = image_of(n->in[1]), .o = image_of(n->out[0])};
     v.is_direct = v.k.h * v.k.w == 1 && q->stride_h == 1 && q->stride_w == 1 && v.o.h == v.s.h && v.o.w == v.s.w && q->top == 0 && q->left == 0;

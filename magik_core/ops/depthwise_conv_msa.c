@@ -1,21 +1,14 @@
 /* DepthwiseConv with MSA, 16 channels at a time: of each column of a row of windows, four rows are woven, so
  * that one instruction multiplies four taps of four channels; then tiles of 4 pixels add up their columns. */
-#include "conv.h"
+#include "depthwise.h"
 #include "rows_msa.h"
 #include "tile_msa.h"
-
-struct params {
-    struct window window;
-    struct conv_codes codes;
-};
-
-extern void magik_depthwise_conv_u8(const struct magik_step *n);
 
 enum { MOST_SCRATCH = 1 << 20 };
 
 /* What stays the same for all channels, and where in the scratch its parts lie: weights, rows, woven columns. */
 struct plan {
-    const struct params *p;
+    const struct depthwise_params *p;
     struct image s, k, o;
     struct rows_msa rows;
     int32_t fours; /* of rows of a window */
@@ -24,13 +17,8 @@ struct plan {
 
 static struct plan plan_of(const struct magik_step *n)
 {
-    const struct params *p = n->params;
-    const struct magik_tensor *w = n->in[1];
-    struct plan v = {.p = p, .s = image_of(n->in[0]), .k = {1, 1, w->dims[0], w->dims[w->rank - 1]}, .o = image_of(n->out[0])};
-    if (w->rank == 3) {
-        v.k.h = w->dims[0];
-        v.k.w = w->dims[1];
-    }
+    const struct depthwise_params *p = n->params;
+    struct plan v = {.p = p, .s = image_of(n->in[0]), .k = depthwise_kernel(n->in[1]), .o = image_of(n->out[0])};
     v.fours = (v.k.h + 3) / 4;
     v.rows = rows_msa(&p->window, v.s, v.k, v.o.w, TILE_PIXELS, TILE_CHANNELS, p->codes.x_zero ^ 128);
     v.rows.is_spread = 1;

@@ -1,11 +1,6 @@
 /* Gemm with MSA: tiles of 4 rows; fewer rows of x are multiplied with the weights where they lie. */
+#include "gemm.h"
 #include "tile_msa.h"
-
-struct params {
-    int32_t y_zero;
-    int32_t low, high;
-    float real_low, real_high;
-};
 
 extern void magik_gemm_u8(const struct magik_step *n);
 
@@ -18,7 +13,7 @@ static int32_t rows_of(const struct magik_step *n)
 
 static int covers(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     return p->low <= p->high && n->in[1]->dims[1] <= MOST_DEPTH;
 }
 
@@ -37,7 +32,7 @@ size_t magik_gemm_u8_msa_scratch(const struct magik_step *n)
 /* Output by output: for weights that do not fit. */
 static void one_by_one(const struct magik_step *n, int32_t first, int32_t end)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
     const uint8_t *x = n->in[0]->data;
@@ -54,7 +49,7 @@ static void one_by_one(const struct magik_step *n, int32_t first, int32_t end)
 /* Block by block of the part's channels, all rows. 0: weights that do not fit. */
 static int by_tiles(const struct magik_step *n, int32_t first, int32_t end)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
     const struct codes_msa codes = codes_msa(p->y_zero, p->low, p->high);
@@ -92,7 +87,7 @@ static int four(const v16i8 *x, const int8_t *w, int32_t depth, int32_t channels
 
 static int by_rows(const struct magik_step *n, int32_t first, int32_t end)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
     v16i8 *x = n->scratch;

@@ -1,15 +1,6 @@
 /* Mul with MSA. */
-#include "broadcast_msa.h"
-
-struct params {
-    int32_t a_zero, b_zero, y_zero;
-    int32_t multiplier;
-    int32_t shift;
-    int32_t low, high;
-    float real_low, real_high;
-};
-
-extern void magik_mul_u8(const struct magik_step *n);
+#include "arithmetic.h"
+#include "requant_msa.h"
 
 enum { UP = 8 }; /* bits by which products are shifted up first, so that small shifts are quick as well */
 
@@ -36,24 +27,20 @@ static inline v16i8 mul(const struct how *h, v16i8 a, v16i8 b)
                     &h->codes);
 }
 
-static void mul_row(const void *how, struct operand_msa a, struct operand_msa b, uint8_t *y, int32_t count)
+static void make(const struct codes_run *run)
 {
-    const struct how h = *(const struct how *)how;
-    int32_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        store_msa(mul(&h, operand_at_msa(a, i, 16), operand_at_msa(b, i, 16)), y + i, 16);
-    if (i < count)
-        store_msa(mul(&h, operand_at_msa(a, i, count - i), operand_at_msa(b, i, count - i)), y + i, count - i);
+    const struct how h = *(const struct how *)run->constants;
+    OPERANDS_MSA(run, mul(&h, a, b));
 }
 
 void magik_mul_u8_msa(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct mul_params *p = n->params;
     if (!is_quick_msa(p->multiplier, p->shift + UP, 255 * 255 << UP) || p->low > p->high) {
         magik_mul_u8(n);
         return;
     }
     const struct how h = {__msa_fill_h(p->a_zero), __msa_fill_h(p->b_zero), __msa_fill_w(p->multiplier), __msa_fill_w(p->shift + UP - 31),
                           codes_msa(p->y_zero, p->low, p->high)};
-    broadcast_msa(n, mul_row, &h);
+    codes_walk(n, &h, make);
 }

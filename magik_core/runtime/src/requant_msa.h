@@ -100,4 +100,27 @@ static inline v16i8 load_msa(const void *x, int32_t count)
     return __msa_ld_b(room, 0);
 }
 
+/* Elements [i, i + count) of an operand, count in [1, 16]; with a step of 0 they are all the first. */
+static inline v16i8 operand_msa(const uint8_t *at, int32_t step, int32_t i, int32_t count)
+{
+    return step != 0 ? load_msa(at + i, count) : __msa_fill_b(at[0]);
+}
+
+#define OPERANDS_AT_MSA(run, EXPRESSION, some)                                                                         \
+    do {                                                                                                               \
+        const v16i8 a = operand_msa((run)->a, a_step, i, some), b = operand_msa((run)->b, b_step, i, some);            \
+        store_msa(EXPRESSION, (run)->y + i, some);                                                                     \
+    } while (0)
+
+/* Body of a codes_walk's function: 16 codes, EXPRESSION of the vectors a and b, after the others. */
+#define OPERANDS_MSA(run, EXPRESSION)                                                                                  \
+    do {                                                                                                               \
+        const int32_t a_step = (run)->a_step, b_step = (run)->b_step, count = (run)->count;                            \
+        int32_t i = 0;                                                                                                 \
+        for (; i + 16 <= count; i += 16)                                                                               \
+            OPERANDS_AT_MSA(run, EXPRESSION, 16);                                                                      \
+        if (i < count)                                                                                                 \
+            OPERANDS_AT_MSA(run, EXPRESSION, count - i);                                                               \
+    } while (0)
+
 #endif
