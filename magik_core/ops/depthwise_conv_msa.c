@@ -12,6 +12,7 @@ struct plan {
     struct image s, k, o;
     struct rows_msa rows;
     int32_t fours; /* of rows of a window */
+    int32_t outs;  /* rows of y whose windows lie in the same woven rows */
     size_t rows_at, woven_at, bytes;
 };
 
@@ -20,10 +21,12 @@ static struct plan plan_of(const struct magik_step *n)
     const struct depthwise_params *p = n->params;
     struct plan v = {.p = p, .s = image_of(n->in[0]), .k = depthwise_kernel(n->in[1]), .o = image_of(n->out[0])};
     v.fours = (v.k.h + 3) / 4;
-    v.rows = rows_msa(&p->window, v.s, v.k, v.o.w, TILE_PIXELS, TILE_CHANNELS, p->codes.x_zero ^ 128);
+    v.outs = p->window.stride_h == 1 && p->window.dilation_h == 1 ? 4 * v.fours - v.k.h + 1 : 1;
+    const struct image all = {1, v.k.h + v.outs - 1, v.k.w, v.k.c};
+    v.rows = rows_msa(&p->window, v.s, all, v.o.w, TILE_PIXELS, TILE_CHANNELS, p->codes.x_zero ^ 128);
     v.rows.is_spread = 1;
     v.rows.x_begin = n->in[0]->data;
-    v.rows_at = block_bytes_msa(v.k.w, 4 * v.fours);
+    v.rows_at = block_bytes_msa(v.k.w * v.outs, 4 * v.fours);
     v.woven_at = v.rows_at + rows_bytes_msa(&v.rows);
     v.bytes = v.woven_at + (size_t)v.rows.width * (size_t)v.fours * (TILE_QUADS * 16);
     return v;
@@ -41,59 +44,91 @@ size_t magik_depthwise_conv_u8_msa_scratch(const struct magik_step *n)
     return covers(&v) ? v.bytes : 0;
 }
 
-/* Weights of channels [first, first + b->channels): per four rows, column and quad 16 bytes. 0: they do not fit. */
+/* Vectors of weights for one row of y. */
+static int32_t weights_of(const struct plan *v)
+{
+    return v->fours * v->k.w * TILE_QUADS;
+}
+
+/* Weights of channels [first, first + b->channels) for the row `out` of those that share woven rows: per four rows,
+ * column and quad 16 bytes. 0: a pair does not fit. */
+static int fill_out(const struct plan *v, struct block_msa *b, const int8_t *w, int32_t out)
+{
+    int8_t *to = (int8_t *)(b->w + out * weights_of(v));
+    int fits = 1;
+    memset(to, 0, (size_t)weights_of(v) * 16);
+    for (int32_t h = out; h < out + v->k.h; h++)
+        for (int32_t c = 0; c < v->k.w; c++, w += v->k.c) {
+            int8_t *at = to + (h / 4 * v->k.w + c) * (TILE_CHANNELS * 4) + h % 4;
+            for (int32_t i = 0; i < b->channels; i++, at += 4) {
+                *at = w[i];
+                fits &= h % 2 == 0 || w[i] != -128 || at[-1] != -128;
+            }
+        }
+    return fits;
+}
+
 static int fill(const struct magik_step *n, const struct plan *v, struct block_msa *b, int32_t first)
 {
-    const int8_t *w = (const int8_t *)n->in[1]->data + first;
+    const int8_t *w = (const int8_t *)n->in[1]->data + first, *tap = w;
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
     int32_t sum[TILE_CHANNELS] = {0}, size[TILE_CHANNELS] = {0}, fits = 1;
-    int8_t *to = (int8_t *)b->w;
-    memset(to, 0, (size_t)(v->fours * v->k.w * TILE_QUADS * 16));
-    for (int32_t h = 0; h < v->k.h; h++)
-        for (int32_t c = 0; c < v->k.w; c++)
-            for (int32_t i = 0; i < b->channels; i++) {
-                const int8_t tap = w[(h * v->k.w + c) * v->k.c + i];
-                int8_t *at = to + ((h / 4 * v->k.w + c) * TILE_CHANNELS + i) * 4 + h % 4;
-                *at = tap;
-                fits &= h % 2 == 0 || tap != -128 || at[-1] != -128;
-                sum[i] += tap;
-                size[i] += tap < 0 ? -tap : tap;
-            }
+    for (int32_t t = 0; t < v->k.h * v->k.w; t++, tap += v->k.c)
+        for (int32_t i = 0; i < b->channels; i++) {
+            sum[i] += tap[i];
+            size[i] += tap[i] < 0 ? -tap[i] : tap[i];
+        }
+    for (int32_t out = 0; out < v->outs; out++)
+        fits &= fill_out(v, b, w, out);
     block_rescale_msa(b, bias + first, m + first, shift + first, sum, size);
     return fits;
 }
 
+/* Column i of four rows, four channels a vector. */
+#define WEAVE(i, to)                                                                                                   \
+    do {                                                                                                               \
+        const v8i16 low = (v8i16)__msa_ilvr_b(b[i], a[i]), high = (v8i16)__msa_ilvl_b(b[i], a[i]);                     \
+        const v8i16 low2 = (v8i16)__msa_ilvr_b(d[i], c[i]), high2 = (v8i16)__msa_ilvl_b(d[i], c[i]);                   \
+        (to)[0] = (v16i8)__msa_ilvr_h(low2, low);                                                                      \
+        (to)[1] = (v16i8)__msa_ilvl_h(low2, low);                                                                      \
+        (to)[2] = (v16i8)__msa_ilvr_h(high2, high);                                                                    \
+        (to)[3] = (v16i8)__msa_ilvl_h(high2, high);                                                                    \
+    } while (0)
+
 /* Weave four rows: per column four vectors of four channels by four rows, `step` vectors apart. */
-static void weave(const v16i8 *a, const v16i8 *b, const v16i8 *c, const v16i8 *d, v16i8 *to, int32_t width, int32_t step)
+static inline __attribute__((always_inline)) void weave(const v16i8 *a, const v16i8 *b, const v16i8 *c, const v16i8 *d, v16i8 *to, int32_t width, int step)
 {
-    for (int32_t i = 0; i < width; i++, to += step) {
-        const v8i16 low = (v8i16)__msa_ilvr_b(b[i], a[i]), high = (v8i16)__msa_ilvl_b(b[i], a[i]);
-        const v8i16 low2 = (v8i16)__msa_ilvr_b(d[i], c[i]), high2 = (v8i16)__msa_ilvl_b(d[i], c[i]);
-        to[0] = (v16i8)__msa_ilvr_h(low2, low);
-        to[1] = (v16i8)__msa_ilvl_h(low2, low);
-        to[2] = (v16i8)__msa_ilvr_h(high2, high);
-        to[3] = (v16i8)__msa_ilvl_h(high2, high);
+    for (; width >= 4; width -= 4, a += 4, b += 4, c += 4, d += 4, to += 4 * step) {
+        WEAVE(0, to);
+        WEAVE(1, to + step);
+        WEAVE(2, to + 2 * step);
+        WEAVE(3, to + 3 * step);
     }
+    for (int32_t i = 0; i < width; i++, to += step)
+        WEAVE(i, to);
 }
 
-/* The columns of one row of windows; rows past the last tap meet weights of 0. */
+/* The columns of the rows of windows from oh on that share them; rows past the last tap meet weights of 0. */
 static void weave_row(const struct plan *v, int32_t oh, v16i8 *woven)
 {
     const struct window *q = &v->p->window;
     for (int32_t f = 0; f < v->fours; f++) {
         const v16i8 *rows[4];
         for (int32_t i = 0; i < 4; i++) {
-            const int32_t kh = 4 * f + i < v->k.h ? 4 * f + i : v->k.h - 1;
+            const int32_t kh = 4 * f + i < v->k.h + v->outs - 1 ? 4 * f + i : v->k.h - 1;
             rows[i] = (const v16i8 *)(const void *)row_msa(&v->rows, oh * q->stride_h - q->top + kh * q->dilation_h);
         }
-        weave(rows[0], rows[1], rows[2], rows[3], woven + f * TILE_QUADS, v->rows.width, v->fours * TILE_QUADS);
+        if (v->fours == 1)
+            weave(rows[0], rows[1], rows[2], rows[3], woven, v->rows.width, TILE_QUADS);
+        else
+            weave(rows[0], rows[1], rows[2], rows[3], woven + f * TILE_QUADS, v->rows.width, v->fours * TILE_QUADS);
     }
 }
 
 /* Sums of quad q of four pixels `across` columns apart, whose taps are `apart` columns apart. */
 #define DEEP_QUAD(q)                                                                                                   \
     if (q == 0 || b->quads > q) {                                                                                      \
-        const v16i8 *w = b->w + q;                                                                                     \
+        const v16i8 *w = weights + q;                                                                                    \
         a0 = a1 = a2 = a3 = b->bias[q];                                                                                \
         for (int32_t f = 0; f < fours; f++)                                                                            \
             for (int32_t c = 0; c < taps; c++, w += TILE_QUADS) {                                                      \
@@ -110,7 +145,7 @@ static void weave_row(const struct plan *v, int32_t oh, v16i8 *woven)
     }
 
 /* A row of tiles; literal numbers make the loops over taps unroll. */
-static inline __attribute__((always_inline)) void deep_row(const struct block_msa *b, const v16i8 *x, int fours, int taps, int across, int apart, int channels, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
+static inline __attribute__((always_inline)) void deep_row(const struct block_msa *b, const v16i8 *weights, const v16i8 *x, int fours, int taps, int across, int apart, int channels, const struct codes_msa *codes, uint8_t *y, int32_t y_step, int32_t pixels)
 {
     const v8i16 ones = __msa_ldi_h(1);
     const int step = across * fours * TILE_QUADS, quads = TILE_QUADS;
@@ -131,21 +166,21 @@ static inline __attribute__((always_inline)) void deep_row(const struct block_ms
     }
 }
 
-static void row_of(const struct plan *v, const struct block_msa *b, const v16i8 *woven, const struct codes_msa *codes, uint8_t *y)
+static void row_of(const struct plan *v, const struct block_msa *b, const v16i8 *w, const v16i8 *woven, const struct codes_msa *codes, uint8_t *y)
 {
     const struct window *q = &v->p->window;
     const int32_t fours = v->fours, taps = v->k.w, across = q->stride_w, apart = q->dilation_w;
     const int is_whole = b->channels == TILE_CHANNELS;
     if (is_whole && apart == 1 && fours == 1 && taps == 3 && across == 1)
-        deep_row(b, woven, 1, 3, 1, 1, TILE_CHANNELS, codes, y, v->o.c, v->o.w);
+        deep_row(b, w, woven, 1, 3, 1, 1, TILE_CHANNELS, codes, y, v->o.c, v->o.w);
     else if (apart == 1 && fours == 1 && taps == 3 && across == 1)
-        deep_row(b, woven, 1, 3, 1, 1, b->channels, codes, y, v->o.c, v->o.w);
+        deep_row(b, w, woven, 1, 3, 1, 1, b->channels, codes, y, v->o.c, v->o.w);
     else if (apart == 1 && fours == 1 && taps == 3 && across == 2)
-        deep_row(b, woven, 1, 3, 2, 1, b->channels, codes, y, v->o.c, v->o.w);
+        deep_row(b, w, woven, 1, 3, 2, 1, b->channels, codes, y, v->o.c, v->o.w);
     else if (apart == 1 && fours == 2 && taps == 5 && across == 1)
-        deep_row(b, woven, 2, 5, 1, 1, b->channels, codes, y, v->o.c, v->o.w);
+        deep_row(b, w, woven, 2, 5, 1, 1, b->channels, codes, y, v->o.c, v->o.w);
     else
-        deep_row(b, woven, fours, taps, across, apart, b->channels, codes, y, v->o.c, v->o.w);
+        deep_row(b, w, woven, fours, taps, across, apart, b->channels, codes, y, v->o.c, v->o.w);
 }
 
 /* The part's rows of one block of channels; x and y at its first. */
@@ -155,14 +190,17 @@ static void rows_of(const struct magik_step *n, struct plan *v, const struct blo
     v16i8 *woven = (v16i8 *)(void *)((uint8_t *)n->scratch + v->woven_at);
     int32_t row, end, image = -1;
     op_span(n, v->o.n * v->o.h, &row, &end);
-    for (; row < end; row++) {
+    for (int32_t count; row < end; row += count) {
+        const int32_t oh = row % v->o.h, left = v->o.h - oh < end - row ? v->o.h - oh : end - row;
         if (row / v->o.h != image) {
             image = row / v->o.h;
             rows_turn_msa(&v->rows, x + image * (v->s.h * v->s.w * v->s.c));
         }
-        rows_reach_msa(&v->rows, row % v->o.h, v->k.h);
-        weave_row(v, row % v->o.h, woven);
-        row_of(v, b, woven, &codes, y + row * (v->o.w * v->o.c));
+        rows_reach_msa(&v->rows, oh, v->k.h + v->outs - 1);
+        weave_row(v, oh, woven);
+        count = left < v->outs ? left : v->outs;
+        for (int32_t out = 0; out < count; out++)
+            row_of(v, b, b->w + out * weights_of(v), woven, &codes, y + (row + out) * (v->o.w * v->o.c));
     }
 }
 
