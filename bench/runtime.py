@@ -4,7 +4,8 @@
 
 Both are quantized from the same calibration samples: magik with its defaults, onnxruntime.quantization to QDQ with
 u8 activations and s8 weights per channel. The runs of all are interleaved; a figure is the median in milliseconds
-from input array to output arrays. ratio: the fastest kind of kernels to onnxruntime.
+from input array to output arrays. ratio: the fastest kind of kernels to onnxruntime; best: the same of the quickest
+run of each, which other programs on the machine disturb least.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def by_magik(path: Path, pixels: np.ndarray, threads: int, isa: str) -> Callable
     return lambda: net.run_quantized(pixels)
 
 
-def medians(runners: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Milliseconds per runner, each running once per round."""
+def times(runners: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+    """Milliseconds of every run per runner, each running once per round."""
     found: dict[str, list[float]] = {name: [] for name in runners}
     for i in range(rounds + 2):
         for name, run in runners.items():
@@ -67,7 +68,7 @@ def medians(runners: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
             run()
             if i >= 2:  # the first ones warm up
                 found[name].append(time.perf_counter() - start)
-    return {name: 1000 * float(np.median(times)) for name, times in found.items()}
+    return {name: 1000 * np.array(seconds) for name, seconds in found.items()}
 
 
 def measure(model: Model, shared: Path, threads: list[int], rounds: int) -> list[dict[str, object]]:
@@ -83,9 +84,10 @@ def measure(model: Model, shared: Path, threads: list[int], rounds: int) -> list
         for n in threads:
             runners = {isa: by_magik(folder / "ours.bin", pixels, n, isa) for isa in library.isas()}
             runners["onnxruntime"] = by_onnxruntime(theirs, accuracy.normalized(pixels, model), n)
-            found = medians(runners, rounds)
-            ratio = found[library.isas()[-1]] / found["onnxruntime"]
-            rows.append({"model": model.name, "threads": n, **found, "ratio": ratio})
+            found = times(runners, rounds)
+            medians, fastest = ({k: float(f(v)) for k, v in found.items()} for f in (np.median, np.min))
+            ratio, best = (t[library.isas()[-1]] / t["onnxruntime"] for t in (medians, fastest))
+            rows.append({"model": model.name, "threads": n, **medians, "ratio": ratio, "best": best})
     return rows
 
 
