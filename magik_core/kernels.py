@@ -21,7 +21,7 @@ ISAS: dict[str, tuple[str, ...]] = {
     "fp64": ("-ffp-contract=fast",),  # sums of whole numbers in doubles: exact either way
     "avx2": ("-mavx2",),
     "vnni": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
-    "msa": ("-mmsa",),
+    "msa": ("-mmsa", "-fno-schedule-insns"),  # scheduling before registers are given moves sums to memory
 }
 # The suffixes that are built for a machine; any other has the portable kernels alone.
 MACHINES: dict[str, tuple[str, ...]] = {
@@ -30,6 +30,8 @@ MACHINES: dict[str, tuple[str, ...]] = {
     "mips": ("fp64",),
     "mips-msa": ("fp64", "msa"),
 }
+# GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
+MIPS_FP64 = ("-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
 
 KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)", re.MULTILINE)
@@ -54,7 +56,8 @@ def sources(machine: str, ops: Collection[str] | None = None) -> list[Source]:
     for path in sorted((CORE / "ops").glob("*.c")):
         op, isa = _split(path.stem)
         if (ops is None or op in ops) and (isa == "" or isa in isas):
-            out.append(Source(path, ISAS.get(isa, ())))
+            order = MIPS_FP64 if isa == "fp64" and machine.startswith("mips") else ()
+            out.append(Source(path, (*ISAS.get(isa, ()), *order)))
     return out
 
 
