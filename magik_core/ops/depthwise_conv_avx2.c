@@ -117,12 +117,12 @@ static void make_rows(const struct depthwise_job *job)
     const struct depthwise *d = job->shape;
     const struct conv_codes *q = &((const struct depthwise_params *)job->step->params)->codes;
     const size_t bytes = depthwise_block_bytes(d, 2);
-    struct run r = {.job = job, .codes = requant_codes(q->y_zero, q->low, q->high), .step = d->period * d->k.c};
+    struct run r = {.job = job, .codes = requant_codes(q->low, q->high), .step = d->period * d->k.c};
     for (int32_t b = 0; b < d->blocks && b * LANES < job->bytes; b++) {
         const int32_t *sums = (const int32_t *)(const void *)((const uint8_t *)job->step->prepared + bytes * (size_t)b);
         for (int32_t k = 0; k < 4; k++) {
             r.bias.v[k] = load(sums + 8 * k);
-            r.q[k] = requant_load(sums + LANES + 8 * k, sums + 2 * LANES + 8 * k, 8);
+            r.q[k] = requant_load(sums + LANES + 8 * k, sums + 2 * LANES + 8 * k, q->y_zero, 8);
         }
         r.w = (const int16_t *)(const void *)(sums + 3 * LANES);
         r.from = b * LANES;
