@@ -59,17 +59,23 @@ static inline __m256i requant_wide(__m256i v, __m256i shift)
     return _mm256_blendv_epi8(v, least, _mm256_cmpgt_epi64(least, v));
 }
 
-/* fx_rescale + zero of 8 sums; where it exceeds +-2^30, a number past the same end of s16. */
-static inline __m256i requant_rescale(const struct requant *q, __m256i acc)
+/* fx_rescale + zero of 8 sums where q is not wide. */
+static inline __m256i requant_narrow(const struct requant *q, __m256i acc)
 {
     const __m256i even = _mm256_mul_epi32(acc, q->m), odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), q->m_odd);
-    if (q->is_wide) {
-        const __m256i odd_shift = _mm256_srli_epi64(q->shift, 32), shift = _mm256_and_si256(q->shift, _mm256_set1_epi64x(0xff));
-        const __m256i two = _mm256_blend_epi32(requant_wide(even, shift), _mm256_slli_epi64(requant_wide(odd, odd_shift), 32), 0xaa);
-        return _mm256_add_epi32(two, _mm256_set1_epi32(q->zero));
-    }
     const __m256i two = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
     return _mm256_srav_epi32(_mm256_add_epi32(two, q->add), q->shift);
+}
+
+/* The same for any q; where it exceeds +-2^30, a number past the same end of s16. */
+static inline __m256i requant_rescale(const struct requant *q, __m256i acc)
+{
+    if (!q->is_wide)
+        return requant_narrow(q, acc);
+    const __m256i even = _mm256_mul_epi32(acc, q->m), odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), q->m_odd);
+    const __m256i odd_shift = _mm256_srli_epi64(q->shift, 32), shift = _mm256_and_si256(q->shift, _mm256_set1_epi64x(0xff));
+    const __m256i two = _mm256_blend_epi32(requant_wide(even, shift), _mm256_slli_epi64(requant_wide(odd, odd_shift), 32), 0xaa);
+    return _mm256_add_epi32(two, _mm256_set1_epi32(q->zero));
 }
 
 /* Codes of 4 x 8 rescaled sums: 16 bytes of the first halves of all, and of the second. */

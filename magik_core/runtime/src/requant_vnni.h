@@ -54,17 +54,23 @@ static inline __m512i requant_wide(__m512i v, __m512i shift)
     return _mm512_max_epi64(_mm512_min_epi64(v, most), least);
 }
 
-/* fx_rescale + zero of 16 sums; where it exceeds +-2^30, a number past the same end of s16. */
-static inline __m512i requant_rescale(const struct requant *q, __m512i acc)
+/* fx_rescale + zero of 16 sums where q is not wide. */
+static inline __m512i requant_narrow(const struct requant *q, __m512i acc)
 {
     const __m512i even = _mm512_mul_epi32(acc, q->m), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), q->m_odd);
-    if (q->is_wide) {
-        const __m512i odd_shift = _mm512_srli_epi64(q->shift, 32), shift = _mm512_and_si512(q->shift, _mm512_set1_epi64(0xff));
-        const __m512i two = _mm512_mask_shuffle_epi32(requant_wide(even, shift), 0xaaaa, requant_wide(odd, odd_shift), _MM_PERM_CCAA);
-        return _mm512_add_epi32(two, _mm512_set1_epi32(q->zero));
-    }
     const __m512i two = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
     return _mm512_srav_epi32(_mm512_add_epi32(two, q->add), q->shift);
+}
+
+/* The same for any q; where it exceeds +-2^30, a number past the same end of s16. */
+static inline __m512i requant_rescale(const struct requant *q, __m512i acc)
+{
+    if (!q->is_wide)
+        return requant_narrow(q, acc);
+    const __m512i even = _mm512_mul_epi32(acc, q->m), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), q->m_odd);
+    const __m512i odd_shift = _mm512_srli_epi64(q->shift, 32), shift = _mm512_and_si512(q->shift, _mm512_set1_epi64(0xff));
+    const __m512i two = _mm512_mask_shuffle_epi32(requant_wide(even, shift), 0xaaaa, requant_wide(odd, odd_shift), _MM_PERM_CCAA);
+    return _mm512_add_epi32(two, _mm512_set1_epi32(q->zero));
 }
 
 /* Codes of 4 x 16 rescaled sums: 16 bytes of the first quarters of all, of the second, ... */
