@@ -5,8 +5,8 @@
 
 static void rescale(const uint8_t *x, uint8_t *y, int32_t count, const int32_t *row, const struct concat_params *p)
 {
-    const struct linear linear = linear_of(row[0], row[1], 0, 0, row[2]);
-    const struct requant_codes codes = requant_codes(p->y_zero, 0, p->top);
+    const struct linear linear = linear_of(row[0], row[1], 0, 0, row[2], p->y_zero);
+    const struct requant_codes codes = requant_codes(0, p->top);
     for (int32_t i = 0; !linear.fits && i < count; i++)
         y[i] = fx_u8(fx_rescale(x[i] - row[0], row[1], row[2]) + p->y_zero, 0, p->top);
     if (!linear.fits)

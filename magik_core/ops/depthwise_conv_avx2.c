@@ -65,11 +65,18 @@ struct run {
     int32_t from, step, most; /* first byte of the rows, how far to the next, how many at most at once */
 };
 
-static inline void store(const struct run *r, const struct four *acc, uint8_t *y, int32_t at)
+/* `is_wide` of all q, or 1 where only some are: known where this is compiled. */
+static inline __m256i rescale(const struct run *r, int32_t k, __m256i acc, int is_wide)
+{
+    return is_wide ? requant_rescale(&r->q[k], acc) : requant_narrow(&r->q[k], acc);
+}
+
+static inline void store(const struct run *r, const struct four *acc, uint8_t *y, int32_t at, int is_wide)
 {
     const int32_t left = r->job->bytes - at, count = left < r->most ? left : r->most;
-    const __m256i codes = requant_pack_halves(&r->codes, requant_rescale(&r->q[0], acc->v[0]), requant_rescale(&r->q[1], acc->v[1]),
-                                              requant_rescale(&r->q[2], acc->v[2]), requant_rescale(&r->q[3], acc->v[3]));
+    const __m256i v0 = rescale(r, 0, acc->v[0], is_wide), v1 = rescale(r, 1, acc->v[1], is_wide);
+    const __m256i v2 = rescale(r, 2, acc->v[2], is_wide), v3 = rescale(r, 3, acc->v[3], is_wide);
+    const __m256i codes = requant_pack_halves(&r->codes, v0, v1, v2, v3);
     if (count == LANES) {
         _mm256_storeu_si256((__m256i *)(void *)(y + at), codes);
     } else {
@@ -79,7 +86,7 @@ static inline void store(const struct run *r, const struct four *acc, uint8_t *y
     }
 }
 
-static inline void run_block(const struct run *r, int32_t groups, int32_t outs)
+static inline void run_block(const struct run *r, int32_t groups, int32_t outs, int is_wide)
 {
     for (int32_t at = r->from; at < r->job->bytes; at += r->step) {
         struct four first = r->bias, second = r->bias;
@@ -93,23 +100,28 @@ static inline void run_block(const struct run *r, int32_t groups, int32_t outs)
                     second.v[k] = add_products(second.v[k], even, odd, w + 4 * LANES);
             }
         }
-        store(r, &first, r->job->y[0], at);
+        store(r, &first, r->job->y[0], at, is_wide);
         if (outs == 2 && r->job->y[1] != NULL)
-            store(r, &second, r->job->y[1], at);
+            store(r, &second, r->job->y[1], at, is_wide);
     }
 }
 
 /* The common windows have loops of a known length: 3x3 with stride 1 and 2. */
-static void run_any(const struct run *r, int32_t groups, int32_t outs)
+static void run_any(const struct run *r, const struct depthwise *d)
 {
-    if (outs == 2 && groups == 3)
-        run_block(r, 3, 2);
-    else if (outs == 2 && groups == 4)
-        run_block(r, 4, 2);
-    else if (outs == 2)
-        run_block(r, groups, 2);
+    const int is_wide = r->q[0].is_wide || r->q[1].is_wide || r->q[2].is_wide || r->q[3].is_wide;
+    if (is_wide && d->outs == 2)
+        run_block(r, d->groups, 2, 1);
+    else if (is_wide)
+        run_block(r, d->groups, 1, 1);
+    else if (d->outs == 2 && d->groups == 3)
+        run_block(r, 3, 2, 0);
+    else if (d->outs == 2 && d->groups == 4)
+        run_block(r, 4, 2, 0);
+    else if (d->outs == 2)
+        run_block(r, d->groups, 2, 0);
     else
-        run_block(r, groups, 1);
+        run_block(r, d->groups, 1, 0);
 }
 
 static void make_rows(const struct depthwise_job *job)
@@ -117,17 +129,17 @@ static void make_rows(const struct depthwise_job *job)
     const struct depthwise *d = job->shape;
     const struct conv_codes *q = &((const struct depthwise_params *)job->step->params)->codes;
     const size_t bytes = depthwise_block_bytes(d, 2);
-    struct run r = {.job = job, .codes = requant_codes(q->y_zero, q->low, q->high), .step = d->period * d->k.c};
+    struct run r = {.job = job, .codes = requant_codes(q->low, q->high), .step = d->period * d->k.c};
     for (int32_t b = 0; b < d->blocks && b * LANES < job->bytes; b++) {
         const int32_t *sums = (const int32_t *)(const void *)((const uint8_t *)job->step->prepared + bytes * (size_t)b);
         for (int32_t k = 0; k < 4; k++) {
             r.bias.v[k] = load(sums + 8 * k);
-            r.q[k] = requant_load(sums + LANES + 8 * k, sums + 2 * LANES + 8 * k, 8);
+            r.q[k] = requant_load(sums + LANES + 8 * k, sums + 2 * LANES + 8 * k, q->y_zero, 8);
         }
         r.w = (const int16_t *)(const void *)(sums + 3 * LANES);
         r.from = b * LANES;
         r.most = r.step - r.from < LANES ? r.step - r.from : LANES;
-        run_any(&r, d->groups, d->outs);
+        run_any(&r, d);
     }
 }
 

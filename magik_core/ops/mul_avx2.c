@@ -39,7 +39,10 @@ static void make(const struct codes_run *run)
 void magik_mul_u8_avx2(const struct magik_step *n)
 {
     const struct mul_params *p = n->params;
-    const struct constants k = {requant_same(p->multiplier, p->shift), requant_codes(p->y_zero, p->low, p->high),
+    const struct constants k = {requant_same(p->multiplier, p->shift, p->y_zero), requant_codes(p->low, p->high),
                                 _mm256_set1_epi16((short)p->a_zero), _mm256_set1_epi16((short)p->b_zero)};
-    codes_walk(n, &k, make);
+    if (p->low <= p->high)
+        codes_walk(n, &k, make);
+    else
+        magik_mul_u8(n);
 }

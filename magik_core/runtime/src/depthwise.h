@@ -65,7 +65,8 @@ static inline struct depthwise depthwise_of(const struct magik_step *n, int32_t 
 {
     const struct depthwise_params *p = n->params;
     struct depthwise d = {.window = &p->window, .k = depthwise_kernel(n->in[1]), .lanes = lanes, .outs = 1};
-    if (!n->in[1]->is_constant || !n->in[2]->is_constant || p->codes.has_border || d.k.h > DEPTHWISE_TAPS || d.k.w > DEPTHWISE_TAPS)
+    const int is_fixed = n->in[1]->is_constant && n->in[2]->is_constant && !p->codes.has_border && p->codes.low <= p->codes.high;
+    if (!is_fixed || d.k.h > DEPTHWISE_TAPS || d.k.w > DEPTHWISE_TAPS)
         return d;
     d.rows = d.k.h;
     d.span = (d.k.h - 1) * p->window.dilation_h + 1;
