@@ -13,7 +13,7 @@ namespace venus {
 /* Append to `output` the boxes that no better box overlaps by more than nms_threshold (area of both by area of
  * either), the best first, whatever their class. SOFT_NMS is the linear one: a box that a better one overlaps by
  * more has its score multiplied by 1 - overlap, and is left out below 0.001. `input` stays as it is. */
-VENUS_API void nms(std::vector<ObjBbox_t> &input, std::vector<ObjBbox_t> &output, float nms_threshold = 0.3,
+VENUS_API void nms(std::vector<ObjBbox_t> &input, std::vector<ObjBbox_t> &output, float nms_threshold = 0.3f,
                    NmsType type = NmsType::HARD_NMS);
 
 /* Append the boxes of YOLO heads, in pixels of the network's input, neither sorted nor clipped.
