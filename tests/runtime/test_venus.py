@@ -85,7 +85,7 @@ def test_step_by_step(chain: str, tmp_path: Path) -> None:
         t = program.tensors[program.steps[step].outputs[0]]
         shown = boards.shown(value, t.quant)  # type: ignore[arg-type]
         name = t.name if t.name in program.outputs else f"{step}_{kernel}"
-        assert ["%d" % step, name, str(shown.nbytes)] in boards.lines(out, "step"), index
+        assert [str(step), name, str(shown.nbytes)] in boards.lines(out, "step"), index
         want.append(shown.tobytes())
     assert (tmp_path / "out").read_bytes() == b"".join(want)
     assert len(want) == len(program.steps) == len(boards.lines(out, "step"))
@@ -226,6 +226,9 @@ def test_damaged_files_do_no_harm(chain: str, tmp_path: Path) -> None:
 # ---- variants ----------------------------------------------------------------------------------------------
 
 
+VARIANTS = ("-DVENUS_PROFILE", "-DVENUS_DEBUG", "-DVENUS_NMEM")  # in one library: they do not touch each other
+
+
 def simple(chain: str, folder: Path, *defines: str, dump: bool = False) -> tuple[Program, str]:
     """Run the client of models of a variant in a folder; the program and what was printed."""
     model, pixels, want = image_files(folder)
@@ -273,7 +276,7 @@ def test_every_step_is_dumped_on_request(chain: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chain", ["host", "mips"])
 def test_debug_dumps_layers(chain: str, tmp_path: Path) -> None:
-    program, _ = simple(chain, tmp_path, "-DVENUS_DEBUG")
+    program, _ = simple(chain, tmp_path, *VARIANTS)
     kernels = [kernel for kernel, _, _ in Net(packed(program)).trace({"x": PIXELS})]
     for i, (kernel, outputs) in enumerate(zip(kernels, values(), strict=True)):
         assert (tmp_path / f"{i}_{kernel}_out.bin").read_bytes() == outputs[0].tobytes()
@@ -287,7 +290,7 @@ def test_debug_dumps_layers(chain: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chain", ["host", "mips"])
 def test_profile_prints_a_table(chain: str, tmp_path: Path) -> None:
-    program, out = simple(chain, tmp_path, "-DVENUS_PROFILE")
+    program, out = simple(chain, tmp_path, *VARIANTS)
     rows = [line.split()[1:] for line in out.splitlines() if re.match(r"INFO\(magik\): +\d+ \w", line)]
     macs = [int(row[-1]) for row in rows]
     assert len(rows) == 2 * len(program.steps)  # once for the run alone, once for the others together
@@ -301,7 +304,7 @@ def test_profile_prints_a_table(chain: str, tmp_path: Path) -> None:
 def test_nmem_reports_memory(tmp_path: Path) -> None:
     report = Path("/tmp/nmem_memory.txt")
     report.unlink(missing_ok=True)
-    simple("host", tmp_path, "-DVENUS_NMEM")
+    simple("host", tmp_path, *VARIANTS)
     found = dict(line.split(": ") for line in report.read_text().splitlines())
     assert list(found) == ["total", "ref peak", "used peak", "current", "free"]
     assert found["total"] == "0" and found["free"] == "unlimited"
@@ -332,9 +335,9 @@ def test_sources_are_clean(chain: str, tmp_path: Path) -> None:
     sources = sorted((toolchain.RUNTIME / "cxx" / "src").glob("*.cc"))
     assert len(sources) > 10
     toolchain.compile_all(compiler, [toolchain.Source(p) for p in sources], tmp_path, [*flags, *boards.STRICT])
-    text = '#include "common/common_inf_c.h"\nint main(void) { return magik_venus_init(0) + magik_venus_deinit() + magik_venus_check(); }\n'
+    calls = " + ".join(f"magik_venus_{name}" for name in ("init(0)", "check()", "deinit()"))
     c_file = tmp_path / "trio.c"
-    c_file.write_text(text)
+    c_file.write_text(f'#include "common/common_inf_c.h"\nint main(void) {{ return {calls}; }}\n')
     objects = toolchain.compile_all(compiler, [toolchain.Source(c_file)], tmp_path, ["-Wall", "-Wextra", "-Werror"])
     program = toolchain.link(compiler, [*objects, boards.library(chain)], tmp_path / "trio")
     assert toolchain.run(compiler, program).returncode == 0
