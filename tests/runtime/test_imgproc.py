@@ -173,6 +173,11 @@ def test_common_resize_skips_the_ends_of_lines(
     assert resized(boards, "common", p, layout, (30, 30), 1, 80, boxes, stride) == expected
 
 
+def test_frames_of_the_video_unit_are_read_where_they_are_seen(boards: Boards) -> None:
+    p = ref.random_picture("NV12", 52, 38, seed=17)
+    assert resized(boards, "physical", p, "BGRA", (30, 30), stride=64) == ref.resize(p, "BGRA", 30, 30).bytes()
+
+
 # ---- warps ----------------------------------------------------------------------------------------------------------
 
 
@@ -288,7 +293,7 @@ def test_mat_mul_is_numpy_in_order(boards: Boards) -> None:
         assert (numbers(line) == expected.ravel()).all()
 
 
-# ---- wrong arguments --------------------------------------------------------------------------------------------------
+# ---- wrong arguments -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("machine", ["host", "sanitized", "mips"])

@@ -144,6 +144,8 @@ static void addresses()
     expect(common_resize(NULL, output, AddressLocate::RMEM_PHYSICAL, &p), "common_resize: the input is NULL");
     expect(common_resize(bytes, output, static_cast<AddressLocate>(9), &p), "common_resize: input_locate is 9");
     expect(common_resize(bytes, output, here, NULL), "common_resize: param is NULL");
+    const void *beyond = reinterpret_cast<const void *>(~static_cast<uintptr_t>(4095));
+    expect(common_resize(beyond, output, AddressLocate::RMEM_PHYSICAL, &p), "common_resize: cannot be read by /dev/mem");
     const int strides[] = {31, 0, -32, 1 << 30, -2147483647 - 1};
     for (int stride : strides) {
         p.input_line_stride = stride;
