@@ -10,7 +10,7 @@ import numpy as np
 Array = np.ndarray
 F32 = np.float32
 ORDER = {"BGRA": "bgr0", "RGBA": "rgb0", "ARGB": "0rgb", "RGB": "rgb", "GRAY": "g", "NV12": ""}
-BT601 = ((76284, 132252, 0), (76284, -25625, -53281), (76284, 0, 104595))  # rows B, G, R of 2^-16
+BT601 = ((1220542, 2116026, 0), (1220542, -409993, -852492), (1220542, 0, 1673527))  # rows B, G, R of 2^-20
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def color(planes: tuple[Array, ...], layout: str, rows: object = BT601, offsets:
         if layout == "GRAY":
             u, v = u * 0, v * 0
         sums = [(np.array(c) * np.stack([y, u, v], -1)).sum(-1) for c in np.array(rows)]
-        of = {n: np.clip((s + (1 << 15)) >> 16, 0, 255).astype(np.uint8) for n, s in zip("bgr", sums, strict=True)}
+        of = {n: np.clip((s + (1 << 19)) >> 20, 0, 255).astype(np.uint8) for n, s in zip("bgr", sums, strict=True)}
     of["0"] = np.zeros_like(of["g"])
     return np.stack([of[n] for n in ORDER[layout]], -1)
 

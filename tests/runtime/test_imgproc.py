@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.runtime import image_reference as ref
-from tests.runtime.boards import Boards
+from tests.runtime.agreement import Boards
 from tests.runtime.image_reference import Picture
 
 FACES = Path(__file__).resolve().parents[3] / "shared" / "data" / "faces" / "images"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.runtime import image_reference as ref
-from tests.runtime.boards import Boards
+from tests.runtime.agreement import Boards
 from tests.runtime.image_reference import BOX
 
 THERE = np.array([(1, 2, 3, 4, 5, 6)], BOX)  # what the client's output holds before the call

@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     param.input_line_stride = atoi(argv[6]);
     if (strcmp(how, "coef") == 0) {
         param.coef_off_enable = true;
-        param.coef[1] = param.coef[3] = param.coef[8] = 1 << 16;
+        param.coef[1] = param.coef[3] = param.coef[8] = 1 << 20;
         param.offset[0] = param.offset[1] = 0;
     }
 
