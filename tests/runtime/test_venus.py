@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,30 @@ from tests.runtime import boards
 from tests.runtime.boards import CHAINS, HEIGHT, WIDTH, Ran, chain_of, client, four, packed, run, write
 from tests.runtime.corpus import nets
 
+VTABLE = [  # the order that programs compiled against the vendor's headers rely on
+    "~Net",
+    "~Net",
+    "load_model",
+    "get_forward_memory_size",
+    "set_forward_memory",
+    "free_forward_memory",
+    "free_inputs_memory",
+    "set_internal_mm_status",
+    "get_internal_mm_status",
+    "set_profiler_per_frame",
+    "get_input",
+    "get_input_by_name",
+    "get_input_names",
+    "get_output",
+    "get_output_by_name",
+    "get_output_names",
+    "get_output_names_step",
+    "get_input_channel_layout",
+    "set_input_channel_layout",
+    "run",
+    "steps",
+    "run_step",
+]
 chains = pytest.mark.parametrize("chain", CHAINS)
 NETS = nets()
 RNG = np.random.default_rng(11)
@@ -341,6 +366,24 @@ def test_sources_are_clean(chain: str, tmp_path: Path) -> None:
     objects = toolchain.compile_all(compiler, [toolchain.Source(c_file)], tmp_path, ["-Wall", "-Wextra", "-Werror"])
     program = toolchain.link(compiler, [*objects, boards.library(chain)], tmp_path / "trio")
     assert toolchain.run(compiler, program).returncode == 0
+
+
+def test_the_binary_interface(tmp_path: Path) -> None:
+    """Places of the virtual functions on MIPS, and the instances of templates that programs link to."""
+    compiler, _ = chain_of("mips")
+    dump = tmp_path / "classes"
+    source = toolchain.Source(toolchain.RUNTIME / "cxx" / "src" / "names.cc", (f"-fdump-lang-class={dump}",))
+    toolchain.compile_all(compiler, [source], tmp_path)
+    table = dump.read_text().partition("Vtable for magik::venus::Net\n")[2].partition("\n\n")[0]
+    entries = {int(at): name for at, name in re.findall(r"^(\d+) +.*magik::venus::Net::(~?\w+)", table, re.MULTILINE)}
+    first = 8  # offset to top and type stand before the first
+    names = [entries[at] for at in sorted(entries)]
+    assert min(entries) == first and max(entries) == first + 4 * (len(entries) - 1)
+    assert names == VTABLE
+    symbols = subprocess.run(["nm", "-C", boards.library("mips")], capture_output=True, text=True, check=True).stdout
+    for kind in ("float", "int", "unsigned int", "short", "unsigned short", "signed char", "unsigned char"):
+        assert f" W {kind}* magik::venus::Tensor::mudata<{kind}>() const\n" in symbols
+        assert f" W {kind} const* magik::venus::Tensor::data<{kind}>() const\n" in symbols
 
 
 def test_numbers_are_those_of_the_page() -> None:
