@@ -237,9 +237,7 @@ def run(
             )
     command = [*chain.runner, str(program), *arguments]
     variables = {**os.environ, **(env or {})}
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=timeout, cwd=cwd, env=variables
-    )
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=cwd, env=variables)
 
 
 def _run(command: Sequence[str], where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,30 @@ from tests.runtime import boards
 from tests.runtime.boards import CHAINS, HEIGHT, WIDTH, Ran, chain_of, client, four, packed, run, write
 from tests.runtime.corpus import nets
 
+VTABLE = [  # the order that programs compiled against the vendor's headers rely on
+    "~Net",
+    "~Net",
+    "load_model",
+    "get_forward_memory_size",
+    "set_forward_memory",
+    "free_forward_memory",
+    "free_inputs_memory",
+    "set_internal_mm_status",
+    "get_internal_mm_status",
+    "set_profiler_per_frame",
+    "get_input",
+    "get_input_by_name",
+    "get_input_names",
+    "get_output",
+    "get_output_by_name",
+    "get_output_names",
+    "get_output_names_step",
+    "get_input_channel_layout",
+    "set_input_channel_layout",
+    "run",
+    "steps",
+    "run_step",
+]
 chains = pytest.mark.parametrize("chain", CHAINS)
 NETS = nets()
 RNG = np.random.default_rng(11)
@@ -85,7 +110,7 @@ def test_step_by_step(chain: str, tmp_path: Path) -> None:
         t = program.tensors[program.steps[step].outputs[0]]
         shown = boards.shown(value, t.quant)  # type: ignore[arg-type]
         name = t.name if t.name in program.outputs else f"{step}_{kernel}"
-        assert ["%d" % step, name, str(shown.nbytes)] in boards.lines(out, "step"), index
+        assert [str(step), name, str(shown.nbytes)] in boards.lines(out, "step"), index
         want.append(shown.tobytes())
     assert (tmp_path / "out").read_bytes() == b"".join(want)
     assert len(want) == len(program.steps) == len(boards.lines(out, "step"))
@@ -226,6 +251,14 @@ def test_damaged_files_do_no_harm(chain: str, tmp_path: Path) -> None:
 # ---- variants ----------------------------------------------------------------------------------------------
 
 
+VARIANTS = (  # in one library: they do not touch each other
+    "-DVENUS_PROFILE",
+    "-DVENUS_DEBUG",
+    "-DVENUS_NMEM",
+    '-DVENUS_NMEM_FILE="nmem_memory.txt"',  # tests run side by side
+)
+
+
 def simple(chain: str, folder: Path, *defines: str, dump: bool = False) -> tuple[Program, str]:
     """Run the client of models of a variant in a folder; the program and what was printed."""
     model, pixels, want = image_files(folder)
@@ -273,7 +306,7 @@ def test_every_step_is_dumped_on_request(chain: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chain", ["host", "mips"])
 def test_debug_dumps_layers(chain: str, tmp_path: Path) -> None:
-    program, _ = simple(chain, tmp_path, "-DVENUS_DEBUG")
+    program, _ = simple(chain, tmp_path, *VARIANTS)
     kernels = [kernel for kernel, _, _ in Net(packed(program)).trace({"x": PIXELS})]
     for i, (kernel, outputs) in enumerate(zip(kernels, values(), strict=True)):
         assert (tmp_path / f"{i}_{kernel}_out.bin").read_bytes() == outputs[0].tobytes()
@@ -287,7 +320,7 @@ def test_debug_dumps_layers(chain: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chain", ["host", "mips"])
 def test_profile_prints_a_table(chain: str, tmp_path: Path) -> None:
-    program, out = simple(chain, tmp_path, "-DVENUS_PROFILE")
+    program, out = simple(chain, tmp_path, *VARIANTS)
     rows = [line.split()[1:] for line in out.splitlines() if re.match(r"INFO\(magik\): +\d+ \w", line)]
     macs = [int(row[-1]) for row in rows]
     assert len(rows) == 2 * len(program.steps)  # once for the run alone, once for the others together
@@ -299,22 +332,22 @@ def test_profile_prints_a_table(chain: str, tmp_path: Path) -> None:
 
 
 def test_nmem_reports_memory(tmp_path: Path) -> None:
-    report = Path("/tmp/nmem_memory.txt")
-    report.unlink(missing_ok=True)
-    simple("host", tmp_path, "-DVENUS_NMEM")
-    found = dict(line.split(": ") for line in report.read_text().splitlines())
+    simple("host", tmp_path, *VARIANTS)
+    report = (tmp_path / "nmem_memory.txt").read_text()
+    found = dict(line.split(": ") for line in report.splitlines())
     assert list(found) == ["total", "ref peak", "used peak", "current", "free"]
     assert found["total"] == "0" and found["free"] == "unlimited"
     assert 0 < int(found["ref peak"]) < int(found["used peak"])
-    assert int(found["current"]) <= int(found["used peak"])
-    report.unlink()
+    assert 0 < int(found["current"]) <= int(found["used peak"])
 
 
-def test_variants_do_not_touch_the_report(tmp_path: Path) -> None:
-    report = Path("/tmp/nmem_memory.txt")
-    report.unlink(missing_ok=True)
-    simple("host", tmp_path)
-    assert not report.exists()
+def test_the_report_has_its_place(tmp_path: Path) -> None:
+    """Only the variant has it, in the file that scripts read."""
+    compiler, _ = chain_of("host")
+    source = toolchain.Source(toolchain.RUNTIME / "cxx" / "src" / "memory.cc")
+    for flags in ([], ["-DVENUS_NMEM"]):
+        made = toolchain.compile_all(compiler, [source], tmp_path, flags)
+        assert (b"/tmp/nmem_memory.txt" in made[0].read_bytes()) == bool(flags)
 
 
 def test_a_dump_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -332,12 +365,30 @@ def test_sources_are_clean(chain: str, tmp_path: Path) -> None:
     sources = sorted((toolchain.RUNTIME / "cxx" / "src").glob("*.cc"))
     assert len(sources) > 10
     toolchain.compile_all(compiler, [toolchain.Source(p) for p in sources], tmp_path, [*flags, *boards.STRICT])
-    text = '#include "common/common_inf_c.h"\nint main(void) { return magik_venus_init(0) + magik_venus_deinit() + magik_venus_check(); }\n'
+    calls = " + ".join(f"magik_venus_{name}" for name in ("init(0)", "check()", "deinit()"))
     c_file = tmp_path / "trio.c"
-    c_file.write_text(text)
+    c_file.write_text(f'#include "common/common_inf_c.h"\nint main(void) {{ return {calls}; }}\n')
     objects = toolchain.compile_all(compiler, [toolchain.Source(c_file)], tmp_path, ["-Wall", "-Wextra", "-Werror"])
     program = toolchain.link(compiler, [*objects, boards.library(chain)], tmp_path / "trio")
     assert toolchain.run(compiler, program).returncode == 0
+
+
+def test_the_binary_interface(tmp_path: Path) -> None:
+    """Places of the virtual functions on MIPS, and the instances of templates that programs link to."""
+    compiler, _ = chain_of("mips")
+    dump = tmp_path / "classes"
+    source = toolchain.Source(toolchain.RUNTIME / "cxx" / "src" / "names.cc", (f"-fdump-lang-class={dump}",))
+    toolchain.compile_all(compiler, [source], tmp_path)
+    table = dump.read_text().partition("Vtable for magik::venus::Net\n")[2].partition("\n\n")[0]
+    entries = {int(at): name for at, name in re.findall(r"^(\d+) +.*magik::venus::Net::(~?\w+)", table, re.MULTILINE)}
+    first = 8  # offset to top and type stand before the first
+    names = [entries[at] for at in sorted(entries)]
+    assert min(entries) == first and max(entries) == first + 4 * (len(entries) - 1)
+    assert names == VTABLE
+    symbols = subprocess.run(["nm", "-C", boards.library("mips")], capture_output=True, text=True, check=True).stdout
+    for kind in ("float", "int", "unsigned int", "short", "unsigned short", "signed char", "unsigned char"):
+        assert f" W {kind}* magik::venus::Tensor::mudata<{kind}>() const\n" in symbols
+        assert f" W {kind} const* magik::venus::Tensor::data<{kind}>() const\n" in symbols
 
 
 def test_numbers_are_those_of_the_page() -> None:
