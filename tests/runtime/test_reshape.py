@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import planner
-from magik_core import ops
+from magik_core import container, ops
 from magik_core.lower import lower
 from magik_core.net import Net
 from magik_core.ops.clip import Clip
+from magik_core.ops.reshape import Reshape
 from magik_core.pack import pack, sections_of
 from magik_core.plan import Plan, plan
 from magik_core.plan_check import check_plan
@@ -280,3 +281,78 @@ def test_more_tensors_than_the_planner_orders_get_a_place_each() -> None:
     _, index = sections_of(other, stacked(other))
     assert sorted(net.offset(index[name]) for name in names) == [448 * i for i in range(9000)]
     assert net.offset(index["x"]) == net.offset(index[names[-1]])
+
+
+# ---- sharing, one rule at a time -------------------------------------------------------------------------
+
+
+def floats(name: str, *shape: int) -> Tensor:
+    return Tensor(name, "f32", shape, axes=tuple(range(len(shape))))
+
+
+def views(outputs: tuple[str, ...]) -> Program:
+    """a = clip(x); v is a in another shape; b and c are other values while v waits to be read."""
+    steps = (
+        Step("a", Clip(-1.0, 1.0), ("x",), ("a",)),
+        Step("v", Reshape.between((2, 3, 5), (2, 15)), ("a",), ("v",)),
+        Step("b", Clip(-1.0, 0.5), ("x",), ("b",)),
+        Step("c", Clip(-0.5, 0.5), ("b",), ("c",)),
+        Step("w", Reshape.between((2, 3, 5), (2, 15)), ("c",), ("w",)),
+        Step("y", ops.found()["Add"](), ("v", "w"), ("y",)),
+    )
+    tensors = [*(floats(n, 2, 3, 5) for n in "xabc"), *(floats(n, 2, 15) for n in "vwy")]
+    return Program("views", {t.name: t for t in tensors}, steps, ("x",), outputs)
+
+
+@pytest.mark.parametrize("more", ["", "a", "v", "b", "c", "w", "x"])
+def test_a_view_keeps_what_it_views(more: str) -> None:
+    program = views(("y", more) if more else ("y",))
+    net = Net(pack(program, stacked(program), names=False))
+    other = reshape(program, {"x": (4, 3, 5)})
+    hold(net, other)
+    at = board_plan(net, other).offsets
+    assert at["v"] == at["a"]
+    assert at["w"] == at["c"]
+    assert net.arena_bytes == 256 * (3 if more in ("b", "x") else 2)
+
+
+def with_masks(data: bytes, mask: int) -> bytes:
+    """The file with these in_place bits in every step."""
+    sections, arena = container.read(data, "net")
+    words = np.frombuffer(sections[b"STEP"], "<u4").reshape(-1, 8).copy()
+    words[:, 7] = mask
+    sections[b"STEP"] = words.tobytes()
+    return container.write(list(sections.items()), arena)
+
+
+@pytest.mark.parametrize("mask", [0b01, 0b10, 0b11, 0])
+def test_storage_that_is_also_read_otherwise_is_not_overwritten(mask: int) -> None:
+    """y = a + v where v is a view of a: output 0 may take input 0, but input 1 reads the same bytes."""
+    steps = (
+        Step("a", Clip(-1.0, 1.0), ("x",), ("a",)),
+        Step("v", Reshape.between((2, 5), (2, 5)), ("a",), ("v",)),
+        Step("y", ops.found()["Add"](), ("a", "v"), ("y",)),
+    )
+    tensors = {n: floats(n, 2, 5) for n in "xavy"}
+    program = Program("twice", tensors, steps, ("x",), ("y", "x"))
+    net = Net(with_masks(pack(program, stacked(program), names=False), mask))
+    other = reshape(program, {"x": (20, 5)})
+    hold(net, other)
+    at = board_plan(net, other).offsets
+    assert at["v"] == at["a"] != at["y"]
+
+
+def test_a_constant_and_a_larger_input_are_not_overwritten() -> None:
+    """Bits of a hostile file for a constant, for an input of other bytes, and for inputs that there are not."""
+    constant = Tensor("k", "f32", (1, 5), data=np.ones((1, 5), np.float32), axes=(0, 1))
+    steps = (
+        Step("a", ops.found()["Add"](), ("x", "k"), ("a",)),
+        Step("b", ops.found()["ReduceMax"]((0,), True), ("a",), ("b",)),
+        Step("y", ops.found()["Add"](), ("k", "b"), ("y",)),
+    )
+    tensors = {
+        t.name: t for t in (floats("x", 2, 5), constant, floats("a", 2, 5), floats("b", 1, 5), floats("y", 1, 5))
+    }
+    program = Program("bits", tensors, steps, ("x",), ("y", "a"))
+    net = Net(with_masks(pack(program, stacked(program), names=False), 0xFFFFFFFF))
+    hold(net, reshape(program, {"x": (20, 5)}))
