@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,13 +151,28 @@ def runtime(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = Non
     Args:   ops: operators' files to keep, or all; flags: beyond the toolchain's.
     Raises: BuildError: the compiler refuses a file; says its words.
     """
+    return archive(chain, compile_all(chain, _core(chain, folder, ops), folder, flags), folder / "libmagik.a")
+
+
+def _core(chain: Toolchain, folder: Path, ops: Collection[str] | None) -> list[Source]:
+    """The C runtime's sources with the table of kernels, which is written into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     files = kernels.sources(chain.machine, ops)
     table = folder / "table.c"
     table.write_text(kernels.table(files), encoding="utf-8")
-    threads = RUNTIME / "port" / "threads.c"
-    objects = compile_all(chain, [Source(table), Source(threads), *files], folder, flags)
-    return archive(chain, objects, folder / "libmagik.a")
+    return [Source(table), Source(RUNTIME / "port" / "threads.c"), *files]
+
+
+def venus(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = None, flags: Sequence[str] = ()) -> Path:
+    """Compile the C++ API with the C runtime in it to `folder/libvenus.a`.
+
+    Args:   as `runtime`; flags: also -DVENUS_PROFILE, -DVENUS_DEBUG or -DVENUS_NMEM, which make the variants.
+    Raises: BuildError: as `runtime`.
+    """
+    sources = [Source(path) for path in sorted((RUNTIME / "cxx" / "src").glob("*.cc"))]
+    objects = compile_all(chain, _core(chain, folder, ops), folder / "core", flags)
+    objects += compile_all(chain, sources, folder, flags)
+    return archive(chain, objects, folder / "libvenus.a")
 
 
 def compile_all(chain: Toolchain, sources: Sequence[Source], folder: Path, flags: Sequence[str] = ()) -> list[Path]:
@@ -165,6 +180,7 @@ def compile_all(chain: Toolchain, sources: Sequence[Source], folder: Path, flags
 
     Raises: BuildError: as `runtime`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda source: _compile(chain, source, folder, flags), sources))
 
@@ -198,9 +214,17 @@ def link(chain: Toolchain, objects: Sequence[Path], out: Path, flags: Sequence[s
     return out
 
 
-def run(chain: Toolchain, program: Path, *arguments: str, timeout: float = SECONDS) -> subprocess.CompletedProcess[str]:
+def run(
+    chain: Toolchain,
+    program: Path,
+    *arguments: str,
+    timeout: float = SECONDS,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Run a program that `link` made.
 
+    Args:   cwd: the folder it runs in; env: variables beyond those of this process.
     Raises: BuildError: nothing runs MIPS programs here; or the program is one that QEMU would run wrong.
     """
     if chain.is_mips:
@@ -212,7 +236,8 @@ def run(chain: Toolchain, program: Path, *arguments: str, timeout: float = SECON
                 "a MIPS program lacks the NaN-2008 flag", where=str(program), need="toolchain.mark_nan2008"
             )
     command = [*chain.runner, str(program), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    variables = {**os.environ, **(env or {})}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=cwd, env=variables)
 
 
 def _run(command: Sequence[str], where: str) -> None:
