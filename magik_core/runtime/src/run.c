@@ -15,9 +15,11 @@ static size_t scratch_bytes(const struct magik_net *net)
     return round64(most);
 }
 
+/* SIZE_MAX, which nobody has, where a size_t cannot say it. */
 size_t magik_arena_bytes(const struct magik_net *net, int32_t parts)
 {
-    return round64(net->plan_bytes) + scratch_bytes(net) * (size_t)(parts < 1 ? 1 : parts);
+    const size_t plan = round64(net->plan_bytes), scratch = scratch_bytes(net), many = (size_t)(parts < 1 ? 1 : parts);
+    return scratch > (SIZE_MAX - plan) / many ? SIZE_MAX : plan + scratch * many;
 }
 
 int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_t parts)
@@ -28,7 +30,7 @@ int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_
     net->parts = parts;
     for (int32_t i = 0; i < net->n_tensors; i++)
         if (!net->tensors[i].is_constant)
-            net->tensors[i].data = (uint8_t *)arena + net->file_tensors[i].offset;
+            net->tensors[i].data = (uint8_t *)arena + net->places[i].offset;
     for (int32_t i = 0; i < net->n_steps; i++)
         net->steps[i].step.scratch = (uint8_t *)arena + round64(net->plan_bytes);
     return MAGIK_OK;
