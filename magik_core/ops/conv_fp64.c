@@ -1,23 +1,22 @@
 /* Conv in doubles, two pixels in one: lanes_fp64.h. Weights become doubles once for a group of blocks of
  * channels that fits the scratch; the windows of a tile of pixels are gathered into doubles once per group. */
 #include "conv.h"
-#include "lanes_fp64.h"
+#include "tile_fp64.h"
 
 struct params {
     struct window window;
     struct conv_codes codes;
 };
 
-enum { PAIRS = 6, PIXELS = 2 * PAIRS, CHANNELS = 4 };
 enum { MOST_DEPTH = 4096, ROOM = 1 << 18, LEAST_PIXELS = 3 };
 
 /* Some output channels. */
 struct block {
     struct lane_scale scale[CHANNELS];
-    double bias[CHANNELS]; /* in both lanes; 0 where !is_quick */
+    double bias[CHANNELS]; /* in both lanes; 0 where is_sure */
     int32_t first, count;  /* channels */
-    int32_t is_quick;      /* all scales and biases are in doubles */
-    int32_t products;      /* after which lanes have to be emptied */
+    int32_t is_quick;      /* all sums fit their lanes */
+    int32_t is_sure;       /* bits of channels whose bias or scale are not in doubles */
 };
 
 /* What all tiles share. */
@@ -78,15 +77,28 @@ size_t magik_conv_u8_fp64_scratch(const struct magik_step *n)
 
 /* ---- weights ---- */
 
-/* One channel of a block; returns the sum of its |w|. */
-static int32_t widen(const int8_t *w, int32_t depth, double *to)
+/* One channel of a block. */
+static void widen(const int8_t *w, int32_t depth, double *to)
 {
-    int32_t total = 0;
-    for (int32_t i = 0; i < depth; i++) {
-        to[i * CHANNELS] = (double)w[i];
-        total += w[i] < 0 ? -w[i] : w[i];
+    for (; depth >= 4; depth -= 4, w += 4, to += 4 * CHANNELS) {
+        to[0] = (double)w[0];
+        to[CHANNELS] = (double)w[1];
+        to[2 * CHANNELS] = (double)w[2];
+        to[3 * CHANNELS] = (double)w[3];
     }
-    return total;
+    for (; depth > 0; depth--, to += CHANNELS)
+        *to = (double)*w++;
+}
+
+/* Whether no sum of a channel leaves its lane, |bias| < LANE_LIMIT. */
+static int fits(const int8_t *w, int32_t depth, int32_t bias)
+{
+    int32_t total = bias < 0 ? -bias : bias;
+    if (depth <= DEPTH_SURE && total + depth * (255 * 128) < LANE_LIMIT)
+        return 1;
+    for (int32_t i = 0; i < depth; i++)
+        total += 255 * (w[i] < 0 ? -w[i] : w[i]);
+    return total < LANE_LIMIT;
 }
 
 static void make_block(const struct work *v, struct block *b, double *weights)
@@ -95,23 +107,23 @@ static void make_block(const struct work *v, struct block *b, double *weights)
     const int32_t *bias = (const int32_t *)n->in[2]->data + b->first;
     const int32_t *m = (const int32_t *)n->in[n->n_in - 2]->data + b->first;
     const int32_t *shift = (const int32_t *)n->in[n->n_in - 1]->data + b->first;
-    int32_t most = 0;
-    b->is_quick = 1;
-    for (int32_t j = 0; j < b->count; j++)
-        b->is_quick = b->is_quick && lane_can_scale(shift[j]) && op_between(bias[j], 1 - LANE_BIAS, LANE_BIAS - 1);
-    memset(weights, 0, block_bytes(v->depth) - sizeof *b);
     memset(b->bias, 0, sizeof b->bias);
     memset(b->scale, 0, sizeof b->scale);
+    if (b->count < CHANNELS)
+        memset(weights, 0, sizeof(double) * CHANNELS * (size_t)v->depth);
+    b->is_quick = v->p->codes.high == LANE_TOP;
+    b->is_sure = 0;
     for (int32_t j = 0; j < b->count; j++) {
-        const int32_t total = widen((const int8_t *)n->in[1]->data + (b->first + j) * v->depth, v->depth, weights + j);
-        most = total > most ? total : most;
-        if (lane_can_scale(shift[j]))
-            b->scale[j] = lane_scale(m[j], shift[j], v->p->codes.y_zero);
-        if (b->is_quick)
-            b->bias[j] = lane_pair(bias[j], bias[j]);
+        const int8_t *w = (const int8_t *)n->in[1]->data + (b->first + j) * v->depth;
+        widen(w, v->depth, weights + j);
+        if (lane_can_scale(shift[j]) && op_between(bias[j], 1 - LANE_LIMIT, LANE_LIMIT - 1) && fits(w, v->depth, bias[j])) {
+            b->scale[j] = lane_scale(m[j], shift[j], v->p->codes.y_zero, LANE);
+            b->bias[j] = (double)bias[j] + (double)bias[j] * lane_power(LANE);
+        } else {
+            b->is_sure |= 1 << j;
+            b->is_quick = b->is_quick && fits(w, v->depth, 0);
+        }
     }
-    b->products = most <= (LANE_LIMIT - 1 - LANE_BIAS) / 255 ? v->depth : LANE_PRODUCTS;
-    b->is_quick = b->is_quick && b->products >= v->depth;
 }
 
 /* ---- pixels ---- */
@@ -136,33 +148,6 @@ static void place(const struct work *v, struct tile *t, int32_t row, int32_t fir
             oh++;
         }
     }
-}
-
-/* Codes of two pairs of pixels, `count` from each, PAIRS apart. */
-static void two_pairs(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d, int32_t count, double *to)
-{
-    for (; count >= 4; count -= 4, a += 4, b += 4, c += 4, d += 4, to += 4 * PAIRS) {
-        to[0] = lane_codes(a[0], b[0]);
-        to[1] = lane_codes(c[0], d[0]);
-        to[PAIRS] = lane_codes(a[1], b[1]);
-        to[PAIRS + 1] = lane_codes(c[1], d[1]);
-        to[2 * PAIRS] = lane_codes(a[2], b[2]);
-        to[2 * PAIRS + 1] = lane_codes(c[2], d[2]);
-        to[3 * PAIRS] = lane_codes(a[3], b[3]);
-        to[3 * PAIRS + 1] = lane_codes(c[3], d[3]);
-    }
-    for (int32_t i = 0; i < count; i++) {
-        to[i * PAIRS] = lane_codes(a[i], b[i]);
-        to[i * PAIRS + 1] = lane_codes(c[i], d[i]);
-    }
-}
-
-/* Codes of all pixels, `count` from each of `x`. */
-static double *pairs(const uint8_t *const *x, int32_t at, int32_t count, double *to)
-{
-    for (int32_t i = 0; i < PIXELS; i += 4)
-        two_pairs(x[i] + at, x[i + 1] + at, x[i + 2] + at, x[i + 3] + at, count, to + i / 2);
-    return to + count * PAIRS;
 }
 
 /* Codes that one tap meets where some pixels may have it outside. */
@@ -195,117 +180,69 @@ static void gather(const struct work *v, const struct tile *t)
 
 /* ---- products ---- */
 
-#define MULTIPLY(i)             \
-    do {                        \
-        const double x = xs[i]; \
-        a[4 * i] += x * w0;     \
-        a[4 * i + 1] += x * w1; \
-        a[4 * i + 2] += x * w2; \
-        a[4 * i + 3] += x * w3; \
-    } while (0)
+#define START(i) a[4 * i] = e0, a[4 * i + 1] = e1, a[4 * i + 2] = e2, a[4 * i + 3] = e3
 
-/* One value of each pixel times one weight of each channel. */
-static inline void multiply(const double *xs, const double *w, double *a)
+/* Code of a sum without its bias, in any channel. */
+static uint8_t sure_code(const struct work *v, int32_t channel, int32_t acc)
 {
-    const double w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3];
-    MULTIPLY(0);
-    MULTIPLY(1);
-    MULTIPLY(2);
-    MULTIPLY(3);
-    MULTIPLY(4);
-    MULTIPLY(5);
+    const struct magik_step *n = v->n;
+    const struct conv_codes *q = &v->p->codes;
+    const int32_t bias = ((const int32_t *)n->in[2]->data)[channel], m = ((const int32_t *)n->in[n->n_in - 2]->data)[channel];
+    const int32_t shift = ((const int32_t *)n->in[n->n_in - 1]->data)[channel];
+    return fx_u8(fx_rescale(fx_mac(acc, 1, bias), m, shift) + q->y_zero, q->low, q->high);
 }
 
-static inline void multiply_all(const double *x, const double *w, int32_t count, double *a)
+/* The channels of a tile whose codes `store` could not make. */
+static void store_sure(const struct work *v, const struct block *b, const double *a, uint8_t *y, int32_t stride)
 {
-    for (; count >= 4; count -= 4, x += 4 * PAIRS, w += 4 * CHANNELS) {
-        multiply(x, w, a);
-        multiply(x + PAIRS, w + CHANNELS, a);
-        multiply(x + 2 * PAIRS, w + 2 * CHANNELS, a);
-        multiply(x + 3 * PAIRS, w + 3 * CHANNELS, a);
-    }
-    for (; count > 0; count--, x += PAIRS, w += CHANNELS)
-        multiply(x, w, a);
-}
-
-/* Codes of pixels 2 * i and 2 * i + 1 of channel j, clamped from below. */
-#define SCALE(i, even, odd)                                       \
-    do {                                                          \
-        const double top = (a[4 * i + j] + round) - round;        \
-        even = (int32_t)((a[4 * i + j] - top) * m + c);           \
-        even = even < low ? low : even;                           \
-        odd = (int32_t)(top * m_high + c);                        \
-        odd = odd < low ? low : odd;                              \
-    } while (0)
-
-/* Codes above `high` are rare: one test finds that there is none. high is 255. */
-static inline void store(const double *a, const struct lane_scale *scale, double round, const int32_t j, int32_t low, uint8_t *const *y)
-{
-    const double m = scale[j].m, m_high = scale[j].m_high, c = scale[j].c;
-    int32_t v0, v1, v2, v3, v4, v5;
-    for (int32_t half = 0; half < 2; half++, a += 12, y += 6) {
-        SCALE(0, v0, v1);
-        SCALE(1, v2, v3);
-        SCALE(2, v4, v5);
-        if ((uint32_t)(v0 | v1 | v2 | v3 | v4 | v5) > 255) {
-            v0 = v0 > 255 ? 255 : v0;
-            v1 = v1 > 255 ? 255 : v1;
-            v2 = v2 > 255 ? 255 : v2;
-            v3 = v3 > 255 ? 255 : v3;
-            v4 = v4 > 255 ? 255 : v4;
-            v5 = v5 > 255 ? 255 : v5;
+    const double round = lane_round(LANE), down = lane_power(-LANE);
+    for (int32_t j = 0; j < b->count; j++)
+        for (int32_t i = 0; (b->is_sure >> j & 1) != 0 && i < PAIRS; i++) {
+            const double pair = a[i * CHANNELS + j], top = (pair + round) - round;
+            y[2 * i * stride + j] = sure_code(v, b->first + j, (int32_t)(pair - top));
+            y[(2 * i + 1) * stride + j] = sure_code(v, b->first + j, (int32_t)(top * down));
         }
-        y[0][j] = (uint8_t)v0;
-        y[1][j] = (uint8_t)v1;
-        y[2][j] = (uint8_t)v2;
-        y[3][j] = (uint8_t)v3;
-        y[4][j] = (uint8_t)v4;
-        y[5][j] = (uint8_t)v5;
-    }
 }
 
-#define START(i, e0, e1, e2, e3) a[4 * i] = e0, a[4 * i + 1] = e1, a[4 * i + 2] = e2, a[4 * i + 3] = e3
-
-/* A tile of some blocks whose lanes need no emptying; high is 255. */
+/* A tile of some quick blocks. */
 static void quick_tile(const struct work *v, const struct block *b, int32_t count, const double *w, uint8_t *y, int32_t stride)
 {
     const int32_t low = v->p->codes.low, depth = v->depth;
-    const double round = LANE_ROUND;
-    uint8_t *to[PIXELS];
-    for (int32_t i = 0; i < PIXELS; i++)
-        to[i] = y + i * stride;
-    for (; count > 0; count--, b++, w += depth * CHANNELS) {
+    const double round = lane_round(LANE), *x = v->windows;
+    for (; count > 0; count--, b++, w += depth * CHANNELS, y += CHANNELS) {
         const double e0 = b->bias[0], e1 = b->bias[1], e2 = b->bias[2], e3 = b->bias[3];
         double a[PAIRS * CHANNELS];
-        START(0, e0, e1, e2, e3);
-        START(1, e0, e1, e2, e3);
-        START(2, e0, e1, e2, e3);
-        START(3, e0, e1, e2, e3);
-        START(4, e0, e1, e2, e3);
-        START(5, e0, e1, e2, e3);
-        multiply_all(v->windows, w, depth, a);
-        store(a, b->scale, round, 0, low, to);
-        store(a, b->scale, round, 1, low, to);
-        store(a, b->scale, round, 2, low, to);
-        store(a, b->scale, round, 3, low, to);
-        for (int32_t i = 0; i < PIXELS; i++)
-            to[i] += CHANNELS;
+        START(0);
+        START(1);
+        START(2);
+        START(3);
+        START(4);
+        START(5);
+        multiply_all(x, w, depth, a);
+        store(a, b->scale, round, low, y, stride);
+        store(a + 3 * CHANNELS, b->scale, round, low, y + 6 * stride, stride);
+        if (b->is_sure != 0) {
+            const double sums[] = {a[0],  a[1],  a[2],  a[3],  a[4],  a[5],  a[6],  a[7],  a[8],  a[9],  a[10], a[11],
+                                   a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23]};
+            store_sure(v, b, sums, y, stride);
+        }
     }
 }
 
 /* Sums of a tile without the bias, lanes emptied in time. */
-static void sum_tile(const struct work *v, const struct block *b, const double *w, double *sums)
+static void sum_tile(const struct work *v, const double *w, double *sums)
 {
+    const double round = lane_round(LANE), down = lane_power(-LANE);
     memset(sums, 0, sizeof *sums * PIXELS * CHANNELS);
-    for (int32_t k = 0; k < v->depth; k += b->products) {
-        const int32_t count = v->depth - k < b->products ? v->depth - k : b->products;
+    for (int32_t k = 0; k < v->depth; k += DEPTH_SURE) {
+        const int32_t count = v->depth - k < DEPTH_SURE ? v->depth - k : DEPTH_SURE;
         double a[PAIRS * CHANNELS] = {0};
         multiply_all(v->windows + k * PAIRS, w + k * CHANNELS, count, a);
         for (int32_t i = 0; i < PAIRS * CHANNELS; i++) {
-            const double top = lane_high(a[i]);
+            const double top = (a[i] + round) - round;
             double *to = sums + i / CHANNELS * (2 * CHANNELS) + i % CHANNELS;
             to[0] += a[i] - top;
-            to[CHANNELS] += top * (1.0 / (1 << LANE));
+            to[CHANNELS] += top * down;
         }
     }
 }
@@ -328,19 +265,14 @@ static int32_t outside(const struct work *v, const struct tile *t, int32_t pixel
 /* Any tile of any block. */
 static void sure_tile(const struct work *v, const struct tile *t, const struct block *b, const double *w, uint8_t *y)
 {
-    const struct magik_step *n = v->n;
-    const struct conv_codes *q = &v->p->codes;
-    const int32_t *bias = n->in[2]->data, *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     double sums[PIXELS * CHANNELS];
-    sum_tile(v, b, w, sums);
+    sum_tile(v, w, sums);
     for (int32_t i = 0; i < t->count; i++, y += v->o.c)
         for (int32_t j = 0; j < b->count; j++) {
-            const int32_t c = b->first + j;
-            int32_t acc = fx_mac((int32_t)sums[i * CHANNELS + j], 1, bias[c]);
-            if (q->has_border && !t->is_inside)
-                acc = fx_mac(acc, 1, outside(v, t, i, c));
-            y[c] = lane_can_scale(shift[c]) ? lane_u8((double)acc, b->scale[j].m, b->scale[j].c, q->low, q->high)
-                                            : fx_u8(fx_rescale(acc, m[c], shift[c]) + q->y_zero, q->low, q->high);
+            int32_t acc = (int32_t)sums[i * CHANNELS + j];
+            if (v->p->codes.has_border && !t->is_inside)
+                acc = fx_mac(acc, 1, outside(v, t, i, b->first + j));
+            y[b->first + j] = sure_code(v, b->first + j, acc);
         }
 }
 
@@ -348,7 +280,7 @@ static void sure_tile(const struct work *v, const struct tile *t, const struct b
 static void run_tile(const struct work *v, const struct tile *t, const struct block *b, int32_t count, uint8_t *y)
 {
     const struct conv_codes *q = &v->p->codes;
-    const int is_plain = (t->is_inside || !q->has_border) && q->high == 255;
+    const int is_plain = t->is_inside || !q->has_border;
     const double *w = v->weights;
     uint8_t room[PIXELS * CHANNELS];
     for (; count > 0; count--, b++, w += v->depth * CHANNELS) {

@@ -10,7 +10,10 @@ struct params {
     struct conv_codes codes;
 };
 
-enum { CHANNELS = 4, PAIRS = 6, FEW = 2, ROOM = 1 << 18, MOST_ROWS = 4096 };
+/* Columns are LANE bits apart, so that a pair of codes fits an int32. MOST_TAPS products and a bias below MOST_BIAS
+ * fit a lane: 96 * 255 * 128 + 2^20 < 2^22. */
+enum { LANE = 23, MOST_TAPS = 96, MOST_BIAS = 1 << 20 };
+enum { CHANNELS = 4, PAIRS = 6, ROOM = 1 << 18, MOST_ROWS = 4096 };
 
 struct channel {
     struct lane_scale scale;
@@ -32,7 +35,9 @@ struct work {
     double *weights;        /* CHANNELS x taps */
     uint8_t zeros[CHANNELS];
     struct channel channels[CHANNELS];
-    const double *at[LANE_PRODUCTS]; /* lines that the row of y in work meets */
+    const double *at[MOST_TAPS]; /* lines that the row of y in work meets */
+    int32_t tap[MOST_TAPS];      /* where a tap of a row begins in a line */
+    int32_t near;                    /* taps of a row where they follow one another, else 0 */
 };
 
 /* Weights (kh, kw, C) or (k, C) as an image of one batch. */
@@ -56,13 +61,13 @@ static size_t measure(struct work *v, const struct magik_step *n)
     v->k = kernel_of(n->in[1]);
     v->o = image_of(n->out[0]);
     const struct window *p = &v->p->window;
-    if (v->p->codes.has_border || v->p->codes.high != 255 || v->o.w < 2 * FEW || v->o.w >= ROOM || v->k.h > LANE_PRODUCTS ||
-        v->k.w > LANE_PRODUCTS || v->k.h * v->k.w > LANE_PRODUCTS || (v->k.h - 1) * p->dilation_h >= MOST_ROWS)
+    if (v->p->codes.has_border || v->p->codes.high != LANE_TOP ||  v->o.w >= ROOM || v->k.h > MOST_TAPS ||
+        v->k.w > MOST_TAPS || v->k.h * v->k.w > MOST_TAPS || (v->k.h - 1) * p->dilation_h >= MOST_ROWS)
         return 0;
     v->half = (v->o.w + 1) / 2;
     v->apart = v->o.w - v->half;
     v->rows = (v->k.h - 1) * p->dilation_h + 1;
-    v->used = v->half + (v->k.w - 1) * p->dilation_w / p->stride_w;
+    v->used = (v->half > PAIRS ? v->half : PAIRS) + (v->k.w - 1) * p->dilation_w / p->stride_w;
     const size_t line = (size_t)v->used * CHANNELS * (size_t)p->stride_w;
     const size_t doubles = line * (size_t)(v->rows + 1) + (size_t)(v->k.h * v->k.w * CHANNELS);
     if (doubles * sizeof(double) > ROOM)
@@ -91,10 +96,10 @@ static void begin(struct work *v, int32_t first, int32_t count)
         const int32_t c = first + j;
         const int8_t *w = (const int8_t *)n->in[1]->data + c;
         struct channel *to = &v->channels[j];
-        to->is_quick = lane_can_scale(shift[c]) && op_between(bias[c], 1 - LANE_BIAS, LANE_BIAS - 1);
-        to->bias = to->is_quick ? lane_pair(bias[c], bias[c]) : 0.0;
+        to->is_quick = lane_can_scale(shift[c]) && op_between(bias[c], 1 - MOST_BIAS, MOST_BIAS - 1);
+        to->bias = to->is_quick ? (double)bias[c] + (double)bias[c] * (1 << LANE) : 0.0;
         if (to->is_quick)
-            to->scale = lane_scale(m[c], shift[c], v->p->codes.y_zero);
+            to->scale = lane_scale(m[c], shift[c], v->p->codes.y_zero, LANE);
         for (int32_t t = 0; t < taps; t++)
             v->weights[j * taps + t] = (double)w[t * v->k.c];
     }
@@ -102,17 +107,22 @@ static void begin(struct work *v, int32_t first, int32_t count)
 
 /* ---- rows of x as doubles ---- */
 
-static inline void widen_pair(const uint8_t *a, const uint8_t *b, int32_t count, double *out)
+LANE_INLINE double pair_of(uint8_t low, uint8_t high)
+{
+    return (double)(low | high << LANE);
+}
+
+LANE_INLINE void widen_pair(const uint8_t *a, const uint8_t *b, int32_t count, double *out)
 {
     if (count == CHANNELS) {
-        out[0] = lane_codes(a[0], b[0]);
-        out[1] = lane_codes(a[1], b[1]);
-        out[2] = lane_codes(a[2], b[2]);
-        out[3] = lane_codes(a[3], b[3]);
+        out[0] = pair_of(a[0], b[0]);
+        out[1] = pair_of(a[1], b[1]);
+        out[2] = pair_of(a[2], b[2]);
+        out[3] = pair_of(a[3], b[3]);
         return;
     }
     for (int32_t j = 0; j < count; j++)
-        out[j] = lane_codes(a[j], b[j]);
+        out[j] = pair_of(a[j], b[j]);
 }
 
 /* Pairs [from, to) of a phase whose columns may lie outside; `column` is that of pair 0. */
@@ -175,139 +185,130 @@ static void fill(struct work *v, const uint8_t *image, int32_t oh)
 
 /* ---- sums ---- */
 
-/* What a tap adds to the sums of some pairs. */
-#define TAP6(w, x)                 \
-    do {                           \
-        const double weight = (w); \
-        a[0] += (x)[0] * weight;   \
-        a[1] += (x)[4] * weight;   \
-        a[2] += (x)[8] * weight;   \
-        a[3] += (x)[12] * weight;  \
-        a[4] += (x)[16] * weight;  \
-        a[5] += (x)[20] * weight;  \
-    } while (0)
-#define TAP2(w, x)                 \
-    do {                           \
-        const double weight = (w); \
-        a[0] += (x)[0] * weight;   \
-        a[1] += (x)[4] * weight;   \
+/* What a tap adds to the sums of PAIRS pairs. */
+#define TAP(weight, x)            \
+    do {                          \
+        const double w = (weight); \
+        a[0] += (x)[0] * w;       \
+        a[1] += (x)[4] * w;       \
+        a[2] += (x)[8] * w;       \
+        a[3] += (x)[12] * w;      \
+        a[4] += (x)[16] * w;      \
+        a[5] += (x)[20] * w;      \
     } while (0)
 
-/* Sums of pairs from element `i` of the lines, for any window; TAP does some pairs. */
-#define SUMS(v, w, i, TAP)                                                                       \
-    do {                                                                                         \
-        const struct window *p = &(v)->p->window;                                                \
-        for (int32_t kh = 0; kh < (v)->k.h; kh++) {                                              \
-            const double *x = (v)->at[kh] + (i);                                                 \
-            if ((v)->k.w == 3 && p->dilation_w == 1 && p->stride_w == 1) {                       \
-                TAP((w)[0], x);                                                                  \
-                TAP((w)[1], x + CHANNELS);                                                       \
-                TAP((w)[2], x + 2 * CHANNELS);                                                   \
-                (w) += 3;                                                                        \
-                continue;                                                                        \
-            }                                                                                    \
-            for (int32_t kw = 0, f = 0; kw < (v)->k.w; kw++, (w)++) { /* f: phase of the tap */  \
-                TAP(*(w), x + f * (v)->phase);                                                   \
-                for (f += p->dilation_w; f >= p->stride_w; f -= p->stride_w)                     \
-                    x += CHANNELS;                                                               \
-            }                                                                                    \
-        }                                                                                        \
-    } while (0)
-
-/* Codes of pair i, clamped from below. */
-#define SCALE(i, early, late)                        \
-    do {                                             \
-        const double top = lane_high(a[i]);          \
-        early = (int32_t)((a[i] - top) * m + c);     \
-        early = early < low ? low : early;           \
-        late = (int32_t)(top * m_high + c);          \
-        late = late < low ? low : late;              \
-    } while (0)
-
-static inline int32_t capped(int32_t v)
+/* Sums of PAIRS pairs whose first is element `i` of the lines. */
+LANE_INLINE void sum_near3(const struct work *v, const double *weights, int32_t i, double *a)
 {
-    return v > 255 ? 255 : v;
-}
-
-/* Codes of 2 pairs, `step` bytes from one to the next, `apart` bytes from one lane to the other; high is 255. */
-static inline void store_quick(const double *a, const struct lane_scale *s, int32_t low, uint8_t *y, int32_t step, int32_t apart)
-{
-    const double m = s->m, m_high = s->m_high, c = s->c;
-    int32_t v0, v1, v2, v3;
-    SCALE(0, v0, v1);
-    SCALE(1, v2, v3);
-    if ((uint32_t)(v0 | v1 | v2 | v3) > 255) { /* rare */
-        v0 = capped(v0);
-        v1 = capped(v1);
-        v2 = capped(v2);
-        v3 = capped(v3);
+    for (int32_t kh = 0; kh < v->k.h; kh++, weights += 3) {
+        const double *x = v->at[kh] + i;
+        TAP(weights[0], x);
+        TAP(weights[1], x + CHANNELS);
+        TAP(weights[2], x + 2 * CHANNELS);
     }
-    uint8_t *z = y + apart;
-    y[0] = (uint8_t)v0;
-    z[0] = (uint8_t)v1;
-    y[step] = (uint8_t)v2;
-    z[step] = (uint8_t)v3;
 }
 
-/* As store_quick, in any channel. */
+LANE_INLINE void sum_near5(const struct work *v, const double *weights, int32_t i, double *a)
+{
+    for (int32_t kh = 0; kh < v->k.h; kh++, weights += 5) {
+        const double *x = v->at[kh] + i;
+        TAP(weights[0], x);
+        TAP(weights[1], x + CHANNELS);
+        TAP(weights[2], x + 2 * CHANNELS);
+        TAP(weights[3], x + 3 * CHANNELS);
+        TAP(weights[4], x + 4 * CHANNELS);
+    }
+}
+
+LANE_INLINE void sum_any(const struct work *v, const double *weights, int32_t i, double *a)
+{
+    for (int32_t kh = 0; kh < v->k.h; kh++)
+        for (int32_t kw = 0; kw < v->k.w; kw++, weights++)
+            TAP(*weights, v->at[kh] + i + v->tap[kw]);
+}
+
+/* Codes of 3 pairs, `step` bytes from one to the next, `apart` bytes from one lane to the other. */
+LANE_INLINE void store_quick(const double *a, const struct lane_scale *s, double round, int32_t low, uint8_t *y, int32_t step, int32_t apart)
+{
+    int32_t code[6];
+    uint8_t *z = y + apart;
+    lane_codes6(a[0], a[1], a[2], s, round, low, code);
+    y[0] = (uint8_t)code[0];
+    z[0] = (uint8_t)code[1];
+    y += step;
+    z += step;
+    y[0] = (uint8_t)code[2];
+    z[0] = (uint8_t)code[3];
+    y[step] = (uint8_t)code[4];
+    z[step] = (uint8_t)code[5];
+}
+
+/* As store_quick, all pairs in any channel. */
 static void store_sure(const struct work *v, const double *a, int32_t j, uint8_t *y, int32_t step, int32_t apart)
 {
     const struct magik_step *n = v->n;
     const struct conv_codes *q = &v->p->codes;
     const int32_t c = v->first + j, bias = ((const int32_t *)n->in[2]->data)[c];
     const int32_t m = ((const int32_t *)n->in[n->n_in - 2]->data)[c], shift = ((const int32_t *)n->in[n->n_in - 1]->data)[c];
-    for (int32_t k = 0; k < 2; k++) {
-        const double top = lane_high(a[k]), sums[2] = {a[k] - top, top * (1.0 / (1 << LANE))};
-        for (int32_t lane = 0; lane < 2; lane++) {
-            const int32_t acc = fx_mac((int32_t)sums[lane], 1, bias);
-            y[k * step + lane * apart] = fx_u8(fx_rescale(acc, m, shift) + q->y_zero, q->low, q->high);
+    const double round = lane_round(LANE);
+    for (int32_t i = 0; i < PAIRS; i++, y += step) {
+        const double top = (a[i] + round) - round;
+        const int32_t early = fx_mac((int32_t)(a[i] - top), 1, bias), late = fx_mac((int32_t)(top * lane_power(-LANE)), 1, bias);
+        y[0] = fx_u8(fx_rescale(early, m, shift) + q->y_zero, q->low, q->high);
+        y[apart] = fx_u8(fx_rescale(late, m, shift) + q->y_zero, q->low, q->high);
+    }
+}
+
+/* A row of y in one channel, PAIRS pairs at a time; the last ones are done again where they do not divide. */
+static void run_line(const struct work *v, int32_t j, uint8_t *y, int32_t step, int32_t apart)
+{
+    const struct channel *ch = &v->channels[j];
+    const double *w = v->weights + j * v->k.h * v->k.w, bias = ch->bias, round = lane_round(LANE);
+    const int32_t low = v->p->codes.low, near = v->near, last = v->half > PAIRS ? v->half - PAIRS : 0;
+    for (int32_t at = 0; at < v->half; at += PAIRS) {
+        const int32_t i = at < last ? at : last;
+        double a[PAIRS] = {bias, bias, bias, bias, bias, bias};
+        if (near == 3)
+            sum_near3(v, w, i * CHANNELS + j, a);
+        else if (near == 5)
+            sum_near5(v, w, i * CHANNELS + j, a);
+        else
+            sum_any(v, w, i * CHANNELS + j, a);
+        if (ch->is_quick) {
+            store_quick(a, &ch->scale, round, low, y + i * step, step, apart);
+            store_quick(a + 3, &ch->scale, round, low, y + (i + 3) * step, step, apart);
+        } else {
+            const double sums[PAIRS] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+            store_sure(v, sums, j, y + i * step, step, apart);
         }
     }
 }
 
-static inline void store(const struct work *v, const double *a, int32_t j, uint8_t *y, int32_t step, int32_t apart)
-{
-    if (v->channels[j].is_quick)
-        store_quick(a, &v->channels[j].scale, v->p->codes.low, y, step, apart);
-    else
-        store_sure(v, a, j, y, step, apart);
-}
-
-/* PAIRS pairs of a row of y in channel j, from pair i. */
-static void run_pairs(const struct work *v, int32_t j, int32_t i, uint8_t *y)
-{
-    const double *w = v->weights + j * v->k.h * v->k.w, bias = v->channels[j].bias;
-    const int32_t step = v->o.c, apart = v->apart * step;
-    double a[PAIRS] = {bias, bias, bias, bias, bias, bias};
-    SUMS(v, w, i * CHANNELS + j, TAP6);
-    y += i * step + j;
-    store(v, a, j, y, step, apart);
-    store(v, a + 2, j, y + 2 * step, step, apart);
-    store(v, a + 4, j, y + 4 * step, step, apart);
-}
-
-static void run_few(const struct work *v, int32_t j, int32_t i, uint8_t *y)
-{
-    const double *w = v->weights + j * v->k.h * v->k.w, bias = v->channels[j].bias;
-    double a[FEW] = {bias, bias};
-    SUMS(v, w, i * CHANNELS + j, TAP2);
-    store(v, a, j, y + i * v->o.c + j, v->o.c, v->apart * v->o.c);
-}
-
-/* A row of outputs; the last pairs are done again where they do not divide. */
 static void run_row(const struct work *v, uint8_t *y)
 {
-    for (int32_t j = 0; j < v->count; j++) {
-        int32_t i = 0;
-        for (; v->half - i >= PAIRS; i += PAIRS)
-            run_pairs(v, j, i, y);
-        if (v->half - i == PAIRS - 1 && i > 0) {
-            run_pairs(v, j, v->half - PAIRS, y);
+    uint8_t room[2 * PAIRS]; /* for a row of fewer than PAIRS pairs */
+    for (int32_t j = 0; j < v->count; j++, y++) {
+        if (v->half >= PAIRS) {
+            run_line(v, j, y, v->o.c, v->apart * v->o.c);
             continue;
         }
-        for (; i < v->half; i += FEW)
-            run_few(v, j, i + FEW > v->half ? v->half - FEW : i, y);
+        run_line(v, j, room, 1, PAIRS);
+        for (int32_t i = 0; i < v->half; i++) {
+            y[i * v->o.c] = room[i];
+            y[(i + v->apart) * v->o.c] = room[i + PAIRS];
+        }
     }
+}
+
+/* Phase and pair of each tap of a row. */
+static void set_taps(struct work *v)
+{
+    const struct window *p = &v->p->window;
+    for (int32_t kw = 0; kw < v->k.w; kw++) {
+        const int32_t column = kw * p->dilation_w;
+        v->tap[kw] = column % p->stride_w * v->phase + column / p->stride_w * CHANNELS;
+    }
+    v->near = p->dilation_w == 1 && p->stride_w == 1 ? v->k.w : 0;
 }
 
 extern void magik_depthwise_conv_u8(const struct magik_step *n);
@@ -322,12 +323,13 @@ void magik_depthwise_conv_u8_fp64(const struct magik_step *n)
     }
     const uint8_t zero = (uint8_t)v.p->codes.x_zero;
     op_span(n, v.o.n * v.o.h, &row, &end);
+    set_taps(&v);
     v.outside = n->scratch;
     v.ring = v.outside + v.line;
     v.weights = v.ring + v.rows * v.line;
     memset(v.zeros, zero, sizeof v.zeros);
     for (int32_t i = 0; i < v.line; i++)
-        v.outside[i] = lane_codes(zero, zero);
+        v.outside[i] = pair_of(zero, zero);
     for (int32_t c = 0; c < v.o.c; c += CHANNELS) {
         begin(&v, c, v.o.c - c < CHANNELS ? v.o.c - c : CHANNELS);
         for (int32_t r = row; r < end; r++) {

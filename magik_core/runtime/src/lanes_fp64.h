@@ -1,16 +1,14 @@
-/* Two whole numbers in one double, for kernels of a MIPS without SIMD: low + high * 2^LANE, each below
- * LANE_LIMIT in size. One multiplication and addition then does two of them, exactly; and codes are scaled
- * in doubles where that provably rounds as fixed.h says. */
+/* Two whole numbers in one double, for kernels of a MIPS without SIMD: low + high * 2^lane, each below
+ * 2^(lane - 1) in size. One multiplication and addition then does two of them, exactly; and codes are scaled in
+ * doubles where that provably rounds as fixed.h says. */
 #ifndef MAGIK_LANES_FP64_H
 #define MAGIK_LANES_FP64_H
 
 #include "fixed.h"
 #include "op.h"
 
-enum { LANE = 23, LANE_LIMIT = 1 << 22, LEAST_SHIFT = 32, MOST_SHIFT = 43 };
-enum { LANE_PRODUCTS = 96, LANE_BIAS = 1 << 20 }; /* 96 * 255 * 128 + 2^20 < LANE_LIMIT */
-
-#define LANE_ROUND 0x1.8p75 /* 1.5 * 2^(52 + LANE) */
+enum { LEAST_SHIFT = 32, MOST_SHIFT = 43 };
+#define LANE_INLINE static inline __attribute__((always_inline)) /* sums in arrays live in registers only there */
 
 /* 2^e, e in [-1022, 1023] */
 static inline double lane_power(int32_t e)
@@ -21,21 +19,11 @@ static inline double lane_power(int32_t e)
     return v;
 }
 
-static inline double lane_pair(int32_t low, int32_t high)
+/* What is added and taken off again to leave high * 2^lane of a pair: such a sum is a multiple of 2^lane, and
+ * `low` is less than half of one. */
+static inline double lane_round(int32_t lane)
 {
-    return (double)low + (double)high * (double)(1 << LANE);
-}
-
-/* Two codes as a pair: the number fits an int32, so that one conversion does. */
-static inline double lane_codes(uint8_t low, uint8_t high)
-{
-    return (double)(low | high << LANE);
-}
-
-/* high * 2^LANE of a pair: the sum rounds to a multiple of 2^LANE, and `low` is less than half of one. */
-static inline double lane_high(double pair)
-{
-    return (pair + LANE_ROUND) - LANE_ROUND;
+    return 1.5 * lane_power(52 + lane);
 }
 
 /* How codes are made of sums in doubles: code = cut off(sum * m + c), clamped.
@@ -47,7 +35,7 @@ static inline double lane_high(double pair)
  * T >= 256 the result is too, since rounding keeps order, and is clamped. Cutting off differs from the floor
  * for negative numbers alone. Every result fits an int32: |sum * m| / 2^s <= 2^30. */
 struct lane_scale {
-    double m, m_high, c; /* m_high: for lane_high */
+    double m, m_high, c; /* m_high: for high * 2^lane */
 };
 
 static inline int lane_can_scale(int32_t shift)
@@ -55,19 +43,49 @@ static inline int lane_can_scale(int32_t shift)
     return op_between(shift, LEAST_SHIFT, MOST_SHIFT);
 }
 
-static inline struct lane_scale lane_scale(int32_t m, int32_t shift, int32_t zero)
+static inline struct lane_scale lane_scale(int32_t m, int32_t shift, int32_t zero, int32_t lane)
 {
     struct lane_scale s;
     s.m = (double)m * lane_power(-shift);
-    s.m_high = s.m * lane_power(-LANE);
+    s.m_high = s.m * lane_power(-lane);
     s.c = (double)zero + 0.5 + lane_power(-shift - 1);
     return s;
 }
 
-static inline uint8_t lane_u8(double sum, double m, double c, int32_t low, int32_t high)
+/* Code of a sum, clamped from below alone. */
+static inline int32_t lane_code(double sum, double m, double c, int32_t low)
 {
     const int32_t v = (int32_t)(sum * m + c);
-    return (uint8_t)(v < low ? low : v > high ? high : v);
+    return v < low ? low : v;
+}
+
+/* What codes of quick channels are clamped to from above. */
+enum { LANE_TOP = 255 };
+
+static inline int32_t lane_capped(int32_t v)
+{
+    return v > LANE_TOP ? LANE_TOP : v;
+}
+
+/* Codes of 3 pairs, clamped from below: v[0] to v[5], the low one of a pair first. One test finds that none is
+ * above LANE_TOP, which is rare. */
+LANE_INLINE void lane_codes6(double a, double b, double c, const struct lane_scale *s, double round, int32_t low, int32_t *v)
+{
+    const double x = (a + round) - round, y = (b + round) - round, z = (c + round) - round;
+    v[0] = lane_code(a - x, s->m, s->c, low);
+    v[1] = lane_code(x, s->m_high, s->c, low);
+    v[2] = lane_code(b - y, s->m, s->c, low);
+    v[3] = lane_code(y, s->m_high, s->c, low);
+    v[4] = lane_code(c - z, s->m, s->c, low);
+    v[5] = lane_code(z, s->m_high, s->c, low);
+    if ((uint32_t)(v[0] | v[1] | v[2] | v[3] | v[4] | v[5]) > LANE_TOP) {
+        v[0] = lane_capped(v[0]);
+        v[1] = lane_capped(v[1]);
+        v[2] = lane_capped(v[2]);
+        v[3] = lane_capped(v[3]);
+        v[4] = lane_capped(v[4]);
+        v[5] = lane_capped(v[5]);
+    }
 }
 
 #endif
