@@ -38,7 +38,7 @@ HOT = frozenset(
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
 
-KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)", re.MULTILINE)
+KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)\n\{", re.MULTILINE)
 COMPANION = re.compile(r"^(?:int32_t|size_t) magik_(\w+)_(shape|is_view|prepare|scratch)\(", re.MULTILINE)
 
 

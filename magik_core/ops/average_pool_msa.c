@@ -10,7 +10,7 @@ struct params {
     int32_t multiplier, shift;
 };
 
-extern void magik_average_pool_u8(const struct magik_step *n);
+void magik_average_pool_u8(const struct magik_step *n);
 
 enum { MOST_TAPS = 64 }; /* of up to 2^8 each: sums with FX_AVERAGE_BITS fraction bits fit 32 bits */
 

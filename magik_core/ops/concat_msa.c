@@ -2,7 +2,7 @@
 #include "concat.h"
 #include "requant_msa.h"
 
-extern void magik_concat_u8(const struct magik_step *n);
+void magik_concat_u8(const struct magik_step *n);
 
 enum { UP = 8 }; /* bits by which codes are shifted up first, so that small shifts are quick as well */
 

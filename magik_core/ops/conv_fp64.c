@@ -321,7 +321,7 @@ static void run_blocks(const struct work *v, int32_t group, int32_t first, int32
     }
 }
 
-extern void magik_conv_u8(const struct magik_step *n);
+void magik_conv_u8(const struct magik_step *n);
 
 void magik_conv_u8_fp64(const struct magik_step *n)
 {

@@ -3,7 +3,7 @@
 #include "rows_msa.h"
 #include "tile_msa.h"
 
-extern void magik_conv_u8(const struct magik_step *n);
+void magik_conv_u8(const struct magik_step *n);
 
 enum { MOST_SCRATCH = 1 << 20 };
 

@@ -2,7 +2,7 @@
 #include "gemm.h"
 #include "tile_msa.h"
 
-extern void magik_gemm_u8(const struct magik_step *n);
+void magik_gemm_u8(const struct magik_step *n);
 
 enum { MOST_DEPTH = 1 << 14 }; /* bytes of a row: bounds the scratch */
 
