@@ -84,6 +84,17 @@ Tensor::Tensor(const void *tsx) : Tensor(const_cast<void *>(tsx))
 {
 }
 
+Tensor &Tensor::operator=(const Tensor &t)
+{
+    void *const old = tensorx;
+    if (t.tensorx != NULL) /* before the old one is let go: it may be the same */
+        tensor_hold(static_cast<TensorImpl *>(t.tensorx));
+    tensorx = t.tensorx;
+    ref_count = t.ref_count;
+    tensor_release(static_cast<TensorImpl *>(old));
+    return *this;
+}
+
 Tensor::~Tensor()
 {
     tensor_release(static_cast<TensorImpl *>(tensorx));
