@@ -21,7 +21,10 @@ Square = tuple[int, int, int, int]  # x and y of its top left, its size, its cla
 
 
 def model(
-    nodes: list[onnx.NodeProto], shape: tuple[int, ...], outputs: dict[str, tuple[int, ...]], constants: dict[str, np.ndarray]
+    nodes: list[onnx.NodeProto],
+    shape: tuple[int, ...],
+    outputs: dict[str, tuple[int, ...]],
+    constants: dict[str, np.ndarray],
 ) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
@@ -44,7 +47,7 @@ def detector_weights() -> dict[str, np.ndarray]:
     for k in range(len(STRIDES)):
         w = np.zeros((BOXES, 5 + CLASSES, 6, 5, 5))
         b = np.zeros((BOXES, 5 + CLASSES))
-        w[:, :4] = rng.normal(0, 0.004, (BOXES, 4, 6, 5, 5))  # boxes differ a little from their anchors
+        w[:, :4] = rng.normal(0, 0.06, (BOXES, 4, 6, 5, 5))  # boxes differ a little from their anchors
         for anchor, bias in enumerate(
             (-17.0, -18.0, -25.0)
         ):  # the second is beaten by the first, the third never there
@@ -120,7 +123,7 @@ def convert_classifier(folder: Path) -> Path:
         "b2": rng.normal(0, 1, 10),
     }
     onnx.save(model(nodes, (1, 1, 28, 28), {"scores": (1, 10)}, constants), folder / "digits.onnx")
-    pictures = folder / "digits"
+    pictures = folder / "strokes"
     pictures.mkdir()
     for i in range(4):
         Image.fromarray(digit(i)).save(pictures / f"{i}.png")
