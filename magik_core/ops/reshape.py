@@ -43,9 +43,9 @@ class Reshape(Op):
 
     @classmethod
     def between(cls, x: Shape, y: Shape) -> Reshape:
-        """The reshape from one stored shape to another; the first axis of each run is left open."""
+        """The reshape from one stored shape to another; of each run the first axis above 1 is left open."""
         runs = layout.groups(x, y) if x and y else [(list(range(len(x))), list(range(len(y))))]
-        return cls(tuple((len(a), (-1, *(y[i] for i in b[1:])) if b else ()) for a, b in runs))
+        return cls(tuple((len(a), _with_open_axis([y[i] for i in b])) for a, b in runs))
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -83,6 +83,12 @@ class Reshape(Op):
 
     def views(self, x: Tensors, y: Tensors) -> tuple[View, ...]:
         return (View(y[0].name, x[0].name, 0),)
+
+
+def _with_open_axis(sizes: list[int]) -> tuple[int, ...]:
+    """The sizes that a run gives, with -1 for the one that follows a change of height or width."""
+    at = next((i for i, n in enumerate(sizes) if n != 1), 0)
+    return tuple(-1 if i == at else n for i, n in enumerate(sizes))
 
 
 CASES = [

@@ -32,8 +32,8 @@ class SliceParams(Params):
 class Slice(Op):
     """Take every step-th element of [start, end) along each stored axis.
 
-    An `end` at or past the size that the model was compiled for means "to the end", so height and
-    width may change on the board.
+    An `end` that leaves out no element of the size that the model was compiled for means "to the end", so
+    height and width may change on the board.
 
     Attributes: start, end, step: one per stored axis; negative positions count from the end.
     Shapes: x any, y: sizes of the ranges, 1 and above.
@@ -65,7 +65,7 @@ class Slice(Op):
         ranges = {}
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
             k = x.axes.index(axis % len(x.axes))
-            if step > 0 and end >= x.shape[k]:
+            if step > 0 and end >= 0 and _count(x.shape[k], start, end, step) == _count(x.shape[k], start, TO_END, step):
                 end = TO_END
             ranges[k] = (_s32(start), _s32(end), _s32(step))
         if 0 in to.shape(y):
@@ -119,6 +119,11 @@ def extent(dim: int, start: int, end: int, step: int) -> tuple[int, int]:
     else:
         start, end = min(max(start, 0), dim - 1), min(max(end, -1), dim - 1)
     return start, max(0, -((start - end) // step))
+
+
+def _count(dim: int, start: int, end: int, step: int) -> int:
+    """How many elements a range takes along an axis of size `dim`."""
+    return extent(dim, start, end, step)[1]
 
 
 def _optional(node: ir.Node, to: Lowering, index: int, what: str, default: list[int]) -> list[int]:

@@ -1,0 +1,77 @@
+"""A program for other sizes of its inputs: what the board's `magik_reshape` makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from magik_core.errors import MagikError, Problem
+from magik_core.program import Program, Shape, Step, Tensor
+
+MOST_ELEMENTS = (2**31 - 1) // 4  # of a tensor, as the loader takes it
+
+
+class ShapeError(MagikError):
+    """Sizes of the inputs that a model cannot have."""
+
+
+def reshape(program: Program, shapes: Mapping[str, Shape]) -> Program:
+    """The same steps over tensors of other sizes.
+
+    Operators, constants and quantization stay; every step's `shape` says the sizes of its outputs. What a
+    kernel cannot run with such sizes is found by the loader, as `magik_core.net.check_loads` asks it.
+
+    Args:   shapes: per input its stored shape (NHWC for images); inputs that are not named keep theirs.
+    Raises: ShapeError: an unknown input, another number of axes, or a step that cannot have its sizes.
+    """
+    problems = list(_unfit(program, shapes))
+    if problems:
+        raise ShapeError(problems=problems)
+    tensors = dict(program.tensors)
+    for name, shape in shapes.items():
+        tensors[name] = replace(tensors[name], shape=tuple(shape))
+    for step in program.steps:
+        for name, shape in zip(step.outputs, _outputs(program, step, tensors), strict=True):
+            tensors[name] = replace(tensors[name], shape=shape)
+    return replace(program, tensors=tensors)
+
+
+def _unfit(program: Program, shapes: Mapping[str, Shape]) -> list[Problem]:
+    problems = []
+    for name, shape in shapes.items():
+        if name not in program.inputs:
+            need = ", ".join(program.inputs)
+            problems.append(Problem("the model has no such input", program.name, found=name, need=need))
+            continue
+        old = program.tensors[name].shape
+        if len(shape) != len(old) or not _is_possible(tuple(shape)):
+            need = f"{len(old)} sizes of 1 and above, at most {MOST_ELEMENTS} elements"
+            problems.append(Problem("an input cannot have this shape", f"input '{name}'", str(tuple(shape)), need))
+    return problems
+
+
+def _is_possible(shape: Shape) -> bool:
+    count = 1
+    for n in shape:
+        count *= n
+        if n < 1 or count > MOST_ELEMENTS:
+            return False
+    return True
+
+
+def _outputs(program: Program, step: Step, tensors: Mapping[str, Tensor]) -> tuple[Shape, ...]:
+    """Shapes of a step's outputs, of as many axes as before."""
+    given = [tensors[name].shape for name in step.inputs]
+    try:
+        found = tuple(step.op.shape(*given))
+    except MagikError as error:
+        raise _refused(program, step, str(given), error.problems[0].what) from error
+    for name, shape in zip(step.outputs, found, strict=True):
+        if len(shape) != len(tensors[name].shape) or not _is_possible(shape):
+            raise _refused(program, step, f"{given} gives {shape}", "sizes of 1 and above that the operator takes")
+    return found
+
+
+def _refused(program: Program, step: Step, found: str, need: str) -> ShapeError:
+    where = f"step '{step.name}' in {program.name}"
+    return ShapeError("the model cannot have these input sizes", where=where, found=found, need=need)
