@@ -47,7 +47,9 @@ class Difference:
             return f"input {self.sample}: {self.found} layers, not {self.need}"
         name = f" '{self.name}'" if self.name else ""
         kind = f" ({self.isa})" if self.isa else ""
-        return f"input {self.sample}: layer {self.step} {self.kernel}{name}{kind} differs: {self.found}, not {self.need}"
+        return (
+            f"input {self.sample}: layer {self.step} {self.kernel}{name}{kind} differs: {self.found}, not {self.need}"
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magik_core import net, tools, toolchain
+from magik_core import net, toolchain, tools
 from magik_core.digests import Digest, crc_of
 from magik_core.errors import BuildError, RunError
 from magik_core.library import ISAS

@@ -14,6 +14,7 @@ from magik_core.digests import Difference, Digest, Golden
 from magik_core.errors import BuildError, LoadError, RunError
 from magik_core.net import Net, Port
 from magik_core.places import TARGET_ISAS, TARGETS, Place
+from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, Shape
 
 Report = Callable[[str, int, int], None]
@@ -55,7 +56,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Where:
     """What to run where.
 
     Args:
@@ -73,7 +74,7 @@ class Plan:
 
 def prove(
     model: Path,
-    plan: Plan,
+    where: Where,
     inputs: Sequence[bytes],
     *,
     golden: Golden | None = None,
@@ -87,7 +88,7 @@ def prove(
     """
     program = program_of(model)
     names = tuple(step.name for step in program.steps) if program else ()
-    found, skipped = _places(model, plan, program)
+    found, skipped = _places(model, where, program)
     rows: list[Row] = []
     reference = golden.digests if golden else ()
     notes = _notes(model, golden)
@@ -100,7 +101,7 @@ def prove(
         difference = digests.first_difference(digested, reference, names)
         rows.append(Row(place.name, len(digested[0]), len(inputs), difference))
     progress("verify", len(found), len(found))
-    shapes = tuple(tuple(s) for s in plan.shapes)
+    shapes = tuple(tuple(s) for s in where.shapes)
     stored = Golden(crc_of_file(model), shapes, tuple(inputs), tuple(_without_isa(d) for d in reference))
     return Proof((*rows, *skipped), notes, stored)
 
@@ -115,30 +116,32 @@ def _notes(model: Path, golden: Golden | None) -> tuple[str, ...]:
     return ("the digests were stored for another version of this model file",)
 
 
-def _places(model: Path, plan: Plan, program: Program | None) -> tuple[list[Place], list[Row]]:
+def _places(model: Path, where: Where, program: Program | None) -> tuple[list[Place], list[Row]]:
     """What runs, the definition or the portable kernels first, and what cannot."""
     out, skipped = [], []
-    stored = tuple(port.board_shape for port in places.load(model, "portable", plan.shapes).inputs) * bool(plan.shapes)
-    if plan.is_numpy:
+    stored = tuple(port.board_shape for port in places.load(model, "portable", where.shapes).inputs) * bool(
+        where.shapes
+    )
+    if where.is_numpy:
         if program is None:
             hint = "give the .mgk that `magik convert` wrote beside the .bin"
             raise LoadError("the numpy definition needs the program", where=str(model), need="a .mgk", hint=hint)
         out.append(places.numpy_definition(program, stored))
-    wanted = plan.targets or (("host", "mips") if plan.board else TARGETS)
+    wanted = where.targets or (("host", "mips") if where.board else TARGETS)
     if "host" in wanted:
-        isas = [isa for isa in places.host_isas(model) if isa in (plan.isas or (isa,))]
-        out += [places.host(model, isa, plan.shapes) for isa in isas]
+        isas = [isa for isa in places.host_isas(model) if isa in (where.isas or (isa,))]
+        out += [places.host(model, isa, where.shapes) for isa in isas]
     for target in (name for name in TARGET_ISAS if name in wanted):
-        isas = [isa for isa in TARGET_ISAS[target] if isa in (plan.isas or (isa,))]
+        isas = [isa for isa in TARGET_ISAS[target] if isa in (where.isas or (isa,))]
         try:
-            out += [_elsewhere(plan.board, target, model, isa, stored) for isa in isas]
+            out += [_elsewhere(where.board, target, model, isa, stored) for isa in isas]
         except BuildError as error:
-            if plan.targets or plan.board:
+            if where.targets or where.board:
                 raise
             skipped.append(Row(target, skipped=error.problems[0].what))
     if not out:
         need = f"some of {', '.join(places.host_isas(model))} on this machine; {TARGET_ISAS} elsewhere"
-        raise RunError("there is nothing to run", found=", ".join((*plan.targets, *plan.isas)), need=need)
+        raise RunError("there is nothing to run", found=", ".join((*where.targets, *where.isas)), need=need)
     return out, skipped
 
 
@@ -149,15 +152,16 @@ def _elsewhere(board: str, target: str, model: Path, isa: str, shapes: Sequence[
 
 def program_of(model: Path) -> Program | None:
     """The program of a `.mgk`, or of the one beside a `.bin` if it is of the same model; None without one."""
+    found = stored(model)
+    return found[0] if found else None
+
+
+def stored(model: Path) -> tuple[Program, Plan] | None:
+    """As `program_of`, with the memory where."""
     beside = model.with_suffix(".mgk")
-    for path in (model, beside) if beside.exists() else (model,):
-        try:
-            program = unpack.read(path)[0]
-        except LoadError:
-            if path is beside or not beside.exists():
-                return None
-            continue
-        return program if crc_of_file(path) == crc_of_file(model) else None
+    for path in dict.fromkeys((model, beside)):
+        if path.exists() and b"PROG" in container.read(path.read_bytes(), str(path))[0]:
+            return unpack.read(path) if crc_of_file(path) == crc_of_file(model) else None
     return None
 
 

@@ -65,7 +65,11 @@ class Slice(Op):
         ranges = {}
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
             k = x.axes.index(axis % len(x.axes))
-            if step > 0 and end >= 0 and _count(x.shape[k], start, end, step) == _count(x.shape[k], start, TO_END, step):
+            if (
+                step > 0
+                and end >= 0
+                and _count(x.shape[k], start, end, step) == _count(x.shape[k], start, TO_END, step)
+            ):
                 end = TO_END
             ranges[k] = (_s32(start), _s32(end), _s32(step))
         if 0 in to.shape(y):
