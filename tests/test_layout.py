@@ -110,6 +110,7 @@ LAYERS: tuple[set[str], ...] = (
         "library",
         "kernels",
         "toolchain",
+        "qemu",
         "images",
         "missing",
         "config_text",
