@@ -1,0 +1,89 @@
+/* magik::venus: load a model file, fill its inputs, run, read its outputs.
+ *
+ *   venus_init();
+ *   std::unique_ptr<BaseNet> net = net_create();
+ *   net->load_model("model.bin");
+ *   uint8_t *pixels = net->get_input(0)->mudata<uint8_t>();   // {1, H, W, 4}
+ *   net->run();
+ *   const float *y = net->get_output(0)->data<float>();
+ *
+ * Functions that return int return 0, or a negative number after a line on stderr. Nothing throws. A net
+ * belongs to one thread at a time; nets of different threads share nothing.
+ */
+#ifndef __MAGIK_INFERENCEKIT_VENUS_INCLUDE_VENUS_H__
+#define __MAGIK_INFERENCEKIT_VENUS_INCLUDE_VENUS_H__
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/common_inf.h"
+#include "core/tensor.h"
+#include "core/type.h"
+#include "utils/all.h"
+
+namespace magik {
+namespace venus {
+
+/* The order of the virtual functions is the binary interface. */
+class VENUS_API BaseNet {
+public:
+    BaseNet();
+    virtual ~BaseNet() = 0;
+
+    /* A file's path or, with memory_model, the address of its bytes; the first start_off of them are skipped.
+     * The bytes are copied. */
+    virtual int load_model(const char *model_path, bool memory_model = false, int start_off = 0);
+    /* Bytes of working memory for the inputs' sizes as they are. */
+    virtual int get_forward_memory_size(size_t &memory_size);
+    /* Of a net made with SET_FROM_EXTERNAL: as many bytes, 64-byte aligned, until the net is gone. */
+    virtual int set_forward_memory(void *memory);
+    /* Give memory back; the next run takes it again. */
+    virtual int free_forward_memory();
+    virtual int free_inputs_memory();
+    /* With ALL_SEPARABLE_MEM and SMART_REUSE_MEM: free the inputs' storage after each run. */
+    virtual void set_internal_mm_status(bool status);
+    virtual bool get_internal_mm_status();
+    /* Of the profiling library: a table after each run instead of one at the end. */
+    virtual void set_profiler_per_frame(bool status = false);
+
+    virtual std::unique_ptr<Tensor> get_input(int index);
+    virtual std::unique_ptr<Tensor> get_input_by_name(std::string &name);
+    virtual std::vector<std::string> get_input_names();
+    /* f32 in the stored order (NHWC), or integers; filled by run. */
+    virtual std::unique_ptr<const Tensor> get_output(int index);
+    /* Also of a step's output, by its name in get_output_names_step, until the memory is used again. */
+    virtual std::unique_ptr<const Tensor> get_output_by_name(std::string &name);
+    virtual std::vector<std::string> get_output_names();
+    virtual std::vector<std::string> get_output_names_step(int step);
+
+    /* Channels of an image input, NONE for an unknown name; FP for what is no image. */
+    virtual ChannelLayout get_input_channel_layout(std::string &name);
+    /* Of a net made with NV12: the channels that it is converted to. */
+    virtual void set_input_channel_layout(std::string name, ChannelLayout layout);
+
+    virtual int run();
+    virtual int steps();
+    /* The next step; after the last one the first again. */
+    virtual int run_step();
+};
+
+/* NULL without memory. NV12: images are given as NV12, and run converts them. */
+VENUS_API std::unique_ptr<BaseNet> net_create(TensorFormat input_data_fmt = TensorFormat::NHWC,
+                                              ShareMemoryMode smem_mode = ShareMemoryMode::DEFAULT);
+
+/* Exclusion among the threads of a process; a thread that holds the lock, or does not, is told. */
+VENUS_API int venus_lock();
+VENUS_API int venus_unlock();
+VENUS_API uint32_t venus_get_version_info(); /* major << 16 | minor << 8 | patch */
+VENUS_API uint32_t venus_get_used_mem_size(); /* bytes */
+
+} // namespace venus
+} // namespace magik
+
+namespace venus = magik::venus;
+
+#endif
