@@ -237,6 +237,12 @@ class Net:
             data = data[view.nbytes :]
 
     @property
+    def kernels(self) -> tuple[str, ...]:
+        """The kernel of every step."""
+        lib = self._lib
+        return tuple(lib.magik_step_kernel(self._net, i).decode() for i in range(lib.magik_steps(self._net)))
+
+    @property
     def arena_bytes(self) -> int:
         return self._arena.nbytes
 

@@ -85,7 +85,10 @@ def mips(*, msa: bool = False, cross_compile: str | None = None) -> Toolchain:
     """
     prefix = cross_compile or os.environ.get("CROSS_COMPILE", "")
     if prefix:
-        return _vendor(prefix, msa)
+        if not _which(f"{prefix}gcc"):
+            hint = "give the prefix before gcc, with the path if it is not in PATH"
+            raise BuildError("CROSS_COMPILE has no compiler", found=f"no {prefix}gcc", hint=hint)
+        return _debian(msa) if prefix == "mipsel-linux-gnu-" else _vendor(prefix, msa)
     if _which("mipsel-linux-gnu-g++"):
         return _debian(msa)
     if importlib.util.find_spec("ziglang"):
@@ -98,10 +101,12 @@ def mips(*, msa: bool = False, cross_compile: str | None = None) -> Toolchain:
     )
 
 
+def known(*, msa: bool = False) -> dict[str, Toolchain]:
+    """The toolchains for MIPS that magik knows the flags of, whether they are here or not."""
+    return {"vendor": _vendor("mips-linux-gnu-", msa), "debian": _debian(msa), "zig": _zig(msa)}
+
+
 def _vendor(prefix: str, msa: bool) -> Toolchain:
-    if not _which(f"{prefix}gcc"):
-        hint = "give the prefix before gcc, with the path if it is not in PATH"
-        raise BuildError("CROSS_COMPILE has no compiler", found=f"no {prefix}gcc", hint=hint)
     flags = (*_arch(msa), "-EL", "-mnan=2008", "-mabs=2008")
     cc, cxx, ar, strip = ((prefix + name,) for name in ("gcc", "g++", "ar", "strip"))
     return Toolchain(prefix, _machine(msa), cc, cxx, ar, strip, flags, ("-pthread",), runner=qemu())
@@ -160,13 +165,19 @@ def runtime(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = Non
     return archive(chain, objects, folder / "libmagik.a")
 
 
-def compile_all(chain: Toolchain, sources: Sequence[Source], folder: Path, flags: Sequence[str] = ()) -> list[Path]:
+def compile_all(
+    chain: Toolchain,
+    sources: Sequence[Source],
+    folder: Path,
+    flags: Sequence[str] = (),
+    includes: Sequence[str] = INCLUDES,
+) -> list[Path]:
     """Compile C and C++ files to objects in `folder`, several at a time.
 
     Raises: BuildError: as `runtime`.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda source: _compile(chain, source, folder, flags), sources))
+        return list(pool.map(lambda source: _compile(chain, source, folder, (*includes, *flags)), sources))
 
 
 def _compile(chain: Toolchain, source: Source, folder: Path, flags: Sequence[str]) -> Path:
@@ -174,7 +185,7 @@ def _compile(chain: Toolchain, source: Source, folder: Path, flags: Sequence[str
     own = [f for flag in source.flags for f in (chain.msa_flags if flag == "-mmsa" else (flag,))]
     dialect = C_DIALECT if is_c else CXX_DIALECT
     out = folder / f"{source.path.stem}.o"
-    command = [*(chain.cc if is_c else chain.cxx), *chain.flags, *dialect, *COMMON, *INCLUDES, *flags, *own]
+    command = [*(chain.cc if is_c else chain.cxx), *chain.flags, *dialect, *COMMON, *flags, *own]
     _run([*command, "-c", str(source.path), "-o", str(out)], str(source.path))
     return out
 
