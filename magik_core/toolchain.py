@@ -156,13 +156,28 @@ def runtime(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = Non
     Args:   ops: operators' files to keep, or all; flags: beyond the toolchain's.
     Raises: BuildError: the compiler refuses a file; says its words.
     """
+    return archive(chain, compile_all(chain, _core(chain, folder, ops), folder, flags), folder / "libmagik.a")
+
+
+def _core(chain: Toolchain, folder: Path, ops: Collection[str] | None) -> list[Source]:
+    """The C runtime's sources with the table of kernels, which is written into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     files = kernels.sources(chain.machine, ops)
     table = folder / "table.c"
     table.write_text(kernels.table(files), encoding="utf-8")
-    threads = RUNTIME / "port" / "threads.c"
-    objects = compile_all(chain, [Source(table), Source(threads), *files], folder, flags)
-    return archive(chain, objects, folder / "libmagik.a")
+    return [Source(table), Source(RUNTIME / "port" / "threads.c"), *files]
+
+
+def venus(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = None, flags: Sequence[str] = ()) -> Path:
+    """Compile the C++ API with the C runtime in it to `folder/libvenus.a`.
+
+    Args:   as `runtime`; flags: also -DVENUS_PROFILE, -DVENUS_DEBUG or -DVENUS_NMEM, which make the variants.
+    Raises: BuildError: as `runtime`.
+    """
+    sources = [Source(path) for path in sorted((RUNTIME / "cxx" / "src").glob("*.cc"))]
+    objects = compile_all(chain, _core(chain, folder, ops), folder / "core", flags)
+    objects += compile_all(chain, sources, folder, flags)
+    return archive(chain, objects, folder / "libvenus.a")
 
 
 def compile_all(
@@ -176,6 +191,7 @@ def compile_all(
 
     Raises: BuildError: as `runtime`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda source: _compile(chain, source, folder, (*includes, *flags)), sources))
 

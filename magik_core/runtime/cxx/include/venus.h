@@ -36,39 +36,39 @@ public:
 
     /* A file's path or, with memory_model, the address of its bytes; the first start_off of them are skipped.
      * The bytes are copied. */
-    virtual int load_model(const char *model_path, bool memory_model = false, int start_off = 0);
+    virtual int load_model(const char *model_path, bool memory_model = false, int start_off = 0) = 0;
     /* Bytes of working memory for the inputs' sizes as they are. */
-    virtual int get_forward_memory_size(size_t &memory_size);
+    virtual int get_forward_memory_size(size_t &memory_size) = 0;
     /* Of a net made with SET_FROM_EXTERNAL: as many bytes, 64-byte aligned, until the net is gone. */
-    virtual int set_forward_memory(void *memory);
+    virtual int set_forward_memory(void *memory) = 0;
     /* Give memory back; the next run takes it again. */
-    virtual int free_forward_memory();
-    virtual int free_inputs_memory();
+    virtual int free_forward_memory() = 0;
+    virtual int free_inputs_memory() = 0;
     /* With ALL_SEPARABLE_MEM and SMART_REUSE_MEM: free the inputs' storage after each run. */
-    virtual void set_internal_mm_status(bool status);
-    virtual bool get_internal_mm_status();
+    virtual void set_internal_mm_status(bool status) = 0;
+    virtual bool get_internal_mm_status() = 0;
     /* Of the profiling library: a table after each run instead of one at the end. */
-    virtual void set_profiler_per_frame(bool status = false);
+    virtual void set_profiler_per_frame(bool status = false) = 0;
 
-    virtual std::unique_ptr<Tensor> get_input(int index);
-    virtual std::unique_ptr<Tensor> get_input_by_name(std::string &name);
-    virtual std::vector<std::string> get_input_names();
+    virtual std::unique_ptr<Tensor> get_input(int index) = 0;
+    virtual std::unique_ptr<Tensor> get_input_by_name(std::string &name) = 0;
+    virtual std::vector<std::string> get_input_names() = 0;
     /* f32 in the stored order (NHWC), or integers; filled by run. */
-    virtual std::unique_ptr<const Tensor> get_output(int index);
+    virtual std::unique_ptr<const Tensor> get_output(int index) = 0;
     /* Also of a step's output, by its name in get_output_names_step, until the memory is used again. */
-    virtual std::unique_ptr<const Tensor> get_output_by_name(std::string &name);
-    virtual std::vector<std::string> get_output_names();
-    virtual std::vector<std::string> get_output_names_step(int step);
+    virtual std::unique_ptr<const Tensor> get_output_by_name(std::string &name) = 0;
+    virtual std::vector<std::string> get_output_names() = 0;
+    virtual std::vector<std::string> get_output_names_step(int step) = 0;
 
     /* Channels of an image input, NONE for an unknown name; FP for what is no image. */
-    virtual ChannelLayout get_input_channel_layout(std::string &name);
+    virtual ChannelLayout get_input_channel_layout(std::string &name) = 0;
     /* Of a net made with NV12: the channels that it is converted to. */
-    virtual void set_input_channel_layout(std::string name, ChannelLayout layout);
+    virtual void set_input_channel_layout(std::string name, ChannelLayout layout) = 0;
 
-    virtual int run();
-    virtual int steps();
+    virtual int run() = 0;
+    virtual int steps() = 0;
     /* The next step; after the last one the first again. */
-    virtual int run_step();
+    virtual int run_step() = 0;
 };
 
 /* NULL without memory. NV12: images are given as NV12, and run converts them. */
