@@ -33,7 +33,7 @@ MACHINES: dict[str, tuple[str, ...]] = {
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
 
 KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)", re.MULTILINE)
-COMPANION = re.compile(r"^(?:int32_t|size_t) magik_(\w+)_(shape|views|prepare|scratch)\(", re.MULTILINE)
+COMPANION = re.compile(r"^(?:int32_t|size_t) magik_(\w+)_(shape|is_view|prepare|scratch)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def table(files: Sequence[Source]) -> str:
 def _text(kernels: dict[str, dict[str, str]], companions: dict[str, str]) -> str:
     signatures = {
         "shape": "int32_t {}(const struct magik_step *n, struct magik_tensor *y);",
-        "views": "int32_t {}(const struct magik_step *n, struct magik_view *views);",
+        "is_view": "int32_t {}(const struct magik_step *n);",
         "prepare": "size_t {}(const struct magik_step *n, void *memory);",
         "scratch": "size_t {}(const struct magik_step *n);",
     }
@@ -93,14 +93,14 @@ def _text(kernels: dict[str, dict[str, str]], companions: dict[str, str]) -> str
     rows = []
     for name, found in sorted(kernels.items()):
         op, _, dtype = name.rpartition("_")
-        views = f"magik_{op}_views" if f"magik_{op}_views" in companions else "NULL"
+        is_view = f"magik_{op}_is_view" if f"magik_{op}_is_view" in companions else "NULL"
         variants = []
         for isa in ("", *ISAS):
             if isa in found:
                 own = [f"magik_{found[isa]}_{kind}" for kind in ("prepare", "scratch")]
                 own = [f if f in companions else "NULL" for f in own]
                 variants.append(f"{{MAGIK_{isa.upper() or 'PORTABLE'}, magik_{found[isa]}, {', '.join(own)}}}")
-        rows.append(f'    {{"{name}", magik_{op}_shape, {views}, {DTYPES[dtype]}, {{{", ".join(variants)}}}}},')
+        rows.append(f'    {{"{name}", magik_{op}_shape, {is_view}, {DTYPES[dtype]}, {{{", ".join(variants)}}}}},')
     head = '/* Made by kernels.py from the operators\' sources. */\n#include "op.h"\n'
     end = "    {NULL, NULL, NULL, 0, {{0, NULL, NULL, NULL}}},\n};\n"
     return "\n".join([head, *lines, "\nconst struct magik_kernel magik_kernels[] = {", *rows, end])

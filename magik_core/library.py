@@ -61,6 +61,7 @@ _PROTOTYPES = {
     "magik_set_isas": (c.c_int32, [_NET, c.c_uint32]),
     "magik_prepared_bytes": (c.c_size_t, [_NET]),
     "magik_prepare": (c.c_int32, [_NET, c.c_void_p, c.c_size_t]),
+    "magik_reshape": (c.c_int32, [_NET, c.POINTER(c.c_int32), c.POINTER(CFault)]),
     "magik_arena_bytes": (c.c_size_t, [_NET, c.c_int32]),
     "magik_set_arena": (c.c_int32, [_NET, c.c_void_p, c.c_size_t, c.c_int32]),
     "magik_run": (None, [_NET, c.POINTER(CParallel)]),

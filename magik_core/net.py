@@ -13,10 +13,11 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, PackError, Problem, RunError
-from magik_core.library import COLORS, ISAS, CFault, CMeaning, CParallel, library
+from magik_core.library import COLORS, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, library
 from magik_core.program import DTYPES, QuantParams, Shape
 
 Array = np.ndarray
+INT32_MAX = 2**31 - 1
 TOO_NEW = -2  # MAGIK_TOO_NEW of magik.h
 LAYOUTS = {(0, 2, 3, 1): "NHWC", (0, 1, 2, 3): "NCHW", (0, 2, 1): "NLC"}
 
@@ -120,16 +121,14 @@ class Net:
             self._choose(isa)
         self._prepared = _aligned(self._lib.magik_prepared_bytes(self._net))
         self._lib.magik_prepare(self._net, self._prepared.ctypes.data, self._prepared.nbytes)
-        self._arena = _aligned(self._lib.magik_arena_bytes(self._net, threads))
-        self._lib.magik_set_arena(self._net, self._arena.ctypes.data, self._arena.nbytes, threads)
+        self._threads = threads
         self._parallel: CParallel | None = None
         if threads > 1:
             self._start(threads)
         lib = self._lib
         self._in = [lib.magik_input(self._net, i) for i in range(lib.magik_inputs(self._net))]
         self._out = [lib.magik_output(self._net, i) for i in range(lib.magik_outputs(self._net))]
-        self.inputs = tuple(self.port(i) for i in self._in)
-        self.outputs = tuple(self.port(i) for i in self._out)
+        self._give_arena()
 
     def _load(self, name: str) -> c.c_void_p:
         lib, fault, net = self._lib, CFault(0, -1, -1), c.c_void_p()
@@ -148,6 +147,13 @@ class Net:
                 need="a .bin or .mgk as `magik convert` writes them",
             )
         return net
+
+    def _give_arena(self) -> None:
+        """Memory for the sizes that the net has now, and the ports that follow from them."""
+        self._arena = _aligned(self._lib.magik_arena_bytes(self._net, self._threads))
+        self._lib.magik_set_arena(self._net, self._arena.ctypes.data, self._arena.nbytes, self._threads)
+        self.inputs = tuple(self.port(i) for i in self._in)
+        self.outputs = tuple(self.port(i) for i in self._out)
 
     def _choose(self, isa: str) -> None:
         """Kernels of kind `isa` and those that it builds on; FP64 is for a MIPS, so only where it is asked for."""
@@ -241,6 +247,45 @@ class Net:
         """The kernel of every step."""
         lib = self._lib
         return tuple(lib.magik_step_kernel(self._net, i).decode() for i in range(lib.magik_steps(self._net)))
+
+    def reshape(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Give inputs other sizes; shapes and memory follow as on the board, and the tensors' contents are lost.
+
+        Args:   shapes: per input name its shape in the source's axis order; inputs that are not named keep theirs.
+        Raises: RunError: the model cannot have these sizes; the net then is as it was.
+        """
+        problems = [p for name, shape in shapes.items() for p in self._unfit(name, shape)]
+        if problems:
+            raise RunError(problems=problems)
+        dims = np.zeros((max(len(self.inputs), 1), MAX_DIMS), np.int32)
+        for row, p in zip(dims, self.inputs, strict=False):
+            row[: len(p.axes)] = layout.stored(tuple(shapes.get(p.name, p.shape)), p.axes)
+        fault = CFault(0, -1, -1)
+        if self._lib.magik_reshape(self._net, dims.ctypes.data_as(c.POINTER(c.c_int32)), c.byref(fault)) != 0:
+            raise self._misfit(fault, shapes)
+        self._give_arena()
+
+    def _unfit(self, name: str, shape: Sequence[int]) -> list[Problem]:
+        """What is wrong with a shape by itself."""
+        ports = {p.name: p for p in self.inputs}
+        if name not in ports:
+            return [Problem("an input has an unknown name", found=name, need=", ".join(ports))]
+        if len(shape) == len(ports[name].axes) and all(1 <= n <= INT32_MAX for n in shape):
+            return []
+        need = f"{len(ports[name].axes)} sizes of 1 and above, as in {ports[name].shape}"
+        return [Problem("an input cannot have this shape", f"input '{name}'", str(tuple(shape)), need)]
+
+    def _misfit(self, fault: CFault, shapes: Mapping[str, Sequence[int]]) -> RunError:
+        lib = self._lib
+        kernel = lib.magik_step_kernel(self._net, fault.step).decode() if fault.step >= 0 else ""
+        at = f"step {fault.step} ({kernel})" * (fault.step >= 0) or f"tensor {fault.tensor}"
+        asked = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        return RunError(
+            "the model cannot have these input sizes",
+            where=at,
+            found=f"{asked}: {lib.magik_phrase(fault.status).decode()}",
+            need="sizes that every operator takes, in less than 2 GiB",
+        )
 
     @property
     def arena_bytes(self) -> int:

@@ -111,7 +111,7 @@ static int32_t count_records(struct reader *r, struct magik_net *net)
     net->n_ports = (int32_t)(ports.bytes / sizeof(struct file_port));
     if (net->n_tensors > MAX_COUNT || net->n_steps > MAX_COUNT || net->n_list > MAX_COUNT || net->n_ports > MAX_COUNT)
         return fail(r, MAGIK_BAD_SECTION, -1, -1);
-    net->plan_bytes = r->header->arena;
+    net->plan_bytes = net->file_bytes = r->header->arena;
     net->file_tensors = (const void *)tensors.data;
     net->file_steps = (const void *)steps.data;
     net->ports = (const void *)ports.data;
@@ -123,10 +123,28 @@ static size_t round8(size_t bytes)
     return (bytes + 7) & ~(size_t)7;
 }
 
-static size_t bytes_of(const struct magik_net *net)
+/* The next `count` items of `size` bytes from *at on. */
+static void *take(uintptr_t *at, int32_t count, size_t size)
 {
-    return round8(sizeof *net) + round8(sizeof(struct magik_tensor) * (size_t)net->n_tensors) +
-           round8(sizeof(struct net_step) * (size_t)net->n_steps) + sizeof(struct magik_tensor *) * (size_t)net->n_list;
+    void *items = (void *)*at;
+    *at += round8(size * (size_t)count);
+    return items;
+}
+
+/* Give the net its arrays in the memory at `at`, where the net itself lies first; returns their end. */
+static uintptr_t lay_out(struct magik_net *net, uintptr_t at)
+{
+    const int32_t n = net->n_tensors;
+    at += round8(sizeof *net);
+    net->tensors = take(&at, n, sizeof *net->tensors);
+    net->steps = take(&at, net->n_steps, sizeof *net->steps);
+    net->list = take(&at, net->n_list, sizeof(struct magik_tensor *));
+    net->places = take(&at, n, sizeof *net->places);
+    net->before = take(&at, n, sizeof *net->before);
+    net->order = take(&at, n, sizeof *net->order);
+    net->best = take(&at, n, sizeof *net->best);
+    net->placed = take(&at, n, sizeof *net->placed);
+    return at;
 }
 
 /* What the file says that codes and axes mean: no kernel reads it, the caller does. */
@@ -144,25 +162,33 @@ static int meaning_is_sane(const struct file_tensor *f, int32_t size)
            f->zero_point <= (float)((1u << f->bits) - 1);
 }
 
+int32_t net_set_dims(struct magik_tensor *t, const int32_t *dims)
+{
+    int64_t count = 1;
+    for (int32_t i = 0; i < t->rank; i++) {
+        if (dims[i] < 1 || count * dims[i] > INT32_MAX / 4)
+            return 0;
+        count *= dims[i];
+        t->dims[i] = dims[i];
+    }
+    t->count = (int32_t)count;
+    return 1;
+}
+
 static int32_t check_tensor(const struct magik_net *net, const struct file_tensor *f, struct span data, struct magik_tensor *t)
 {
     const int32_t size = magik_dtype_bytes(f->dtype > MAGIK_BOOL ? 0 : (int32_t)f->dtype);
     if (size == 0 || f->rank > MAGIK_MAX_DIMS || f->is_constant > 1 || !meaning_is_sane(f, size))
         return MAGIK_BAD_TENSOR;
-    int64_t count = 1;
-    for (uint32_t i = 0; i < f->rank; i++) {
-        if (f->dims[i] < 1 || count * f->dims[i] > INT32_MAX / 4)
-            return MAGIK_BAD_TENSOR;
-        count *= f->dims[i];
-    }
-    const uint64_t room = f->is_constant ? data.bytes : net->plan_bytes;
-    if (f->bytes != (uint64_t)count * (uint64_t)size || f->offset > room || f->bytes > room - f->offset || f->offset % (uint32_t)size != 0)
-        return MAGIK_BAD_TENSOR;
     t->dtype = (int32_t)f->dtype;
     t->rank = (int32_t)f->rank;
-    t->count = (int32_t)count;
     t->is_constant = (int32_t)f->is_constant;
     memcpy(t->dims, f->dims, sizeof t->dims);
+    if (!net_set_dims(t, f->dims))
+        return MAGIK_BAD_TENSOR;
+    const uint64_t room = f->is_constant ? data.bytes : net->plan_bytes;
+    if (f->bytes != (uint64_t)t->count * (uint64_t)size || f->offset > room || f->bytes > room - f->offset || f->offset % (uint32_t)size != 0)
+        return MAGIK_BAD_TENSOR;
     /* the net never writes to a constant: check_outputs sees to it */
     t->data = f->is_constant ? (void *)(uintptr_t)(data.data + f->offset) : NULL;
     return MAGIK_OK;
@@ -175,6 +201,7 @@ static int32_t check_tensors(struct reader *r, struct magik_net *net)
         const int32_t status = check_tensor(net, &net->file_tensors[i], data, &net->tensors[i]);
         if (status != MAGIK_OK)
             return fail(r, status, -1, i);
+        net->places[i].offset = net->file_tensors[i].offset;
     }
     return MAGIK_OK;
 }
@@ -276,7 +303,7 @@ size_t magik_net_bytes(const void *file, size_t size)
     memset(&net, 0, sizeof net);
     if (check_header(&r) != MAGIK_OK || check_sections(&r) != MAGIK_OK || count_records(&r, &net) != MAGIK_OK)
         return 0;
-    return bytes_of(&net);
+    return (size_t)lay_out(&net, 0);
 }
 
 int32_t magik_load(struct magik_net **out, const void *file, size_t size, void *memory, size_t memory_bytes, struct magik_fault *fault)
@@ -287,16 +314,11 @@ int32_t magik_load(struct magik_net **out, const void *file, size_t size, void *
     memset(&head, 0, sizeof head);
     if ((status = check_header(&r)) != MAGIK_OK || (status = check_sections(&r)) != MAGIK_OK || (status = count_records(&r, &head)) != MAGIK_OK)
         return status;
-    if (memory == NULL || (uintptr_t)memory % 8 != 0 || memory_bytes < bytes_of(&head))
+    if (memory == NULL || (uintptr_t)memory % 8 != 0 || memory_bytes < (size_t)lay_out(&head, 0))
         return fail(&r, MAGIK_NO_MEMORY, -1, -1);
     struct magik_net *net = memory;
-    uint8_t *at = (uint8_t *)memory + round8(sizeof *net);
+    lay_out(&head, (uintptr_t)memory);
     *net = head;
-    net->tensors = (void *)at;
-    at += round8(sizeof(struct magik_tensor) * (size_t)net->n_tensors);
-    net->steps = (void *)at;
-    at += round8(sizeof(struct net_step) * (size_t)net->n_steps);
-    net->list = (void *)at;
     if ((status = check_tensors(&r, net)) != MAGIK_OK || (status = check_list(&r, net)) != MAGIK_OK ||
         (status = check_steps(&r, net)) != MAGIK_OK || (status = check_ports(&r, net)) != MAGIK_OK)
         return status;

@@ -4,10 +4,10 @@
  *   void magik_<op>_<dtype>(const struct magik_step *n);
  *
  * The check runs at load and at every reshape: it reads shapes, params and constant tables that may be
- * hostile, and says the shape and dtype of every output. The kernel then trusts them. Where tensors of a
- * step may lie inside one another without a copy, there is also
+ * hostile, and says the shape and dtype of every output. The kernel then trusts them. Where output 0 may be
+ * the bytes of input 0, which then need no copy, there is also
  *
- *   int32_t magik_<op>_views(const struct magik_step *n, struct magik_view *views);
+ *   int32_t magik_<op>_is_view(const struct magik_step *n);
  *
  * A faster kernel stands in <op>_<isa>.c, gives the same bits, and reads and writes nothing outside its
  * tensors. What it does not cover it leaves to the portable kernel by calling it:
@@ -42,13 +42,6 @@ struct magik_step {
     void *scratch;        /* of this part; 64-byte aligned */
 };
 
-/* An output's bytes are those of an input at `offset` in it, or, with is_input, the other way about. */
-struct magik_view {
-    int32_t input, output; /* of the step */
-    int32_t is_input;      /* 1: the input lies inside the output */
-    int64_t offset;
-};
-
 struct magik_variant {
     int32_t isa; /* enum magik_isa */
     void (*run)(const struct magik_step *n);
@@ -59,7 +52,7 @@ struct magik_variant {
 struct magik_kernel {
     const char *name;
     int32_t (*shape)(const struct magik_step *n, struct magik_tensor *y);
-    int32_t (*views)(const struct magik_step *n, struct magik_view *views); /* NULL: none; at most n_in + n_out */
+    int32_t (*is_view)(const struct magik_step *n); /* NULL: never */
     int32_t dtype;
     struct magik_variant variants[MAGIK_ISAS]; /* the portable one, then faster ones; ends with a NULL run */
 };

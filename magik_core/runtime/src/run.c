@@ -28,7 +28,7 @@ int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_
     net->parts = parts;
     for (int32_t i = 0; i < net->n_tensors; i++)
         if (!net->tensors[i].is_constant)
-            net->tensors[i].data = (uint8_t *)arena + net->file_tensors[i].offset;
+            net->tensors[i].data = (uint8_t *)arena + net->places[i].offset;
     for (int32_t i = 0; i < net->n_steps; i++)
         net->steps[i].step.scratch = (uint8_t *)arena + round64(net->plan_bytes);
     return MAGIK_OK;
