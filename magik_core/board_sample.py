@@ -7,13 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
 from magik_core.errors import BuildError
-from magik_core.kernels import RUNTIME
+from magik_core.makefile import filled
 from magik_core.net import Net, Port
 
-FOLDER = RUNTIME / "cxx" / "sample"
 TASKS = ("classification", "detection", "yolo", "raw")
 DETECTORS = {"yolov3": "YOLOV3", "yolov5": "YOLOV5"}
 LAYOUTS = {"RGB": "RGBA", "BGR": "BGRA", "GRAY": "GRAY"}
@@ -29,7 +27,8 @@ class Sample:
         labels: names of the classes, from the first; anchors: of YOLO heads, width and height in pixels of the
             network's input, `boxes` pairs for each head; detector: of DETECTORS.
         is_center, is_relative, background: how a table of boxes is meant: center and size or corners; parts of
-            the input's size or pixels; the class that is no object, -1 for none.
+            the input's size or pixels; the class that is no object, -1 for none,
+            None: the first of two.
     """
 
     task: str
@@ -39,7 +38,7 @@ class Sample:
     threshold: float = 0.5
     is_center: bool = False
     is_relative: bool = True
-    background: int = -1
+    background: int | None = None
 
 
 def choose(net: Net, *, task: str = "", anchors: Sequence[float] = ()) -> str:
@@ -82,9 +81,9 @@ def source(net: Net, sample: Sample, name: str, program: str) -> str:
     parts = ["head", "image" if is_image else "tensors"]
     parts += ["boxes"] if sample.task in ("detection", "yolo") else []
     parts += [sample.task, "main"]
-    text = "".join((FOLDER / f"{part}.cc").read_text(encoding="utf-8") for part in parts)
     constants = "\n".join((*_input_constants(net), *_task_constants(net, sample)))
-    return Template(text).substitute(
+    return filled(
+        [f"{part}.cc" for part in parts],
         title=f"Sample program for {_comment(name)}",
         usage=f"{program} model.bin {arguments}",
         about=kinds[sample.task],
@@ -141,14 +140,14 @@ def _input_constants(net: Net) -> list[str]:
     _, height, width, _ = port.board_shape
     return [
         f"enum {{ WIDTH = {width}, HEIGHT = {height} }};",
-        f"static const ChannelLayout LAYOUT = ChannelLayout::{LAYOUTS[port.color]}; /* order of the input's channels */",
+        f"static const ChannelLayout LAYOUT = ChannelLayout::{LAYOUTS[port.color]}; /* of the input's channels */",
         *runs,
     ]
 
 
 def _task_constants(net: Net, sample: Sample) -> list[str]:
-    makers = {"classification": _classes, "detection": _detection, "yolo": _yolo, "raw": lambda net, sample: []}
-    out: list[str] = makers[sample.task](net, sample)
+    makers = {"classification": _classes, "detection": _detection, "yolo": _yolo}
+    out = makers[sample.task](net, sample) if sample.task in makers else []
     if _is_image(net):
         keep = "true" if sample.task == "yolo" else "false"
         out.append(f"static const bool KEEP_ASPECT = {keep}; /* else the picture is stretched */")
@@ -175,11 +174,12 @@ def _detection(net: Net, sample: Sample) -> list[str]:
     assert found is not None
     boxes, scores = (net.outputs[i] for i in found)
     columns = scores.shape[2]
-    classes = columns - (sample.background == 0)
+    background = sample.background if sample.background is not None else 0 if columns == 2 else -1
+    classes = columns - (background == 0)
     return [
         f"enum {{ BOX_OUTPUT = {found[0]}, SCORE_OUTPUT = {found[1]}, ROWS = {boxes.shape[1]}, COLUMNS = {columns} }};",
         f"enum {{ {_strides('BOX', boxes)}, {_strides('SCORE', scores)} }};",
-        f"enum {{ CLASSES = {classes}, BACKGROUND = {sample.background} }}; /* the class that is no object, -1: none */",
+        f"enum {{ CLASSES = {classes}, BACKGROUND = {background} }}; /* the class that is no object, -1: none */",
         f"static const bool IS_CENTER = {str(sample.is_center).lower()}; /* center and size, else corners */",
         f"static const bool IS_RELATIVE = {str(sample.is_relative).lower()}; /* parts of the input, else its pixels */",
         *_thresholds(sample),

@@ -21,6 +21,7 @@ from magik_core.toolchain import Toolchain
 TARGETS = ("mips", "mips-msa", "host")
 MANIFEST = "build.json"
 PRODUCTS = ("obj", "lib", "venus_")  # what the Makefile makes: names that begin so
+RAW = Sample("raw")
 Report = Callable[[str, int, int], None]
 
 
@@ -42,7 +43,7 @@ class Options:
     build_type: str = "release"
     compiles: bool = True
     task: str = ""
-    sample: Sample = Sample("raw")
+    sample: Sample = RAW
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def build(
     Raises: LoadError: the model file is refused. BuildError: there is no compiler, it refuses a file, the folder
             holds what was not made by this function, or the sample does not fit the model.
     """
+    options = options or Options()
     path = find(Path(model))
     out = Path(folder) if folder is not None else path.with_name(f"{path.stem}_board")
     _check(options)

@@ -1,8 +1,8 @@
-/* $title: made by magik build for this model, and yours to change.
+/* @title: made by magik build for this model, and yours to change.
  *
- *   $usage
+ *   @usage
  *
- * $about
+ * @about
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 
 using namespace magik::venus;
 
-$constants
+@constants
 
 typedef std::vector<uint8_t> Bytes;
 

@@ -16,7 +16,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (argc < 3)
-        return fail("usage", "$usage");
+        return fail("usage", "@usage");
     if (venus_init() != 0)
         return fail("venus_init", "failed");
     const int status = run(argc, argv);

@@ -1,0 +1,8 @@
+
+name = @name
+build_type ?= release
+libtype ?= glibc
+CC = cc
+CXX = c++
+AR = ar
+link = -pthread
