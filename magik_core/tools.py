@@ -11,6 +11,16 @@ from magik_core import kernels, toolchain
 from magik_core.kernels import RUNTIME, Source
 from magik_core.toolchain import Toolchain
 
+HELLO = """\
+#include <stdio.h>
+#include <vector>
+int main()
+{
+    std::vector<int> v(3, 14);
+    return printf("%d\\n", v[0] + v[1] + v[2]) < 0;
+}
+"""
+
 
 def digest(chain: Toolchain, *, folder: Path | None = None) -> Path:
     """The program that prints a CRC-32 of every step's outputs, all operators in it.
@@ -31,6 +41,16 @@ def build_digest(chain: Toolchain, folder: Path) -> Path:
     library = toolchain.runtime(chain, folder)
     objects = toolchain.compile_all(chain, [Source(RUNTIME / "tools" / "digest.c")], folder)
     return toolchain.link(chain, [*objects, library], folder / "digest")
+
+
+def hello(chain: Toolchain, folder: Path) -> Path:
+    """A small C++ program, linked: proof that a compiler is whole.
+
+    Raises: BuildError: it cannot compile or link.
+    """
+    source = folder / "hello.cc"
+    source.write_text(HELLO, encoding="utf-8")
+    return toolchain.link(chain, toolchain.compile_all(chain, [Source(source)], folder), folder / "hello")
 
 
 def cache_folder() -> Path:

@@ -22,9 +22,7 @@ def command(
         Path | None, typer.Option("--output", "-o", help="Folder to write; OUT_board by default.", metavar="FOLDER")
     ] = None,
     target: Annotated[str, typer.Option(help="What it is for.", metavar="mips|mips-msa|host")] = "mips",
-    ops: Annotated[
-        str, typer.Option(help="Kernels: the model's own, or all.", metavar="model|all")
-    ] = "model",
+    ops: Annotated[str, typer.Option(help="Kernels: the model's own, or all.", metavar="model|all")] = "model",
     cross_compile: Annotated[
         str, typer.Option(help="Prefix of a toolchain, as /opt/mips/bin/mips-linux-gnu-.", metavar="PREFIX")
     ] = "",
