@@ -278,7 +278,8 @@ class Net:
     def _misfit(self, fault: CFault, shapes: Mapping[str, Sequence[int]]) -> RunError:
         lib = self._lib
         kernel = lib.magik_step_kernel(self._net, fault.step).decode() if fault.step >= 0 else ""
-        at = f"step {fault.step} ({kernel})" * (fault.step >= 0) or f"tensor {fault.tensor}"
+        named = {index: f"input '{p.name}'" for index, p in zip(self._in, self.inputs, strict=True)}
+        at = f"step {fault.step} ({kernel})" if kernel else named.get(fault.tensor, f"tensor {fault.tensor}")
         asked = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
         return RunError(
             "the model cannot have these input sizes",
@@ -291,11 +292,15 @@ class Net:
     def arena_bytes(self) -> int:
         return self._arena.nbytes
 
+    def offset(self, index: int) -> int:
+        """Where a tensor of the file lies in the arena, in bytes; not a constant."""
+        return int(self._lib.magik_tensor(self._net, index).contents.data) - int(self._arena.ctypes.data)
+
     def _read(self, index: int) -> Array:
         """A view of a tensor in the arena."""
         t = self._lib.magik_tensor(self._net, index).contents
         dtype = DTYPES[DTYPE_NAMES[t.dtype]]
-        start = t.data - self._arena.ctypes.data
+        start = self.offset(index)
         flat = self._arena[start : start + t.count * dtype.itemsize].view(dtype)
         return flat.reshape(tuple(t.dims[: t.rank]))
 

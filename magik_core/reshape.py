@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from magik_core.errors import MagikError, Problem
+from magik_core.errors import MagikError, PackError, Problem
+from magik_core.net import check_loads
+from magik_core.pack import pack
+from magik_core.plan import Plan
 from magik_core.program import Program, Shape, Step, Tensor
 
 MOST_ELEMENTS = (2**31 - 1) // 4  # of a tensor, as the loader takes it
@@ -18,8 +21,8 @@ class ShapeError(MagikError):
 def reshape(program: Program, shapes: Mapping[str, Shape]) -> Program:
     """The same steps over tensors of other sizes.
 
-    Operators, constants and quantization stay; every step's `shape` says the sizes of its outputs. What a
-    kernel cannot run with such sizes is found by the loader, as `magik_core.net.check_loads` asks it.
+    Operators, constants and quantization stay; every step's `shape` says the sizes of its outputs, and the
+    runtime's own checks whether the kernels take them.
 
     Args:   shapes: per input its stored shape (NHWC for images); inputs that are not named keep theirs.
     Raises: ShapeError: an unknown input, another number of axes, or a step that cannot have its sizes.
@@ -33,7 +36,21 @@ def reshape(program: Program, shapes: Mapping[str, Shape]) -> Program:
     for step in program.steps:
         for name, shape in zip(step.outputs, _outputs(program, step, tensors), strict=True):
             tensors[name] = replace(tensors[name], shape=shape)
-    return replace(program, tensors=tensors)
+    out = replace(program, tensors=tensors)
+    try:
+        check_loads(pack(out, stacked(out), names=False), [step.name for step in out.steps])
+    except PackError as error:
+        raise ShapeError(problems=error.problems) from error
+    return out
+
+
+def stacked(program: Program, alignment: int = 64) -> Plan:
+    """A plan with every activation after the one before it: made at once, and of the largest arena."""
+    offsets, end = {}, 0
+    for tensor in program.activations():
+        offsets[tensor.name] = end
+        end += -(-tensor.nbytes // alignment) * alignment
+    return Plan(offsets, end, end, alignment=alignment)
 
 
 def _unfit(program: Program, shapes: Mapping[str, Shape]) -> list[Problem]:

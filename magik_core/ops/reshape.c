@@ -16,8 +16,10 @@ static int32_t run_shape(const int32_t *dims, int32_t count, int64_t total, stru
     for (int32_t i = 0; i < count; i++) {
         if (dims[i] == -1 && open < 0)
             open = y->rank;
-        else if (dims[i] < 1 || known * dims[i] > total)
+        else if (dims[i] < 1)
             return MAGIK_BAD_PARAMS;
+        else if (known * dims[i] > total)
+            return MAGIK_BAD_SHAPE;
         else
             known *= dims[i];
         y->dims[y->rank++] = dims[i];

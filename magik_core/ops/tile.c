@@ -16,8 +16,10 @@ int32_t magik_tile_shape(const struct magik_step *n, struct magik_tensor *y)
     op_like(y, x);
     for (int32_t i = 0; i < x->rank; i++) {
         const int64_t size = (int64_t)x->dims[i] * p->repeats[i];
-        if (p->repeats[i] < 1 || size > INT32_MAX)
+        if (p->repeats[i] < 1)
             return MAGIK_BAD_PARAMS;
+        if (size > INT32_MAX)
+            return MAGIK_BAD_SHAPE;
         y->dims[i] = (int32_t)size;
     }
     return MAGIK_OK;

@@ -61,7 +61,9 @@ def test_damaged_files_are_refused_or_run(
     assert counts["loaded and run"] > SHORT // 20  # the mutants get past the checksums
     assert counts["refused: a checksum does not match"] > SHORT // 20
     assert counts["refused: a parameter of a step is out of its range"] > SHORT // 200
-    assert sum(n for what, n in counts.items() if not what.startswith("mutants")) == SHORT
+    assert counts["other sizes taken"] > SHORT // 20
+    assert counts["other sizes refused"] > SHORT // 50
+    assert sum(n for what, n in counts.items() if not what.startswith(("mutants", "other"))) == SHORT
 
 
 def test_the_same_seed_gives_the_same_mutants(driver: Path, corpus: list[Entry]) -> None:

@@ -4,9 +4,9 @@
  *   magik_fuzz mutate SEED COUNT [FIRST] < LIST   each line "MODEL": COUNT mutants, prints counts
  *
  * INPUTS holds the stored input tensors one after the other. `run` runs a file several ways (one part; five
- * parts, last first; every tensor in memory of its own, with each kind of kernel that the CPU has) and fails
- * where they differ. In `mutate`, a finding
- * stops the process and names the mutant: run it alone with COUNT 1 and that FIRST.
+ * parts, last first, where the board's planner puts the tensors; every tensor in memory of its own, with each
+ * kind of kernel that the CPU has) and fails where they differ. In `mutate`, what loads is also given other
+ * sizes, and a finding stops the process and names the mutant: run it alone with COUNT 1 and that FIRST.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "mutate.h"
-#include "net.h"
+#include "resize.h"
 
 enum { LINE = 4096, MOST_STEPS = 4096, MOST_BYTES = 1 << 24, SECONDS = 60 };
 #define MOST_WORK ((int64_t)1 << 24)
@@ -190,11 +190,11 @@ static void feed(struct subject *s, struct bytes inputs)
 }
 
 struct way {
-    int32_t parts, isa, is_apart;
+    int32_t parts, isa, is_apart, is_planned;
 };
 
-static const struct way ways[] = {{1, MAGIK_PORTABLE, 0}, {5, MAGIK_PORTABLE, 0}, {3, MAGIK_PORTABLE, 1},
-                                  {1, MAGIK_FP64, 1},     {3, MAGIK_AVX2, 1},     {3, MAGIK_VNNI, 1}};
+static const struct way ways[] = {{1, MAGIK_PORTABLE, 0, 0}, {5, MAGIK_PORTABLE, 0, 1}, {3, MAGIK_PORTABLE, 1, 0},
+                                  {1, MAGIK_FP64, 1, 0},     {3, MAGIK_AVX2, 1, 0},     {3, MAGIK_VNNI, 1, 0}};
 enum { WAYS = sizeof ways / sizeof *ways };
 
 /* crc has room for MOST_STEPS. Returns the number of steps, or a status. */
@@ -205,6 +205,8 @@ static int32_t run_once(struct bytes model, struct bytes inputs, struct way way,
     int32_t steps = status;
     if (status == MAGIK_OK) {
         choose(&s, way.isa);
+        if (way.is_planned && net_plan(s.net) >= 0)
+            abort(); /* there is room in the file's own plan */
         give_arena(&s);
         if (way.is_apart)
             set_apart(&s);
@@ -244,7 +246,7 @@ static int run_line(const char *line, const char *inputs_path)
 /* ---- mutate: damaged files ---- */
 
 struct counts {
-    int64_t refused[-MAGIK_BAD_ARGUMENT + 1], large, run;
+    int64_t refused[-MAGIK_BAD_ARGUMENT + 1], large, run, resized, unfit;
 };
 
 /* An upper bound of what running costs, in elements touched. */
@@ -299,11 +301,24 @@ static void read_meanings(const struct magik_net *net)
         abort();
 }
 
-static void run_mutant(struct subject *s, struct random *r, const struct bytes *m)
+/* Other sizes once or twice, and whether the net is then still small enough to run. */
+static int may_run(struct subject *s, struct random *r, struct counts *c)
+{
+    for (uint32_t i = random_below(r, 3); i > 0 && is_small(s->net); i--)
+        *(resize(s->net, r) == MAGIK_OK ? &c->resized : &c->unfit) += 1;
+    return is_small(s->net);
+}
+
+static void run_mutant(struct subject *s, struct random *r, const struct bytes *m, struct counts *c)
 {
     const int32_t parts = 1 + 3 * (int32_t)random_below(r, 3);
     const int32_t isa = (int32_t)random_below(r, MAGIK_ISAS);
     choose(s, isa);
+    if (!may_run(s, r, c)) {
+        c->large++;
+        return;
+    }
+    c->run++;
     give_arena(s);
     if (random_below(r, 3) != 0)
         set_apart(s);
@@ -332,10 +347,8 @@ static void try_mutant(const struct bytes *corpus, int32_t files, uint64_t seed,
         c->refused[-status]++;
     else if (!is_small(s.net))
         c->large++;
-    else {
-        run_mutant(&s, &r, &m);
-        c->run++;
-    }
+    else
+        run_mutant(&s, &r, &m, c);
     unload(&s);
     free(m.data);
 }
@@ -351,6 +364,7 @@ static int mutate_all(const struct bytes *corpus, int32_t files, uint64_t seed, 
     for (int32_t i = 1; i <= -MAGIK_BAD_ARGUMENT; i++)
         printf("%8" PRId64 " refused: %s\n", c.refused[i], magik_phrase(-i));
     printf("%8" PRId64 " loaded, too large to run\n%8" PRId64 " loaded and run\n", c.large, c.run);
+    printf("%8" PRId64 " other sizes taken\n%8" PRId64 " other sizes refused\n", c.resized, c.unfit);
     return 0;
 }
 
