@@ -31,7 +31,7 @@ def test_every_layer(magik, model: Path) -> None:
     assert [layer["kernel"] for layer in layers] == list(net.load(model).kernels)
     assert [(x["name"], x["macs"]) for x in layers] == [(row.name, row.macs) for row in described.rows]
     assert [x["nbytes"] for x in layers] == [row.activation_bytes + row.weight_bytes for row in described.rows]
-    assert all(x["nanoseconds"] > 0 and x["instructions"] > 100 for x in layers)
+    assert all(x["nanoseconds"] > 0 and x["instructions"] > 0 for x in layers)
     assert found["total"]["macs"] == described.macs
     assert found["total"]["instructions"] == sum(x["instructions"] for x in layers)
     clock = plugins.load().soc("T41").clock_hz
@@ -50,7 +50,8 @@ def test_counts_are_the_same_each_time(model: Path) -> None:
 def test_the_table(magik, model: Path) -> None:
     done = magik("profile", model, "--repeat", 1, "--no-mips")
     lines = done.out.splitlines()
-    assert lines[0].split() == "# layer kernel kind MACs bytes time us % instructions per MAC estimate us".split()
+    heads = "# layer kernel kind MACs bytes time us % instructions per MAC estimate us"
+    assert " ".join(lines[0].split()) == heads
     assert len(lines) == len(net.load(model).kernels) + 2 and lines[-1].split()[0] == "all"
     assert "time: median of 1 runs" in done.err and "estimate" not in done.err
 
