@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback as tracebacks
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from rich.text import Text
 from magik_core import __version__
 from magik_core.errors import Problem
 
+_NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( ?[%a-z]{1,3})?|")
 WIDE = 10_000  # columns of a console that is no terminal: nothing is cut or wrapped there
 
 
@@ -49,12 +51,14 @@ def as_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], has_header: bool = True) -> None:
-    """A table on stdout; long cells fold on a terminal and stay whole elsewhere."""
-    grid = Table(*columns, show_header=has_header, box=None, pad_edge=False, header_style="bold")
-    for column in grid.columns:
-        column.overflow = "fold"
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+    """A table on stdout; on a terminal long words fold, numbers stay whole and stand to the right."""
+    lines = list(rows)
+    grid = Table(show_header=has_header, box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(columns):
+        is_number = bool(lines) and all(_NUMBER.fullmatch(line[i]) for line in lines)
+        grid.add_column(name, overflow="fold", no_wrap=is_number, justify="right" if is_number else "left")
+    for line in lines:
+        grid.add_row(*(Text(cell) for cell in line))
     out().print(grid, soft_wrap=False)
 
 

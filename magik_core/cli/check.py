@@ -12,7 +12,7 @@ from magik_core.cli import _console, _options
 if TYPE_CHECKING:
     from magik_core.legalize import Finding
 
-COLUMNS = ("", "node", "op", "check", "found", "need", "hint")
+COLUMNS = ("node", "op", "found")
 
 
 def command(
@@ -55,8 +55,13 @@ def command(
 
 
 def _show(findings: tuple[Finding, ...]) -> None:
-    """Blockers first; within a kind, the order of the model."""
-    ordered = sorted(findings, key=lambda finding: finding.is_notice)
-    rows = [("notice" if f.is_notice else "blocker", f.node, f.op, f.check, f.found, f.need, f.hint) for f in ordered]
-    if rows:
-        _console.table(COLUMNS, rows)
+    """Blockers first; each rule once, with the nodes that break it in the order of the model."""
+    rules: dict[tuple[bool, str, str, str], list[Finding]] = {}
+    for f in sorted(findings, key=lambda finding: finding.is_notice):
+        rules.setdefault((f.is_notice, f.check, f.need, f.hint), []).append(f)
+    for (is_notice, check, need, hint), broken in rules.items():
+        _console.out().print(f"{'notice' if is_notice else 'blocker'} {check}: {need}", markup=False)
+        if hint:
+            _console.out().print(f"hint: {hint}", markup=False)
+        _console.table(COLUMNS, [(f.node, f.op, f.found) for f in broken])
+        _console.out().print()

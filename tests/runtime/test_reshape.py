@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes as c
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,10 +13,10 @@ from hypothesis import strategies as st
 
 from bench import planner
 from magik_core import container, ops
-from magik_core.library import CFault, library
 from magik_core.lower import lower
 from magik_core.net import Net
 from magik_core.ops.clip import Clip
+from magik_core.ops.reshape import Reshape
 from magik_core.pack import pack, sections_of
 from magik_core.plan import Plan, plan
 from magik_core.plan_check import check_plan
@@ -30,7 +29,6 @@ from tests.ops.random_graphs import Graph, graphs
 from tests.ops.test_random_graphs import PROFILE, in_codes, sample
 from tests.runtime.corpus import nets, programs
 
-OK, BAD_TENSOR, BAD_STEP, BAD_SHAPE, NO_MEMORY, BAD_ARGUMENT = 0, -6, -7, -10, -11, -12
 Shapes = dict[str, Shape]
 Feeds = Mapping[str, np.ndarray]
 
@@ -285,124 +283,76 @@ def test_more_tensors_than_the_planner_orders_get_a_place_each() -> None:
     assert net.offset(index["x"]) == net.offset(index[names[-1]])
 
 
-# ---- refusals --------------------------------------------------------------------------------------------
+# ---- sharing, one rule at a time -------------------------------------------------------------------------
 
 
-class Bare:
-    """The C functions on one file, without Net's own checks."""
-
-    def __init__(self, data: bytes) -> None:
-        self.lib = library()
-        self.file = np.frombuffer(data + bytes(64), np.uint8).copy()
-        self.size = len(data)
-        self.need = self.lib.magik_net_bytes(self.file.ctypes.data, self.size)
-        self.memory = np.zeros(self.need + 128, np.uint8)
-        self.net = c.c_void_p()
-
-    def load(self, memory_bytes: int) -> int:
-        fault = CFault(0, -1, -1)
-        at = -self.memory.ctypes.data % 64 + self.memory.ctypes.data
-        args = self.file.ctypes.data, self.size, at, memory_bytes
-        return int(self.lib.magik_load(c.byref(self.net), *args, c.byref(fault)))
-
-    def reshape(self, *rows: Shape) -> tuple[int, int, int]:
-        """(status, step, tensor) of the fault."""
-        dims = np.zeros((len(rows), 8), np.int32)
-        for row, shape in zip(dims, rows, strict=True):
-            row[: len(shape)] = shape
-        fault = CFault(0, -1, -1)
-        status = self.lib.magik_reshape(self.net, dims.ctypes.data_as(c.POINTER(c.c_int32)), c.byref(fault))
-        assert status == fault.status
-        return fault.status, fault.step, fault.tensor
+def floats(name: str, *shape: int) -> Tensor:
+    return Tensor(name, "f32", shape, axes=tuple(range(len(shape))))
 
 
-def loaded(program: Program) -> Bare:
-    bare = Bare(pack(program, plan(program), names=False))
-    assert bare.load(bare.need) == OK
-    return bare
+def views(outputs: tuple[str, ...]) -> Program:
+    """a = clip(x); v is a in another shape; b and c are other values while v waits to be read."""
+    steps = (
+        Step("a", Clip(-1.0, 1.0), ("x",), ("a",)),
+        Step("v", Reshape.between((2, 3, 5), (2, 15)), ("a",), ("v",)),
+        Step("b", Clip(-1.0, 0.5), ("x",), ("b",)),
+        Step("c", Clip(-0.5, 0.5), ("b",), ("c",)),
+        Step("w", Reshape.between((2, 3, 5), (2, 15)), ("c",), ("w",)),
+        Step("y", ops.found()["Add"](), ("v", "w"), ("y",)),
+    )
+    tensors = [*(floats(n, 2, 3, 5) for n in "xabc"), *(floats(n, 2, 15) for n in "vwy")]
+    return Program("views", {t.name: t for t in tensors}, steps, ("x",), outputs)
 
 
-NET = nets()["net u8"]
+@pytest.mark.parametrize("more", ["", "a", "v", "b", "c", "w", "x"])
+def test_a_view_keeps_what_it_views(more: str) -> None:
+    program = views(("y", more) if more else ("y",))
+    net = Net(pack(program, stacked(program), names=False))
+    other = reshape(program, {"x": (4, 3, 5)})
+    hold(net, other)
+    at = board_plan(net, other).offsets
+    assert at["v"] == at["a"]
+    assert at["w"] == at["c"]
+    assert net.arena_bytes == 256 * (3 if more in ("b", "x") else 2)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(1, 0, 7, 3), (1, -9, 7, 3), (1, 2**31 - 1, 7, 3), (1, 2**20, 2**20, 3), (0, 0, 0, 0), (1, 9, 7, 3, 1), (1, 9, 7)],
-)
-def test_sizes_that_no_tensor_has(shape: Shape) -> None:
-    assert loaded(NET).reshape(shape) == (BAD_TENSOR, -1, 0)
+def with_masks(data: bytes, mask: int) -> bytes:
+    """The file with these in_place bits in every step."""
+    sections, arena = container.read(data, "net")
+    words = np.frombuffer(sections[b"STEP"], "<u4").reshape(-1, 8).copy()
+    words[:, 7] = mask
+    sections[b"STEP"] = words.tobytes()
+    return container.write(list(sections.items()), arena)
 
 
-def test_sizes_that_an_operator_refuses_name_the_step() -> None:
-    status, step, _ = loaded(NET).reshape((1, 9, 7, 4))
-    assert (status, step) == (BAD_SHAPE, 0)
+@pytest.mark.parametrize("mask", [0b01, 0b10, 0b11, 0])
+def test_storage_that_is_also_read_otherwise_is_not_overwritten(mask: int) -> None:
+    """y = a + v where v is a view of a: output 0 may take input 0, but input 1 reads the same bytes."""
+    steps = (
+        Step("a", Clip(-1.0, 1.0), ("x",), ("a",)),
+        Step("v", Reshape.between((2, 5), (2, 5)), ("a",), ("v",)),
+        Step("y", ops.found()["Add"](), ("a", "v"), ("y",)),
+    )
+    tensors = {n: floats(n, 2, 5) for n in "xavy"}
+    program = Program("twice", tensors, steps, ("x",), ("y", "x"))
+    net = Net(with_masks(pack(program, stacked(program), names=False), mask))
+    other = reshape(program, {"x": (20, 5)})
+    hold(net, other)
+    at = board_plan(net, other).offsets
+    assert at["v"] == at["a"] != at["y"]
 
 
-def test_no_sizes_at_all() -> None:
-    bare = loaded(NET)
-    fault = CFault(0, -1, -1)
-    assert bare.lib.magik_reshape(bare.net, None, c.byref(fault)) == BAD_ARGUMENT
-    assert bare.lib.magik_reshape(bare.net, None, None) == BAD_ARGUMENT
-
-
-def test_an_arena_of_2_gib_is_refused() -> None:
-    """Each tensor is small enough; together they are too large."""
-    program = ladder(8)
-    bare = loaded(program)
-    arena = bare.lib.magik_arena_bytes(bare.net, 1)
-    assert bare.reshape((1, 3, 2**27)) == (BAD_TENSOR, -1, 0)
-    assert bare.lib.magik_arena_bytes(bare.net, 1) == arena
-    assert bare.reshape((1, 3, 2**20)) == (OK, -1, -1)
-    assert bare.lib.magik_arena_bytes(bare.net, 1) > arena
-
-
-def test_after_a_reshape_there_is_no_data_until_there_is_an_arena() -> None:
-    bare = loaded(NET)
-    arena = np.zeros(bare.lib.magik_arena_bytes(bare.net, 1) + 64, np.uint8)
-    at = arena.ctypes.data + -arena.ctypes.data % 64
-    assert bare.lib.magik_set_arena(bare.net, at, arena.nbytes - 64, 1) == OK
-    index = bare.lib.magik_input(bare.net, 0)
-    assert bare.lib.magik_tensor(bare.net, index).contents.data
-    assert bare.reshape((1, 9, 7, 4))[0] == BAD_SHAPE
-    assert bare.lib.magik_tensor(bare.net, index).contents.data
-    for shape in ((2, 9, 7, 3), (1, 9, 7, 3)):
-        assert bare.reshape(shape)[0] == OK
-        assert not bare.lib.magik_tensor(bare.net, index).contents.data
-
-
-def test_too_little_memory_is_a_status() -> None:
-    bare = Bare(pack(NET, plan(NET), names=False))
-    assert bare.load(bare.need - 1) == NO_MEMORY
-    assert bare.load(bare.need) == OK
-    lib, room = bare.lib, np.zeros(1 << 20, np.uint8)
-    at = room.ctypes.data + -room.ctypes.data % 64
-    for shape in (None, (2, 18, 14, 3)):
-        if shape is not None:
-            assert bare.reshape(shape)[0] == OK
-        need, prepared = lib.magik_arena_bytes(bare.net, 2), lib.magik_prepared_bytes(bare.net)
-        assert lib.magik_set_arena(bare.net, at, need - 1, 2) == NO_MEMORY
-        assert lib.magik_set_arena(bare.net, at + 1, need, 2) == NO_MEMORY
-        assert lib.magik_set_arena(bare.net, None, need, 2) == NO_MEMORY
-        assert lib.magik_set_arena(bare.net, at, need, 0) == NO_MEMORY
-        assert lib.magik_set_arena(bare.net, at, need, 2) == OK
-        if prepared > 0:
-            assert lib.magik_prepare(bare.net, at, prepared - 1) == NO_MEMORY
-
-
-def test_a_file_whose_steps_are_in_no_order_keeps_its_sizes() -> None:
-    """It loads, since every step's shapes fit; with other sizes a step would be checked against old ones."""
-    sections, arena = container.read(pack(NET, plan(NET), names=False), "net")
-    steps = [sections[b"STEP"][i : i + 32] for i in range(0, len(sections[b"STEP"]), 32)]
-    sections[b"STEP"] = b"".join([steps[1], steps[0], *steps[2:]])
-    bare = Bare(container.write(list(sections.items()), arena))
-    assert bare.load(bare.need) == OK
-    assert bare.reshape((1, 9, 7, 3))[0] == OK
-    assert bare.reshape((2, 9, 7, 3))[:2] == (BAD_STEP, 0)
-
-
-def test_a_tensor_that_is_written_twice_is_refused() -> None:
-    sections, arena = container.read(pack(NET, plan(NET), names=False), "net")
-    sections[b"STEP"] = sections[b"STEP"][:32] + sections[b"STEP"]
-    bare = Bare(container.write(list(sections.items()), arena))
-    assert bare.load(bare.need) == OK
-    assert bare.reshape((2, 9, 7, 3))[:2] == (BAD_STEP, 1)
+def test_a_constant_and_a_larger_input_are_not_overwritten() -> None:
+    """Bits of a hostile file for a constant, for an input of other bytes, and for inputs that there are not."""
+    constant = Tensor("k", "f32", (1, 5), data=np.ones((1, 5), np.float32), axes=(0, 1))
+    steps = (
+        Step("a", ops.found()["Add"](), ("x", "k"), ("a",)),
+        Step("b", ops.found()["ReduceMax"]((0,), True), ("a",), ("b",)),
+        Step("y", ops.found()["Add"](), ("k", "b"), ("y",)),
+    )
+    tensors = {
+        t.name: t for t in (floats("x", 2, 5), constant, floats("a", 2, 5), floats("b", 1, 5), floats("y", 1, 5))
+    }
+    program = Program("bits", tensors, steps, ("x",), ("y", "a"))
+    net = Net(with_masks(pack(program, stacked(program), names=False), 0xFFFFFFFF))
+    hold(net, reshape(program, {"x": (20, 5)}))

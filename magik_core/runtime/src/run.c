@@ -15,9 +15,11 @@ static size_t scratch_bytes(const struct magik_net *net)
     return round64(most);
 }
 
+/* SIZE_MAX, which nobody has, where a size_t cannot say it. */
 size_t magik_arena_bytes(const struct magik_net *net, int32_t parts)
 {
-    return round64(net->plan_bytes) + scratch_bytes(net) * (size_t)(parts < 1 ? 1 : parts);
+    const size_t plan = round64(net->plan_bytes), scratch = scratch_bytes(net), many = (size_t)(parts < 1 ? 1 : parts);
+    return scratch > (SIZE_MAX - plan) / many ? SIZE_MAX : plan + scratch * many;
 }
 
 int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_t parts)

@@ -110,9 +110,12 @@ int32_t magik_set_isas(struct magik_net *net, uint32_t isas);
 size_t magik_prepared_bytes(const struct magik_net *net);
 int32_t magik_prepare(struct magik_net *net, void *memory, size_t bytes);
 
-/* Give the inputs other sizes: `dims` holds MAGIK_MAX_DIMS words per input, in their order; ranks stay. All
- * shapes are inferred again and memory is planned again, so magik_set_arena has to follow. Where the
- * operators cannot have these sizes, says at which step and leaves the net as it was. */
+/* Give the inputs other sizes: `dims` holds MAGIK_MAX_DIMS words per input, in their order, as the board
+ * stores them (NHWC), 0 beyond the input's rank; ranks stay. All shapes are inferred again and memory is
+ * planned again: magik_arena_bytes changes, and data of every tensor that is no constant is NULL until
+ * magik_set_arena. What was prepared stays. The file's own sizes bring its own plan back. Where an operator
+ * cannot have these sizes, returns its status and says at which step; where a tensor or the arena would
+ * reach 2 GiB, MAGIK_BAD_TENSOR and which tensor. The net is then exactly as it was. `fault` may be NULL. */
 int32_t magik_reshape(struct magik_net *net, const int32_t *dims, struct magik_fault *fault);
 /* Bytes of working memory for runs in up to `parts` parts. */
 size_t magik_arena_bytes(const struct magik_net *net, int32_t parts);
