@@ -124,7 +124,7 @@ def _zig(msa: bool) -> Toolchain:
     zig = (sys.executable, "-m", "ziglang")
     # +msa belongs to the kernels that use it alone: a link with it never ends
     cpu, fast = "-mcpu=mips32r5+fp64+nan2008", "-mcpu=mips32r5+msa+fp64+nan2008"
-    flags = ("-target", "mipsel-linux-musleabihf", cpu, *(("-DMAGIK_HAS_MSA",) if msa else ()))
+    flags = ("-target", "mipsel-linux-musleabihf", cpu, "-g0", *(("-DMAGIK_HAS_MSA",) if msa else ()))
     cc, cxx, ar = (*zig, "cc"), (*zig, "c++"), (*zig, "ar")
     return Toolchain("ziglang", _machine(msa), cc, cxx, ar, (), flags, ("-static", "-s"), (fast,), qemu())
 
