@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -225,9 +225,17 @@ def link(chain: Toolchain, objects: Sequence[Path], out: Path, flags: Sequence[s
     return out
 
 
-def run(chain: Toolchain, program: Path, *arguments: str, timeout: float = SECONDS) -> subprocess.CompletedProcess[str]:
+def run(
+    chain: Toolchain,
+    program: Path,
+    *arguments: str,
+    timeout: float = SECONDS,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Run a program that `link` made.
 
+    Args:   cwd: the folder it runs in; env: variables beyond those of this process.
     Raises: BuildError: nothing runs MIPS programs here; or the program is one that QEMU would run wrong.
     """
     if chain.is_mips:
@@ -239,7 +247,8 @@ def run(chain: Toolchain, program: Path, *arguments: str, timeout: float = SECON
                 "a MIPS program lacks the NaN-2008 flag", where=str(program), need="toolchain.mark_nan2008"
             )
     command = [*chain.runner, str(program), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    variables = {**os.environ, **(env or {})}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=cwd, env=variables)
 
 
 def _run(command: Sequence[str], where: str) -> None:

@@ -2,8 +2,9 @@
  *
  *   image_resize warp|common|legacy IN LAYOUT WIDTH HEIGHT STRIDE OUT LAYOUT WIDTH HEIGHT PAD VALUE [X0 Y0 X1 Y1]…
  *   image_resize coef …: as warp, with a matrix that takes U as B, Y as G, V as R
- *   image_resize covert IN … as above
- * STRIDE is of `common` alone, in bytes; the others have none. */
+ *   image_resize covert …: as warp, of the same size
+ *   image_resize physical …: as common, of a frame whose two addresses are known
+ * STRIDE is of `common` and `physical` alone, in bytes; the others have none. */
 #include "image_files.h"
 
 using namespace magik::venus;
@@ -15,6 +16,11 @@ static int resize(const char *how, Tensor &input, const void *address, std::vect
     const bool to_bgra = param.out_layout == ChannelLayout::BGRA, is_nv12 = param.in_layout == ChannelLayout::NV12;
     if (strcmp(how, "covert") == 0)
         return warp_covert_nv2bgr(input, outputs[0]);
+    if (strcmp(how, "physical") == 0) {
+        param.addr_attr.phy_addr = reinterpret_cast<void *>(0x1000);
+        param.addr_attr.vir_addr = const_cast<void *>(address);
+        return common_resize(param.addr_attr.phy_addr, outputs[0], AddressLocate::RMEM_PHYSICAL, &param);
+    }
     if (strcmp(how, "common") == 0 && boxes.empty())
         return common_resize(address, outputs[0], AddressLocate::NMEM_VIRTUAL, &param);
     if (strcmp(how, "common") == 0)
@@ -47,13 +53,13 @@ int main(int argc, char **argv)
     param.input_line_stride = atoi(argv[6]);
     if (strcmp(how, "coef") == 0) {
         param.coef_off_enable = true;
-        param.coef[1] = param.coef[3] = param.coef[8] = 1 << 16;
+        param.coef[1] = param.coef[3] = param.coef[8] = 1 << 20;
         param.offset[0] = param.offset[1] = 0;
     }
 
     Tensor input({1, height, width, from.channels}, from.format());
     void *address = NULL;
-    if (strcmp(how, "common") == 0) {
+    if (strcmp(how, "common") == 0 || strcmp(how, "physical") == 0) {
         const size_t rows = static_cast<size_t>(from.is_nv12() ? height * 3 / 2 : height);
         const size_t bytes = rows * static_cast<size_t>(param.input_line_stride);
         address = nmem_memalign(64, static_cast<unsigned>(bytes));

@@ -4,17 +4,15 @@
 
 #include <string.h>
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow" /* functions that are named as a struct */
 extern "C" {
 #include "fixed.h"
 #include "net.h"
 }
-#pragma GCC diagnostic pop
 
 namespace magik {
 namespace venus {
 
+/* functions of the core have the same names */
 typedef struct ::magik_tensor CoreTensor;
 typedef struct ::magik_meaning Meaning;
 

@@ -19,7 +19,8 @@ enum {
     MOST_HEIGHT = 1024,
     MOST_WIDTH = 2048,
     FRACTION = 11, /* bits behind the point of a position */
-    ONE = 1 << FRACTION
+    ONE = 1 << FRACTION,
+    COLOR_BITS = 20 /* behind the point of a color's factor */
 };
 
 /* Bytes that are sampled together. `shift` is 1 where one of them stands for 2x2 pixels of the picture. */
@@ -45,7 +46,7 @@ struct Map {
     double m[9]; /* destination to source, row-major */
 };
 
-/* From Y, U, V to B, G, R, in units of 2^-16. */
+/* From Y, U, V to B, G, R, in units of 2^-COLOR_BITS. */
 struct Colors {
     int32_t coef[9];
     int32_t offset[2];
@@ -77,6 +78,12 @@ void draw(const Picture &from, const Picture &to, const Map &map, const Colors &
 /* BT.601 of limited range, or what the caller gives; false where that would leave 32 bits. */
 Colors bt601();
 bool given_colors(const venus::BsBaseParam &param, Colors *colors);
+/* A sum of products by `coef` as a level. */
+inline uint8_t color_level(int32_t sum)
+{
+    const int32_t v = (sum + (1 << (COLOR_BITS - 1))) >> COLOR_BITS;
+    return static_cast<uint8_t>(v < 0 ? 0 : v < 255 ? v : 255);
+}
 /* A row of Y and of UV, one pair per pixel, as pixels of a layout without planes. */
 void convert_yuv(const Colors &colors, const uint8_t *y, const uint8_t *uv, int32_t count, ChannelLayout to,
                  uint8_t *out);

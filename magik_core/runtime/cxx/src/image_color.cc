@@ -5,14 +5,7 @@ namespace image {
 
 namespace {
 
-const int32_t UNIT_BITS = 16;
-const int64_t MOST_SUM = 64 << UNIT_BITS; /* of a row's sizes: times 255 it stays in 32 bits */
-
-uint8_t rounded(int32_t sum)
-{
-    const int32_t v = (sum + (1 << (UNIT_BITS - 1))) >> UNIT_BITS;
-    return static_cast<uint8_t>(v < 0 ? 0 : v < 255 ? v : 255);
-}
+const int64_t MOST_SUM = 8 << COLOR_BITS; /* of a row's sizes: times 255 it stays in 32 bits */
 
 /* Where a layout has B, G, R and what is 0. */
 struct Order {
@@ -38,7 +31,7 @@ Order order_of(ChannelLayout to)
 Colors bt601()
 {
     /* 1.164, 2.018, 0.391, 0.813 and 1.596 */
-    return {{76284, 132252, 0, 76284, -25625, -53281, 76284, 0, 104595}, {16, 128}};
+    return {{1220542, 2116026, 0, 1220542, -409993, -852492, 1220542, 0, 1673527}, {16, 128}};
 }
 
 bool given_colors(const venus::BsBaseParam &param, Colors *colors)
@@ -69,13 +62,13 @@ void convert_yuv(const Colors &colors, const uint8_t *y, const uint8_t *uv, int3
         const int32_t luma = y[i] - colors.offset[0];
         const int32_t u = uv[2 * i] - colors.offset[1], v = uv[2 * i + 1] - colors.offset[1];
         if (size == 1) {
-            out[0] = rounded(c[3] * luma);
+            out[0] = color_level(c[3] * luma);
             continue;
         }
         out[at.zero] = 0;
-        out[at.b] = rounded(c[0] * luma + c[1] * u + c[2] * v);
-        out[at.g] = rounded(c[3] * luma + c[4] * u + c[5] * v);
-        out[at.r] = rounded(c[6] * luma + c[7] * u + c[8] * v);
+        out[at.b] = color_level(c[0] * luma + c[1] * u + c[2] * v);
+        out[at.g] = color_level(c[3] * luma + c[4] * u + c[5] * v);
+        out[at.r] = color_level(c[6] * luma + c[7] * u + c[8] * v);
     }
 }
 

@@ -126,7 +126,7 @@ int check_layouts(const char *name, const BsExtendParam &p, Kind kind, image::Co
     if (kind == Kind::RESIZE && (pad < static_cast<int>(BsPadType::NONE) || pad > static_cast<int>(BsPadType::SYMMETRY)))
         return say(name, "pad_type is %d, need -1, 0 or 1", pad);
     if (p.in_layout == ChannelLayout::NV12 && p.out_layout != p.in_layout && !image::given_colors(p, colors))
-        return say(name, "coef and offset are out of range, need sizes of a row that sum to 64 * 2^16, offsets to 255");
+        return say(name, "coef and offset are out of range, need sizes of a row that sum to 8 * 2^20, offsets to 255");
     return 0;
 }
 

@@ -63,7 +63,7 @@ bool is_same(DataType type, const CoreTensor *t)
     const size_t size = type_bytes(type), own = (size_t)magik_dtype_bytes(t->dtype);
     if (is_real(type))
         return t->dtype == MAGIK_F32;
-    /* bytes may hold anything: programs copy files to where mudata<uint8_t>() points */
+    /* bytes may hold anything */
     return size == 1 || (size == own && t->dtype != MAGIK_F32);
 }
 
@@ -146,6 +146,8 @@ bool input_open(Input *input, const magik_net *net, int32_t port, TensorFormat f
     if (input->tensor == NULL)
         return false;
     input->tensor->type = type_of(t);
+    /* programs copy a file of the model's elements to where mudata<uint8_t>() points */
+    input->tensor->least_size = type_bytes(input->tensor->type);
     return true;
 }
 

@@ -127,6 +127,8 @@ int Model::take(const char *name, size_t bytes)
     const int32_t status = magik_load(&loaded, file.bytes(), bytes, memory.bytes(), net_bytes, &fault);
     if (status != MAGIK_OK)
         return refuse(name, status, fault);
+    if (magik_outputs(loaded) == 0)
+        return say(name, "it has no outputs");
     const size_t prepared_bytes = magik_prepared_bytes(loaded);
     if (prepared_bytes > 0 && prepared.take(64, prepared_bytes) == NULL)
         return say(name, "there is no memory for %zu bytes of prepared weights", prepared_bytes);

@@ -65,8 +65,7 @@ void output_shape(TensorImpl *t, const magik_net *net, int32_t index)
     t->dims[0] = 1;
     memcpy(t->dims, y->dims, sizeof t->dims[0] * (size_t)y->rank);
     t->type = shown_type(y, m);
-    /* whatever type a program asks for, the net's elements fit */
-    t->least_bytes = (size_t)y->count * type_bytes(t->type);
+    t->least_size = type_bytes(t->type);
 }
 
 int output_fetch(TensorImpl *t, const magik_net *net, int32_t index)

@@ -14,6 +14,12 @@ namespace {
 const float LEAST_SOFT_SCORE = 0.001f;
 enum { BOX = 5, ROW = 6 }; /* x y w h object; x0 y0 x1 y1 score class */
 
+/* Not inlined: a decoder calls it six times, and boards have little room. */
+__attribute__((noinline)) float sigmoid(float t)
+{
+    return fm_sigmoid(t);
+}
+
 float overlap(const Bbox_t &a, const Bbox_t &b)
 {
     const float x0 = a.x0 > b.x0 ? a.x0 : b.x0, x1 = a.x1 < b.x1 ? a.x1 : b.x1;
@@ -83,20 +89,20 @@ bool is_finite(const Bbox_t &b)
 
 void decode(const Heads &h, const float *t, float column, float row, const float *anchor)
 {
-    float score = fm_sigmoid(t[4]);
+    float score = sigmoid(t[4]);
     if (!(score >= h.threshold)) /* a class can only make it less */
         return;
     int32_t best = 0;
     for (int32_t c = 1; c < h.classes; c++)
         best = t[BOX + c] > t[BOX + best] ? c : best;
     if (h.is_multiplied)
-        score = score * fm_sigmoid(t[BOX + best]);
+        score = score * sigmoid(t[BOX + best]);
     if (!(score >= h.threshold))
         return;
-    const float sx = fm_sigmoid(t[0]), sy = fm_sigmoid(t[1]);
+    const float sx = sigmoid(t[0]), sy = sigmoid(t[1]);
     float x, y, width, height;
     if (h.is_v5) {
-        const float w = 2.0f * fm_sigmoid(t[2]), v = 2.0f * fm_sigmoid(t[3]);
+        const float w = 2.0f * sigmoid(t[2]), v = 2.0f * sigmoid(t[3]);
         x = (sx * 2.0f - 0.5f + column) * h.stride;
         y = (sy * 2.0f - 0.5f + row) * h.stride;
         width = w * w * anchor[0];
@@ -217,8 +223,10 @@ void get_objbox_from_output(Tensor &input, std::vector<ObjBbox_t> &out_boxes)
     const float *row = floats(__func__, "the input", input);
     try {
         for (size_t left = row ? tensor_count(t) / ROW : 0; left > 0; left--, row += ROW)
-            if (row[4] > 0.0f && fm_abs(row[5]) < 16777216.0f)
-                out_boxes.push_back({{row[0], row[1], row[2], row[3]}, row[4], static_cast<int>(row[5])});
+            if (row[4] > 0.0f && fm_abs(row[5]) < 16777216.0f) {
+                const ObjBbox_t found = {{row[0], row[1], row[2], row[3]}, row[4], static_cast<int>(row[5])};
+                out_boxes.push_back(found);
+            }
     } catch (...) {
         say(__func__, "there is no memory");
     }

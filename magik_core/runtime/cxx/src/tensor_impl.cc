@@ -97,8 +97,8 @@ bool tensor_reshape(TensorImpl *t, const int32_t *dims, size_t rank)
 
 void *tensor_storage(TensorImpl *t, DataType type)
 {
-    const size_t wanted = t->is_bytes ? 0 : tensor_count(t) * type_bytes(type);
-    const size_t bytes = wanted < t->least_bytes ? t->least_bytes : wanted;
+    const size_t size = type_bytes(type) < t->least_size ? t->least_size : type_bytes(type);
+    const size_t bytes = t->is_bytes ? 0 : tensor_count(t) * size;
     if (t->data == NULL || bytes > t->capacity) {
         if (t->data != NULL && !t->is_own) {
             say("Tensor", "its shape needs %zu bytes, the memory that was attached has %zu", bytes, t->capacity);

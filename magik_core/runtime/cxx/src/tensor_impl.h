@@ -20,7 +20,7 @@ struct TensorImpl {
     DataType type;      /* of the elements */
     uint8_t *data;      /* NULL: not asked for yet */
     size_t capacity;    /* bytes at `data` */
-    size_t least_bytes; /* storage is never smaller */
+    size_t least_size;  /* bytes that storage has per element, whatever its type */
     bool is_own;        /* whether `data` is freed with it */
     bool is_bytes;      /* wrapped memory without a shape: as many elements as fit */
 };

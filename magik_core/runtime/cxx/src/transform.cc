@@ -27,7 +27,7 @@ bool is_finite(double v)
     return v - v == 0.0;
 }
 
-int read_points(const char *name, const Tensor &tensor, int32_t least, int32_t most, Points *out)
+__attribute__((noinline)) int read_points(const char *name, const Tensor &tensor, int32_t least, int32_t most, Points *out)
 {
     const TensorImpl *t = tensor_of(tensor);
     const int32_t count = t ? static_cast<int32_t>(tensor_count(t)) : 0;
@@ -73,7 +73,7 @@ int write_rows(const char *name, const double *m, Tensor &output)
 }
 
 /* Gauss with the largest pivot; rows of `size` coefficients and the right side. Singular: infinities or NaNs. */
-void solve(double a[UNKNOWNS][UNKNOWNS + 1], int32_t size, double *x)
+__attribute__((noinline)) void solve(double a[UNKNOWNS][UNKNOWNS + 1], int32_t size, double *x)
 {
     for (int32_t k = 0; k < size; k++) {
         int32_t best = k;

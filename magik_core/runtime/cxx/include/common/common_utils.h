@@ -18,7 +18,7 @@ enum class BsPadType : int {
 };
 
 /* Layouts and the way from NV12 to color. A default is 1.164 (Y - 16) + 2.018 (U - 128) for B and so on;
- * with coef_off_enable, in units of 2^-16 and negative numbers as two's complement:
+ * with coef_off_enable, in units of 2^-20 and negative numbers as two's complement:
  * coef = rows B, G, R of columns Y, U, V; offset = what is taken from Y, what is taken from U and V. */
 struct VENUS_API BsBaseParam {
     ChannelLayout in_layout;
