@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from magik_core.build import Built
 
 SAMPLE = "Sample program"
+
+
+def _sample(name: str, say: str, metavar: str, **limits: Any) -> Any:
+    return typer.Option(name, help=say, metavar=metavar, rich_help_panel=SAMPLE, **limits)
+
+
+Labels = Annotated[Path | None, _sample("--labels", "Names of the classes, one a line.", "FILE")]
+Anchors = Annotated[str, _sample("--anchors", "Of YOLO heads, in their order.", "W,H,W,H…")]
+Detector = Annotated[str, _sample("--detector", "Formula of YOLO heads.", "yolov3|yolov5")]
+Threshold = Annotated[float, _sample("--threshold", "Least score of a box.", "N", min=0, max=1)]
+Background = Annotated[int | None, _sample("--background", "Class that is no object, -1 for none.", "N", min=-1)]
 
 
 def command(
@@ -37,23 +48,11 @@ def command(
             rich_help_panel=SAMPLE,
         ),
     ] = "",
-    labels: Annotated[
-        Path | None, typer.Option(help="Names of the classes, one a line.", metavar="FILE", rich_help_panel=SAMPLE)
-    ] = None,
-    anchors: Annotated[
-        str,
-        typer.Option(help="Of YOLO heads, in their order.", metavar="W,H,W,H…", rich_help_panel=SAMPLE),
-    ] = "",
-    detector: Annotated[
-        str, typer.Option(help="Formula of YOLO heads.", metavar="yolov3|yolov5", rich_help_panel=SAMPLE)
-    ] = "yolov5",
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Least score of a box.", metavar="N", rich_help_panel=SAMPLE)
-    ] = 0.5,
-    background: Annotated[
-        int | None,
-        typer.Option(min=-1, help="Class that is no object, -1 for none.", metavar="N", rich_help_panel=SAMPLE),
-    ] = None,
+    labels: Labels = None,
+    anchors: Anchors = "",
+    detector: Detector = "yolov5",
+    threshold: Threshold = 0.5,
+    background: Background = None,
     is_json: _options.Json = False,
 ) -> None:
     """Write a folder with the model, the runtime's sources, a sample program and a Makefile, and compile it.
