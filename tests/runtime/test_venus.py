@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,30 @@ from tests.runtime import boards
 from tests.runtime.boards import CHAINS, HEIGHT, WIDTH, Ran, chain_of, client, four, packed, run, write
 from tests.runtime.corpus import nets
 
+VTABLE = [  # the order that programs compiled against the vendor's headers rely on
+    "~Net",
+    "~Net",
+    "load_model",
+    "get_forward_memory_size",
+    "set_forward_memory",
+    "free_forward_memory",
+    "free_inputs_memory",
+    "set_internal_mm_status",
+    "get_internal_mm_status",
+    "set_profiler_per_frame",
+    "get_input",
+    "get_input_by_name",
+    "get_input_names",
+    "get_output",
+    "get_output_by_name",
+    "get_output_names",
+    "get_output_names_step",
+    "get_input_channel_layout",
+    "set_input_channel_layout",
+    "run",
+    "steps",
+    "run_step",
+]
 chains = pytest.mark.parametrize("chain", CHAINS)
 NETS = nets()
 RNG = np.random.default_rng(11)
@@ -226,7 +251,12 @@ def test_damaged_files_do_no_harm(chain: str, tmp_path: Path) -> None:
 # ---- variants ----------------------------------------------------------------------------------------------
 
 
-VARIANTS = ("-DVENUS_PROFILE", "-DVENUS_DEBUG", "-DVENUS_NMEM")  # in one library: they do not touch each other
+VARIANTS = (  # in one library: they do not touch each other
+    "-DVENUS_PROFILE",
+    "-DVENUS_DEBUG",
+    "-DVENUS_NMEM",
+    '-DVENUS_NMEM_FILE="nmem_memory.txt"',  # tests run side by side
+)
 
 
 def simple(chain: str, folder: Path, *defines: str, dump: bool = False) -> tuple[Program, str]:
@@ -302,22 +332,22 @@ def test_profile_prints_a_table(chain: str, tmp_path: Path) -> None:
 
 
 def test_nmem_reports_memory(tmp_path: Path) -> None:
-    report = Path("/tmp/nmem_memory.txt")
-    report.unlink(missing_ok=True)
     simple("host", tmp_path, *VARIANTS)
-    found = dict(line.split(": ") for line in report.read_text().splitlines())
+    report = (tmp_path / "nmem_memory.txt").read_text()
+    found = dict(line.split(": ") for line in report.splitlines())
     assert list(found) == ["total", "ref peak", "used peak", "current", "free"]
     assert found["total"] == "0" and found["free"] == "unlimited"
     assert 0 < int(found["ref peak"]) < int(found["used peak"])
-    assert int(found["current"]) <= int(found["used peak"])
-    report.unlink()
+    assert 0 < int(found["current"]) <= int(found["used peak"])
 
 
-def test_variants_do_not_touch_the_report(tmp_path: Path) -> None:
-    report = Path("/tmp/nmem_memory.txt")
-    report.unlink(missing_ok=True)
-    simple("host", tmp_path)
-    assert not report.exists()
+def test_the_report_has_its_place(tmp_path: Path) -> None:
+    """Only the variant has it, in the file that scripts read."""
+    compiler, _ = chain_of("host")
+    source = toolchain.Source(toolchain.RUNTIME / "cxx" / "src" / "memory.cc")
+    for flags in ([], ["-DVENUS_NMEM"]):
+        made = toolchain.compile_all(compiler, [source], tmp_path, flags)
+        assert (b"/tmp/nmem_memory.txt" in made[0].read_bytes()) == bool(flags)
 
 
 def test_a_dump_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -341,6 +371,24 @@ def test_sources_are_clean(chain: str, tmp_path: Path) -> None:
     objects = toolchain.compile_all(compiler, [toolchain.Source(c_file)], tmp_path, ["-Wall", "-Wextra", "-Werror"])
     program = toolchain.link(compiler, [*objects, boards.library(chain)], tmp_path / "trio")
     assert toolchain.run(compiler, program).returncode == 0
+
+
+def test_the_binary_interface(tmp_path: Path) -> None:
+    """Places of the virtual functions on MIPS, and the instances of templates that programs link to."""
+    compiler, _ = chain_of("mips")
+    dump = tmp_path / "classes"
+    source = toolchain.Source(toolchain.RUNTIME / "cxx" / "src" / "names.cc", (f"-fdump-lang-class={dump}",))
+    toolchain.compile_all(compiler, [source], tmp_path)
+    table = dump.read_text().partition("Vtable for magik::venus::Net\n")[2].partition("\n\n")[0]
+    entries = {int(at): name for at, name in re.findall(r"^(\d+) +.*magik::venus::Net::(~?\w+)", table, re.MULTILINE)}
+    first = 8  # offset to top and type stand before the first
+    names = [entries[at] for at in sorted(entries)]
+    assert min(entries) == first and max(entries) == first + 4 * (len(entries) - 1)
+    assert names == VTABLE
+    symbols = subprocess.run(["nm", "-C", boards.library("mips")], capture_output=True, text=True, check=True).stdout
+    for kind in ("float", "int", "unsigned int", "short", "unsigned short", "signed char", "unsigned char"):
+        assert f" W {kind}* magik::venus::Tensor::mudata<{kind}>() const\n" in symbols
+        assert f" W {kind} const* magik::venus::Tensor::data<{kind}>() const\n" in symbols
 
 
 def test_numbers_are_those_of_the_page() -> None:

@@ -1,6 +1,8 @@
 #include "arena.h"
 
-#include <string.h>
+#include <pthread.h>
+
+#include <new>
 
 #include "core.h"
 #include "say.h"
@@ -14,6 +16,8 @@ struct SharedMemory {
     Block block;
     size_t bytes;
     const void *user; /* the net that ran last */
+
+    SharedMemory() : holders(0), bytes(0), user(NULL) {}
 };
 
 namespace {
@@ -26,26 +30,40 @@ void let_go(SharedMemory *shared)
     memory_give(shared);
 }
 
-struct OfThread {
-    SharedMemory *memory;
-    ~OfThread() { let_go(memory); }
-};
+/* A key of the system's threads, not thread_local: that may end the program where there is no memory. */
+pthread_key_t key;
+pthread_once_t key_once = PTHREAD_ONCE_INIT;
+bool has_key = false;
+
+void end_of_thread(void *shared)
+{
+    let_go(static_cast<SharedMemory *>(shared));
+}
+
+void make_key()
+{
+    has_key = pthread_key_create(&key, end_of_thread) == 0;
+}
 
 /* The calling thread's, with one more holder; NULL without memory. */
 SharedMemory *hold_of_thread()
 {
-    static thread_local OfThread mine = {NULL};
-    /* while the thread alone holds it, no net needs the block */
-    if (mine.memory == NULL) {
-        void *place = memory_take(64, sizeof(SharedMemory));
-        if (place == NULL)
+    pthread_once(&key_once, make_key);
+    SharedMemory *mine = has_key ? static_cast<SharedMemory *>(pthread_getspecific(key)) : NULL;
+    if (mine == NULL && has_key) {
+        mine = static_cast<SharedMemory *>(memory_take(64, sizeof *mine));
+        if (mine == NULL)
             return NULL;
-        memset(place, 0, sizeof(SharedMemory));
-        mine.memory = static_cast<SharedMemory *>(place);
-        mine.memory->holders = 1;
+        new (mine) SharedMemory();
+        mine->holders = 1;
+        if (pthread_setspecific(key, mine) != 0) {
+            let_go(mine);
+            return NULL;
+        }
     }
-    __atomic_add_fetch(&mine.memory->holders, 1, __ATOMIC_RELAXED);
-    return mine.memory;
+    if (mine != NULL)
+        __atomic_add_fetch(&mine->holders, 1, __ATOMIC_RELAXED);
+    return mine;
 }
 
 size_t scratch_bytes(const magik_net *net)

@@ -12,6 +12,10 @@
 #include "utils/mem.h"
 #include "venus.h"
 
+#ifndef VENUS_NMEM_FILE
+#define VENUS_NMEM_FILE "/tmp/nmem_memory.txt"
+#endif
+
 namespace magik {
 namespace venus {
 
@@ -97,7 +101,7 @@ MemoryUse memory_use()
 void memory_report()
 {
 #ifdef VENUS_NMEM
-    FILE *file = fopen("/tmp/nmem_memory.txt", "w");
+    FILE *file = fopen(VENUS_NMEM_FILE, "w");
     if (file == NULL)
         return;
     const MemoryUse use = memory_use();

@@ -28,7 +28,7 @@ void memory_give(void *block);
 /* Later blocks fail beyond `bytes` in all; 0: no limit. */
 void memory_limit(size_t bytes);
 MemoryUse memory_use();
-/* With VENUS_NMEM writes /tmp/nmem_memory.txt; else nothing. */
+/* With VENUS_NMEM writes VENUS_NMEM_FILE, /tmp/nmem_memory.txt; else nothing. */
 void memory_report();
 
 /* Gives its block back at the end of the scope. */
