@@ -30,6 +30,10 @@ MACHINES: dict[str, tuple[str, ...]] = {
     "mips": ("fp64",),
     "mips-msa": ("fp64", "msa"),
 }
+# A board is short of memory: there, only operators on which time is spent are compiled for speed.
+HOT = frozenset({"add", "average_pool", "concat", "gemm", "lut", "mat_mul", "max_pool", "mul", "resize", "softmax"})
+# GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
+MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
 
 KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)", re.MULTILINE)
@@ -54,8 +58,15 @@ def sources(machine: str, ops: Collection[str] | None = None) -> list[Source]:
     for path in sorted((CORE / "ops").glob("*.c")):
         op, isa = _split(path.stem)
         if (ops is None or op in ops) and (isa == "" or isa in isas):
-            out.append(Source(path, ISAS.get(isa, ())))
+            out.append(Source(path, (*ISAS.get(isa, ()), *(_mips(op, isa) if machine.startswith("mips") else ()))))
     return out
+
+
+def _mips(op: str, isa: str) -> tuple[str, ...]:
+    """What an operator's file asks of the compiler on MIPS beyond its suffix."""
+    if isa == "fp64":
+        return MIPS_FP64
+    return () if isa else ("-O2" if op in HOT else "-Os",)
 
 
 def table(files: Sequence[Source]) -> str:
