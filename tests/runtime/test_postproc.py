@@ -59,6 +59,7 @@ def test_nms_of_nothing_and_of_equals(boards: Boards) -> None:
 def test_nms_threshold_itself_is_kept(boards: Boards) -> None:
     pair = np.array([(0, 0, 12, 4, 0.9, 0), (4, 0, 16, 4, 0.8, 1)], BOX)  # 32 of 64
     assert len(suppressed(boards, pair, 0.5, 0)) == 2
+    assert suppressed(boards, pair, 0.5, 1).tobytes() == pair.tobytes()
     assert len(suppressed(boards, pair, 0.49, 0)) == 1
 
 
