@@ -31,7 +31,9 @@ MACHINES: dict[str, tuple[str, ...]] = {
     "mips-msa": ("fp64", "msa"),
 }
 # A board is short of memory: there, only operators on which time is spent are compiled for speed.
-HOT = frozenset({"add", "average_pool", "concat", "gemm", "lut", "mat_mul", "max_pool", "mul", "resize", "softmax"})
+HOT = frozenset(
+    {"add", "average_pool", "concat", "gemm", "lut", "mat_mul", "max_pool", "mul", "resize", "slice", "softmax"}
+)
 # GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}

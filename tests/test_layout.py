@@ -296,7 +296,7 @@ def test_params_are_the_same_in_c_and_python() -> None:
             in_c = struct_fields(used[1], own + headers) if used else []
             assert params_fields(step.op.params(x, y)) == in_c, f"{name}: {stem}"
             reached.add(stem)
-    assert reached == {p.stem for p in C_KERNELS}
+    assert reached == {p.stem for p in C_KERNELS if not isa_of(p)}
 
 
 # ---- operators --------------------------------------------------------------------------------------------

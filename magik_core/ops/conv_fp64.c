@@ -16,9 +16,10 @@ enum { MOST_DEPTH = 4096, ROOM = 1 << 18, LEAST_PIXELS = 3 };
 /* Some output channels. */
 struct block {
     struct lane_scale scale[CHANNELS];
-    double bias[CHANNELS]; /* in both lanes */
+    double bias[CHANNELS]; /* in both lanes; 0 where is_sure */
     int32_t first, count;  /* channels */
-    int32_t is_quick;      /* scales are in doubles, and sums from the bias on fit their lanes */
+    int32_t is_quick;      /* all sums fit their lanes */
+    int32_t is_sure;       /* bits of channels whose bias or scale are not in doubles */
 };
 
 /* What all tiles share. */
@@ -79,15 +80,28 @@ size_t magik_conv_u8_fp64_scratch(const struct magik_step *n)
 
 /* ---- weights ---- */
 
-/* One channel of a block; returns the sum of its |w|. */
-static int32_t widen(const int8_t *w, int32_t depth, double *to)
+/* One channel of a block. */
+static void widen(const int8_t *w, int32_t depth, double *to)
 {
-    int32_t total = 0;
-    for (int32_t i = 0; i < depth; i++) {
-        to[i * CHANNELS] = (double)w[i];
-        total += w[i] < 0 ? -w[i] : w[i];
+    for (; depth >= 4; depth -= 4, w += 4, to += 4 * CHANNELS) {
+        to[0] = (double)w[0];
+        to[CHANNELS] = (double)w[1];
+        to[2 * CHANNELS] = (double)w[2];
+        to[3 * CHANNELS] = (double)w[3];
     }
-    return total;
+    for (; depth > 0; depth--, to += CHANNELS)
+        *to = (double)*w++;
+}
+
+/* Whether no sum of a channel leaves its lane, |bias| < LANE_LIMIT. */
+static int fits(const int8_t *w, int32_t depth, int32_t bias)
+{
+    int32_t total = bias < 0 ? -bias : bias;
+    if (depth <= DEPTH_SURE && total + depth * (255 * 128) < LANE_LIMIT)
+        return 1;
+    for (int32_t i = 0; i < depth; i++)
+        total += 255 * (w[i] < 0 ? -w[i] : w[i]);
+    return total < LANE_LIMIT;
 }
 
 static void make_block(const struct work *v, struct block *b, double *weights)
@@ -101,13 +115,17 @@ static void make_block(const struct work *v, struct block *b, double *weights)
     if (b->count < CHANNELS)
         memset(weights, 0, sizeof(double) * CHANNELS * (size_t)v->depth);
     b->is_quick = v->p->codes.high == LANE_TOP;
+    b->is_sure = 0;
     for (int32_t j = 0; j < b->count; j++) {
-        const int32_t total = widen((const int8_t *)n->in[1]->data + (b->first + j) * v->depth, v->depth, weights + j);
-        b->is_quick = b->is_quick && lane_can_scale(shift[j]) && op_between(bias[j], 1 - LANE_LIMIT, LANE_LIMIT - 1) &&
-                      255 * total + (bias[j] < 0 ? -bias[j] : bias[j]) < LANE_LIMIT;
-        if (lane_can_scale(shift[j]))
+        const int8_t *w = (const int8_t *)n->in[1]->data + (b->first + j) * v->depth;
+        widen(w, v->depth, weights + j);
+        if (lane_can_scale(shift[j]) && op_between(bias[j], 1 - LANE_LIMIT, LANE_LIMIT - 1) && fits(w, v->depth, bias[j])) {
             b->scale[j] = lane_scale(m[j], shift[j], v->p->codes.y_zero, LANE);
-        b->bias[j] = (double)bias[j] + (double)bias[j] * lane_power(LANE); /* of use where all are quick */
+            b->bias[j] = (double)bias[j] + (double)bias[j] * lane_power(LANE);
+        } else {
+            b->is_sure |= 1 << j;
+            b->is_quick = b->is_quick && fits(w, v->depth, 0);
+        }
     }
 }
 
@@ -256,6 +274,28 @@ LANE_INLINE void store(const double *a, const struct lane_scale *scale, double r
 
 #define START(i) a[4 * i] = e0, a[4 * i + 1] = e1, a[4 * i + 2] = e2, a[4 * i + 3] = e3
 
+/* Code of a sum without its bias, in any channel. */
+static uint8_t sure_code(const struct work *v, int32_t channel, int32_t acc)
+{
+    const struct magik_step *n = v->n;
+    const struct conv_codes *q = &v->p->codes;
+    const int32_t bias = ((const int32_t *)n->in[2]->data)[channel], m = ((const int32_t *)n->in[n->n_in - 2]->data)[channel];
+    const int32_t shift = ((const int32_t *)n->in[n->n_in - 1]->data)[channel];
+    return fx_u8(fx_rescale(fx_mac(acc, 1, bias), m, shift) + q->y_zero, q->low, q->high);
+}
+
+/* The channels of a tile whose codes `store` could not make. */
+static void store_sure(const struct work *v, const struct block *b, const double *a, uint8_t *y, int32_t stride)
+{
+    const double round = lane_round(LANE), down = lane_power(-LANE);
+    for (int32_t j = 0; j < b->count; j++)
+        for (int32_t i = 0; (b->is_sure >> j & 1) != 0 && i < PAIRS; i++) {
+            const double pair = a[i * CHANNELS + j], top = (pair + round) - round;
+            y[2 * i * stride + j] = sure_code(v, b->first + j, (int32_t)(pair - top));
+            y[(2 * i + 1) * stride + j] = sure_code(v, b->first + j, (int32_t)(top * down));
+        }
+}
+
 /* A tile of some quick blocks. */
 static void quick_tile(const struct work *v, const struct block *b, int32_t count, const double *w, uint8_t *y, int32_t stride)
 {
@@ -273,6 +313,11 @@ static void quick_tile(const struct work *v, const struct block *b, int32_t coun
         multiply_all(x, w, depth, a);
         store(a, b->scale, round, low, y, stride);
         store(a + 3 * CHANNELS, b->scale, round, low, y + 6 * stride, stride);
+        if (b->is_sure != 0) {
+            const double sums[] = {a[0],  a[1],  a[2],  a[3],  a[4],  a[5],  a[6],  a[7],  a[8],  a[9],  a[10], a[11],
+                                   a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23]};
+            store_sure(v, b, sums, y, stride);
+        }
     }
 }
 
@@ -312,19 +357,14 @@ static int32_t outside(const struct work *v, const struct tile *t, int32_t pixel
 /* Any tile of any block. */
 static void sure_tile(const struct work *v, const struct tile *t, const struct block *b, const double *w, uint8_t *y)
 {
-    const struct magik_step *n = v->n;
-    const struct conv_codes *q = &v->p->codes;
-    const int32_t *bias = n->in[2]->data, *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     double sums[PIXELS * CHANNELS];
     sum_tile(v, w, sums);
     for (int32_t i = 0; i < t->count; i++, y += v->o.c)
         for (int32_t j = 0; j < b->count; j++) {
-            const int32_t c = b->first + j;
-            int32_t acc = fx_mac((int32_t)sums[i * CHANNELS + j], 1, bias[c]);
-            if (q->has_border && !t->is_inside)
-                acc = fx_mac(acc, 1, outside(v, t, i, c));
-            y[c] = lane_can_scale(shift[c]) ? lane_u8((double)acc, b->scale[j].m, b->scale[j].c, q->low, q->high)
-                                            : fx_u8(fx_rescale(acc, m[c], shift[c]) + q->y_zero, q->low, q->high);
+            int32_t acc = (int32_t)sums[i * CHANNELS + j];
+            if (v->p->codes.has_border && !t->is_inside)
+                acc = fx_mac(acc, 1, outside(v, t, i, b->first + j));
+            y[b->first + j] = sure_code(v, b->first + j, acc);
         }
 }
 

@@ -52,12 +52,6 @@ static inline struct lane_scale lane_scale(int32_t m, int32_t shift, int32_t zer
     return s;
 }
 
-static inline uint8_t lane_u8(double sum, double m, double c, int32_t low, int32_t high)
-{
-    const int32_t v = (int32_t)(sum * m + c);
-    return (uint8_t)(v < low ? low : v > high ? high : v);
-}
-
 /* Code of a sum, clamped from below alone. */
 static inline int32_t lane_code(double sum, double m, double c, int32_t low)
 {
