@@ -17,8 +17,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bench import planner
-from magik_core import toolchain
-from magik_core.kernels import RUNTIME, Source
+from magik_core import kernels, toolchain
 from magik_core.lower import lower
 from magik_core.program import Program
 from magik_core.toolchain import Toolchain
@@ -37,8 +36,7 @@ def operators(program: Program) -> set[str]:
 def objects(chain: Toolchain, folder: Path, ops: Collection[str] | None) -> tuple[list[Path], list[Path]]:
     """The compiled C runtime as a library, and the C++ API's objects; none before it is written."""
     library = toolchain.runtime(chain, folder, ops=ops, flags=("-fPIC",))
-    cxx = [Source(path) for path in sorted((RUNTIME / "cxx" / "src").glob("*.cc"))]
-    return [library], toolchain.compile_all(chain, cxx, folder, ("-fPIC",))
+    return [library], toolchain.compile_all(chain, kernels.cxx_sources(chain.machine), folder, ("-fPIC",))
 
 
 def size(chain: Toolchain, folder: Path, libraries: list[Path], cxx: list[Path]) -> int:

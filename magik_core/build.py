@@ -172,9 +172,9 @@ def _files(
         place = "ops" if source.path.parent.name == "ops" else "core"
         units.append(Unit(f"{place}/{source.path.name}", source.flags))
         out[f"src/{units[-1].path}"] = source.path.read_bytes()
-    for source_path in sorted((RUNTIME / "cxx" / "src").glob("*.cc")):
-        units.append(Unit(f"cxx/{source_path.name}"))
-        out[f"src/{units[-1].path}"] = source_path.read_bytes()
+    for source in kernels.cxx_sources(_machine(target)):
+        units.append(Unit(f"cxx/{source.path.name}", source.flags))
+        out[f"src/{units[-1].path}"] = source.path.read_bytes()
     for place, below in (("core", "src"), ("cxx", "cxx/src"), ("port", "port")):
         out |= {f"src/{place}/{p.name}": p.read_bytes() for p in sorted((RUNTIME / below).glob("*.h"))}
     out["src/port/threads.c"] = (RUNTIME / "port" / "threads.c").read_bytes()

@@ -34,6 +34,7 @@ MACHINES: dict[str, tuple[str, ...]] = {
 HOT = frozenset(
     {"add", "average_pool", "concat", "gemm", "lut", "mat_mul", "max_pool", "mul", "resize", "slice", "softmax"}
 )
+HOT_CXX = frozenset({"image", "image_color", "input", "nv12", "output"})
 # GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
@@ -62,6 +63,13 @@ def sources(machine: str, ops: Collection[str] | None = None) -> list[Source]:
         if (ops is None or op in ops) and (isa == "" or isa in isas):
             out.append(Source(path, (*ISAS.get(isa, ()), *(_mips(op, isa) if machine.startswith("mips") else ()))))
     return out
+
+
+def cxx_sources(machine: str) -> list[Source]:
+    """The sources of the C++ API, those that touch no pixel compiled for size on a board."""
+    cold = ("-Os",) if machine.startswith("mips") else ()
+    files = sorted((RUNTIME / "cxx" / "src").glob("*.cc"))
+    return [Source(path, () if path.stem in HOT_CXX else cold) for path in files]
 
 
 def _mips(op: str, isa: str) -> tuple[str, ...]:

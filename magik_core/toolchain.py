@@ -174,9 +174,8 @@ def venus(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = None,
     Args:   as `runtime`; flags: also -DVENUS_PROFILE, -DVENUS_DEBUG or -DVENUS_NMEM, which make the variants.
     Raises: BuildError: as `runtime`.
     """
-    sources = [Source(path) for path in sorted((RUNTIME / "cxx" / "src").glob("*.cc"))]
     objects = compile_all(chain, _core(chain, folder, ops), folder / "core", flags)
-    objects += compile_all(chain, sources, folder, flags)
+    objects += compile_all(chain, kernels.cxx_sources(chain.machine), folder, flags)
     return archive(chain, objects, folder / "libvenus.a")
 
 
