@@ -24,6 +24,7 @@ fuzz: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.planner
+	$(BIN)/python -m bench.runtime
 
 docs: $(VENV)/ready
 	$(BIN)/python docs/generate.py

@@ -1,14 +1,9 @@
 /* Conv: convolution over one or two axes, any groups. */
 #include "conv.h"
 
-struct params {
-    struct window window;
-    struct conv_codes codes;
-};
-
 int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    const struct params *p = n->params;
+    const struct conv_params *p = n->params;
     if (n->n_in < 3 || n->params_bytes != sizeof *p)
         return MAGIK_BAD_STEP;
     const struct magik_tensor *x = n->in[0], *w = n->in[1];
@@ -55,7 +50,7 @@ static int32_t padding(const int8_t *w, int32_t count, int32_t zero)
 }
 
 /* Sum of one output: x at the image and the group's first channel, w at the output channel. */
-static int32_t taps_u8(const struct params *p, struct image s, struct image k, struct place at, const uint8_t *x, const int8_t *w, const int32_t *border)
+static int32_t taps_u8(const struct conv_params *p, struct image s, struct image k, struct place at, const uint8_t *x, const int8_t *w, const int32_t *border)
 {
     int32_t acc = 0, tap = 0;
     for (int32_t kh = 0; kh < k.h; kh++)
@@ -71,7 +66,7 @@ static int32_t taps_u8(const struct params *p, struct image s, struct image k, s
 
 /* The values that a window meets, side by side as the weights are; x at the image and the group's first channel.
  * NULL where they are too many, or where padding is no code. */
-static const uint8_t *gather(const struct params *p, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *room)
+static const uint8_t *gather(const struct conv_params *p, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *room)
 {
     if (at.inside && k.h * k.w == 1)
         return x + (at.ih * s.w + at.iw) * s.c;
@@ -93,7 +88,7 @@ static const uint8_t *gather(const struct params *p, struct image s, struct imag
 /* All channels of one output pixel. */
 static void pixel_u8(const struct magik_step *n, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *y)
 {
-    const struct params *p = n->params;
+    const struct conv_params *p = n->params;
     const int32_t *bias = n->in[2]->data, *border = p->codes.has_border ? n->in[3]->data : NULL;
     const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     const int32_t per_group = k.n / p->codes.groups, taps = k.h * k.w;
@@ -111,7 +106,7 @@ static void pixel_u8(const struct magik_step *n, struct image s, struct image k,
 
 void magik_conv_u8(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct conv_params *p = n->params;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
@@ -124,7 +119,7 @@ void magik_conv_u8(const struct magik_step *n)
 }
 
 /* The sum runs from the bias over kh, kw, i, each product and sum rounded to f32. */
-static float taps_f32(const struct params *p, struct image s, struct image k, struct place at, const float *x, const float *w, float acc)
+static float taps_f32(const struct conv_params *p, struct image s, struct image k, struct place at, const float *x, const float *w, float acc)
 {
     for (int32_t kh = 0; kh < k.h; kh++)
         for (int32_t kw = 0; kw < k.w; kw++, w += k.c) {
@@ -140,7 +135,7 @@ static float taps_f32(const struct params *p, struct image s, struct image k, st
 
 void magik_conv_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct conv_params *p = n->params;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
     const float *bias = n->in[2]->data;
     const int32_t per_group = k.n / p->codes.groups;

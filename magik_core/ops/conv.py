@@ -198,4 +198,16 @@ CASES = [
     ),
     case("Conv", weights(2, 42, 5, 5), floats(2), x=Input((1, 42, 6, 5), -1, 2), pads=[2, 1, 0, 2]),  # a large window
     case("Conv", weights(16, 16, 1, 1), floats(16), x=Input((1, 16, 3, 3)), range=(0, 1)),
+    # what fast kernels cut into tiles of pixels and blocks of channels: every kind of rest
+    case("Conv", weights(33, 5, 3, 3), floats(33), x=Input((2, 5, 5, 19), -1, 2), pads=[1, 1, 1, 1]),
+    case("Conv", weights(17, 7, 1, 1), floats(17), x=Input((2, 7, 3, 5))),
+    case("Conv", weights(31, 6, 1, 1), floats(31), x=Input((1, 6, 9, 9)), strides=[2, 2]),
+    case("Conv", weights(20, 3, 3, 3), floats(20), x=Input((1, 3, 9, 41), 0, 255), strides=[2, 2], pads=[1, 1, 1, 1]),
+    case("Conv", weights(18, 4, 3, 3), floats(18), x=Input((1, 4, 7, 13)), dilations=[1, 2], pads=[1, 2, 1, 2]),
+    case("Conv", weights(24, 4, 3, 3), None, x=Input((1, 8, 5, 9), -2, 1), group=2, pads=[1, 1, 1, 1]),
+    case("Conv", weights(70, 5, 1, 2), floats(70), x=Input((1, 10, 2, 6)), group=2, dilations=[1, 3]),
+    case("Conv", weights(19, 6, 3), floats(19), x=Input((2, 6, 21)), strides=[2], dilations=[2], pads=[2, 2]),
+    case("Conv", weights(4, 3, 3, 3), floats(4), x=Input((1, 3, 2, 2), -3, 1), pads=[3, 4, 3, 4]),
+    case("Conv", weights(2, 40, 1, 1), floats(2), x=Input((1, 40, 1, 1030)), strides=[1, 1024]),  # a tile is too wide
+    *(case("Conv", weights(1 + i, 4 + i, 1, 2), x=Input((1, 4 + i, 1, 2 + i))) for i in range(9)),
 ]

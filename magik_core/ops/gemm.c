@@ -1,19 +1,13 @@
 /* Gemm: rows times a constant matrix. */
 #include "fixed.h"
-#include "op.h"
-
-struct params {
-    int32_t y_zero;    /* [0, 255] */
-    int32_t low, high; /* smallest and largest code of y, [0, 255] */
-    float real_low, real_high;
-};
+#include "gemm.h"
 
 enum { LANES = 4 }; /* f32 outputs whose sums run side by side */
 
 /* Inputs: x, w, bias, and with codes multipliers and shifts. */
 int32_t magik_gemm_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     const int is_real = n->dtype == MAGIK_F32;
     if (!op_has(n, is_real ? 3 : 5, 1, sizeof *p))
         return MAGIK_BAD_STEP;
@@ -39,7 +33,7 @@ static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count, int32_t acc
 
 void magik_gemm_u8(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const int8_t *w = n->in[1]->data;
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
@@ -75,7 +69,7 @@ static void sums_f32(const float *x, const float *w, int32_t depth, const float 
 
 void magik_gemm_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const float *w = n->in[1]->data, *bias = n->in[2]->data;
     float *y = n->out[0]->data;

@@ -179,4 +179,7 @@ CASES = [
     case("Gemm", (7, 5), x=(3, 7), alpha=0.25),
     case("Gemm", (5, 7), (3, 1), x=(7, 3), transA=1, transB=1, is_float_only=True),
     case("Gemm", weights(5, 7), floats(3, 5), x=(3, 7), transB=1, beta=0.5, is_float_only=True),
+    case("Gemm", weights(40, 33), floats(40), x=(9, 33), transB=1),
+    case("Gemm", weights(17, 3), x=Input((19, 3), 0, 2), transB=1, range=(0, 0.1)),
+    case("Gemm", weights(64, 128), floats(64), x=(16, 128), transB=1),
 ]

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import onnx_ir as ir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from magik_core import passes
+from magik_core import library, passes
 from magik_core.calibrate import FloatSession
 from magik_core.lower import lower
 from magik_core.net import Net
@@ -63,13 +64,13 @@ def bits(values: list[np.ndarray]) -> list[bytes]:
 
 
 def check(program: Program, feeds: Feeds) -> list[np.ndarray]:
-    """Hold numpy, C in one and three threads, the plan, and the file read back against each other."""
+    """Hold numpy, every kind of C kernels in one and three threads, the plan, and the file read back to each other."""
     want = harness.in_numpy(program, feeds)
     placed = plan(program)
     check_plan(program, placed)
     data = pack(program, placed, names=True)
-    for threads in (1, 3):
-        codes = Net(data, threads=threads).run_quantized(feeds)
+    for isa, threads in product(library.isas(), (1, 3)):
+        codes = Net(data, threads=threads, isa=isa).run_quantized(feeds)
         found = [codes[program.source.get(name, name)] for name in program.outputs]
         assert bits(found) == bits(want)
     again, placed_again = unpack(data)

@@ -14,6 +14,11 @@ struct conv_codes {
     int32_t has_border; /* 0, 1 */
 };
 
+struct conv_params {
+    struct window window;
+    struct conv_codes codes;
+};
+
 /* Inputs after x and w: bias, [border], multipliers, shifts; in f32 the bias alone. */
 static inline int32_t conv_check(const struct magik_step *n, const struct window *p, const struct conv_codes *q, int32_t channels, int32_t taps)
 {

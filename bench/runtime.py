@@ -1,0 +1,123 @@
+"""How fast quantized models run on this machine: magik beside onnxruntime, the same model in the same run.
+
+    python -m bench.runtime [--shared FOLDER] [--only NAME]… [--threads N]… [--rounds N] [--json]
+
+Both are quantized from the same calibration samples: magik with its defaults, onnxruntime.quantization to QDQ with
+u8 activations and s8 weights per channel. The runs of all are interleaved; a figure is the median in milliseconds
+from input array to output arrays. ratio: the fastest kind of kernels to onnxruntime; best: the same of the quickest
+run of each, which other programs on the machine disturb least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+import magik_core as magik
+from bench import accuracy
+from bench.accuracy import Model, photographs
+from bench.mobilenet import mobilenet_v2
+from magik_core import library
+
+CALIBRATE = 10
+MOBILENET = Model(
+    "mobilenet-v2", "", (224, 224), "RGB", (127.5,) * 3, (127.5,) * 3, photographs("detect"), "", ("", "")
+)
+MODELS = (*accuracy.MODELS, MOBILENET)
+
+
+def source(model: Model, shared: Path, folder: Path) -> Path:
+    """The float model; one without a path is built here."""
+    if model.path:
+        return shared / model.path
+    onnx.save(mobilenet_v2(), folder / "source.onnx")
+    return folder / "source.onnx"
+
+
+def by_onnxruntime(path: Path, x: np.ndarray, threads: int) -> Callable[[], object]:
+    """One inference of a QDQ model."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    feeds = {session.get_inputs()[0].name: x}
+    return lambda: session.run(None, feeds)
+
+
+def by_magik(path: Path, pixels: np.ndarray, threads: int, isa: str) -> Callable[[], object]:
+    """One inference of a model file with the kernels of `isa`."""
+    net = magik.load(path, threads=threads, isa=isa)
+    return lambda: net.run_quantized(pixels)
+
+
+def times(runners: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+    """Milliseconds of every run per runner, each running once per round."""
+    found: dict[str, list[float]] = {name: [] for name in runners}
+    for i in range(rounds + 2):
+        for name, run in runners.items():
+            start = time.perf_counter()
+            run()
+            if i >= 2:  # the first ones warm up
+                found[name].append(time.perf_counter() - start)
+    return {name: 1000 * np.array(seconds) for name, seconds in found.items()}
+
+
+def measure(model: Model, shared: Path, threads: list[int], rounds: int) -> list[dict[str, object]]:
+    """A row per number of threads."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = source(model, shared, folder)
+        pictures = model.pictures(shared, model)[: CALIBRATE + 1]
+        accuracy.ours(path, model, pictures[:CALIBRATE], folder, "host")
+        theirs = accuracy.peer(path, model, pictures[:CALIBRATE], folder)
+        pixels = np.ascontiguousarray(pictures[CALIBRATE:])
+        for n in threads:
+            runners = {isa: by_magik(folder / "ours.bin", pixels, n, isa) for isa in library.isas()}
+            runners["onnxruntime"] = by_onnxruntime(theirs, accuracy.normalized(pixels, model), n)
+            found = times(runners, rounds)
+            medians, fastest = ({k: float(f(v)) for k, v in found.items()} for f in (np.median, np.min))
+            ratio, best = (t[library.isas()[-1]] / t["onnxruntime"] for t in (medians, fastest))
+            rows.append({"model": model.name, "threads": n, **medians, "ratio": ratio, "best": best})
+    return rows
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Rows as markdown."""
+    keys = list(rows[0])
+    lines = ["| " + " | ".join(keys) + " |", "|" + " --- |" * len(keys)]
+    for row in rows:
+        cells = [f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values()]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--only", action="append", choices=[m.name for m in MODELS], help="name of a model")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not options.shared.is_dir():
+        sys.exit(f"no such folder: {options.shared}")
+    rows: list[dict[str, object]] = []
+    for model in MODELS:
+        if not options.only or model.name in options.only:
+            rows += measure(model, options.shared, options.threads, options.rounds)
+            print(f"done: {model.name}", file=sys.stderr)
+    print(json.dumps(rows, indent=1) if options.json else table(rows))
+
+
+if __name__ == "__main__":
+    main()
