@@ -24,6 +24,8 @@ fuzz: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.planner
+	$(BIN)/python -m bench.mips
+	$(BIN)/python -m bench.size
 	$(BIN)/python -m bench.runtime
 
 docs: $(VENV)/ready

@@ -21,7 +21,7 @@ ISAS: dict[str, tuple[str, ...]] = {
     "fp64": ("-ffp-contract=fast",),  # sums of whole numbers in doubles: exact either way
     "avx2": ("-mavx2",),
     "vnni": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
-    "msa": ("-mmsa",),
+    "msa": ("-mmsa", "-fno-schedule-insns"),  # scheduling before registers are given moves sums to memory
 }
 # The suffixes that are built for a machine; any other has the portable kernels alone.
 MACHINES: dict[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ HOT_CXX = frozenset({"image", "image_color", "input", "nv12", "output"})
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
 
-KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)", re.MULTILINE)
+KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)\n\{", re.MULTILINE)
 COMPANION = re.compile(r"^(?:int32_t|size_t) magik_(\w+)_(shape|is_view|prepare|scratch)\(", re.MULTILINE)
 
 

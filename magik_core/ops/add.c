@@ -1,19 +1,10 @@
 /* Add and Sub. */
-#include "broadcast.h"
+#include "arithmetic.h"
 #include "fixed.h"
-
-struct params {
-    int32_t a_zero, b_zero, y_zero;     /* [0, 255] */
-    int32_t a_multiplier, b_multiplier; /* s_a / s_y and s_b / s_y over one shift */
-    int32_t shift;                      /* [1, 62] */
-    int32_t low, high;                  /* [0, 255] */
-    float real_low, real_high;
-    float sign; /* 1 adds b, -1 subtracts it */
-};
 
 int32_t magik_add_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    const struct params *p = n->params;
+    const struct add_params *p = n->params;
     const int32_t status = broadcast_step(n, y, sizeof *p);
     if (status != MAGIK_OK)
         return status;
@@ -23,7 +14,7 @@ int32_t magik_add_shape(const struct magik_step *n, struct magik_tensor *y)
     return MAGIK_OK;
 }
 
-static uint8_t sum(const struct params *p, int32_t a, int32_t b)
+static uint8_t sum(const struct add_params *p, int32_t a, int32_t b)
 {
     const int64_t v = (int64_t)(a - p->a_zero) * p->a_multiplier + (int64_t)(b - p->b_zero) * p->b_multiplier;
     return fx_u8(fx_shift(v, p->shift) + p->y_zero, p->low, p->high);
@@ -31,12 +22,12 @@ static uint8_t sum(const struct params *p, int32_t a, int32_t b)
 
 void magik_add_u8(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct add_params *p = n->params;
     BROADCAST(n, uint8_t, sum(p, a, b));
 }
 
 void magik_add_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct add_params *p = n->params;
     BROADCAST(n, float, fx_clip(p->sign > 0.0f ? a + b : a - b, p->real_low, p->real_high));
 }

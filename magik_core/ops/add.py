@@ -90,3 +90,12 @@ CASES = [
     case("Sub", Input((1, 3, 4, 5), -1, 2), x=floats(1)),
     case("Add", np.full((1, 3, 4, 5), 0.5, np.float32), x=Input((1, 3, 4, 5), -1, 2)),
 ]
+CASES += [  # rows about a vector, short rows that repeat, either side constant along a row
+    case("Add", Input((1, 33), -3, 1), x=Input((40, 33), -1, 7)),
+    case("Add", Input((1, 5, 130)), x=Input((1, 5, 130), 0, 1)),
+    case("Sub", Input((9, 70), 0, 3), x=Input((1, 70), -1, 2)),
+    case("Add", Input((9, 1), 0, 3), x=Input((1, 70), -1, 2)),
+    case("Sub", Input((300, 1), 0, 3), x=Input((300, 1), -1, 2)),
+    case("Add", Input((2, 600), -1e-5, 1e-5), x=Input((2, 600), -2, 1), range=(-3, 2)),  # a shift for 64 bits
+    case("Add", Input((65,), -900, 900), x=Input((65,), -900, 900), range=(-0.002, 0.002)),
+]

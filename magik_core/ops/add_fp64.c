@@ -41,7 +41,7 @@ static inline uint8_t code(double sum, int32_t low, int32_t high)
     return (uint8_t)(v > high ? high : v);
 }
 
-extern void magik_add_u8(const struct magik_step *n);
+void magik_add_u8(const struct magik_step *n);
 
 void magik_add_u8_fp64(const struct magik_step *n)
 {

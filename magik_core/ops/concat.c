@@ -1,18 +1,5 @@
 /* Concat: tensors one after the other along an axis. */
-#include "fixed.h"
-#include "op.h"
-
-struct params {
-    int32_t axis;   /* [0, rank) */
-    int32_t y_zero; /* [0, 255] */
-    int32_t top;    /* largest code of y */
-};
-
-/* Inputs of the step that are tensors to join: with codes, the last one is the table. */
-static int32_t parts_of(const struct magik_step *n)
-{
-    return n->dtype == MAGIK_U8 ? n->n_in - 1 : n->n_in;
-}
+#include "concat.h"
 
 static int is_table(const struct magik_tensor *t, int32_t parts)
 {
@@ -27,8 +14,8 @@ static int is_table(const struct magik_tensor *t, int32_t parts)
 
 int32_t magik_concat_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    const struct params *p = n->params;
-    const int32_t parts = parts_of(n);
+    const struct concat_params *p = n->params;
+    const int32_t parts = concat_parts(n);
     if (n->n_out != 1 || n->params_bytes != sizeof *p || parts < 1)
         return MAGIK_BAD_STEP;
     const struct magik_tensor *first = n->in[0];
@@ -49,45 +36,30 @@ int32_t magik_concat_shape(const struct magik_step *n, struct magik_tensor *y)
     return n->dtype == MAGIK_U8 && !is_table(n->in[parts], parts) ? MAGIK_BAD_PARAMS : MAGIK_OK;
 }
 
-static void rescale_row(const uint8_t *x, uint8_t *y, int32_t count, const int32_t *row, const struct params *p)
+/* Of many codes there are only 256 different ones. */
+static void rescale(const uint8_t *x, uint8_t *y, int32_t count, const int32_t *row, const struct concat_params *p)
 {
-    for (int32_t i = 0; i < count; i++)
-        y[i] = fx_u8(fx_rescale(x[i] - row[0], row[1], row[2]) + p->y_zero, 0, p->top);
-}
-
-/* Copies each part into place; with a table, rescales the parts whose multiplier is not 0. */
-static void join(const struct magik_step *n, size_t bytes, const int32_t *table)
-{
-    const struct params *p = n->params;
-    const struct magik_tensor *out = n->out[0];
-    const int32_t after = op_product(out, p->axis + 1, out->rank), row = after * out->dims[p->axis];
-    int32_t begin, end, at = 0;
-    op_span(n, op_product(out, 0, p->axis), &begin, &end);
-    for (int32_t k = 0; k < parts_of(n); k++) {
-        const int32_t size = n->in[k]->dims[p->axis] * after;
-        for (int32_t r = begin; r < end; r++) {
-            const uint8_t *x = (const uint8_t *)n->in[k]->data + bytes * (size_t)(r * size);
-            uint8_t *y = (uint8_t *)out->data + bytes * (size_t)(r * row + at);
-            if (table != NULL && table[3 * k + 1] != 0)
-                rescale_row(x, y, size, table + 3 * k, p);
-            else if (x != y)
-                memmove(y, x, bytes * (size_t)size);
-        }
-        at += size;
-    }
+    enum { CODES = 256 };
+    uint8_t table[CODES];
+    const int32_t is_many = count > 2 * CODES, made = is_many ? CODES : count;
+    uint8_t *to = is_many ? table : y;
+    for (int32_t i = 0; i < made; i++)
+        to[i] = fx_u8(fx_rescale((is_many ? i : x[i]) - row[0], row[1], row[2]) + p->y_zero, 0, p->top);
+    for (int32_t i = 0; is_many && i < count; i++)
+        y[i] = table[x[i]];
 }
 
 void magik_concat_u8(const struct magik_step *n)
 {
-    join(n, 1, n->in[n->n_in - 1]->data);
+    concat_join(n, 1, n->in[n->n_in - 1]->data, rescale);
 }
 
 void magik_concat_x8(const struct magik_step *n)
 {
-    join(n, 1, NULL);
+    concat_join(n, 1, NULL, rescale);
 }
 
 void magik_concat_x32(const struct magik_step *n)
 {
-    join(n, 4, NULL);
+    concat_join(n, 4, NULL, rescale);
 }

@@ -106,3 +106,9 @@ CASES = [
     case("Concat", (5, 3), (2, 3), x=(1, 3), axis=0),
     case("Concat", Input((1, 2, 3, 3), 0, 6), x=Input((1, 2, 3, 3), -0.1, 9), axis=-1, range=(0, 4)),
 ]
+CASES += [  # parts about a vector, many short ones, one longer than what is rescaled at a time
+    case("Concat", Input((70, 24), -4, 2), Input((70, 33), 0, 1), x=(70, 2), axis=1),
+    case("Concat", Input((300, 8), -4, 2), Input((300, 16), 0, 1), Input((300, 3), 0, 9), x=(300, 4), axis=1),
+    case("Concat", Input((2, 4100), -4, 2), x=(2, 130), axis=1, range=(-1, 1)),
+    case("Concat", Input((5, 7), -900, 900), x=(5, 40), axis=1, range=(-0.01, 0.01)),
+]

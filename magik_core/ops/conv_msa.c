@@ -3,18 +3,13 @@
 #include "rows_msa.h"
 #include "tile_msa.h"
 
-struct params {
-    struct window window;
-    struct conv_codes codes;
-};
-
-extern void magik_conv_u8(const struct magik_step *n);
+void magik_conv_u8(const struct magik_step *n);
 
 enum { MOST_SCRATCH = 1 << 20 };
 
 /* What of a convolution stays the same for all blocks of channels, and where in the scratch its parts lie. */
 struct plan {
-    const struct params *p;
+    const struct conv_params *p;
     struct image s, k, o;
     struct rows_msa rows;
     int32_t is_direct;         /* every pixel's window is a pixel of x */
@@ -24,7 +19,7 @@ struct plan {
 
 static struct plan plan_of(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct conv_params *p = n->params;
     const struct window *q = &p->window;
     struct plan v = {.p = p, .s = image_of(n->in[0]), .k = image_of(n->in[1]), .o = image_of(n->out[0])};
     v.is_direct = v.k.h * v.k.w == 1 && q->stride_h == 1 && q->stride_w == 1 && v.o.h == v.s.h && v.o.w == v.s.w && q->top == 0 && q->left == 0;
@@ -79,7 +74,7 @@ static void from_rows(const struct magik_step *n, struct plan *v, const struct b
 {
     const struct codes_msa codes = codes_msa(v->p->codes.y_zero, v->p->codes.low, v->p->codes.high);
     const uint8_t **runs = (const uint8_t **)(void *)((uint8_t *)n->scratch + v->runs_at);
-    struct source_msa source = {runs, 0, v->p->window.stride_w * v->k.c};
+    const struct source_msa source = {runs, 0, v->p->window.stride_w * v->k.c};
     int32_t row, end, image = -1;
     op_span(n, v->o.n * v->o.h, &row, &end);
     for (; row < end; row++) {
@@ -90,10 +85,7 @@ static void from_rows(const struct magik_step *n, struct plan *v, const struct b
         }
         rows_reach_msa(&v->rows, row % v->o.h, v->k.h);
         find_runs(v, row % v->o.h, runs);
-        for (int32_t ow = 0; ow < v->o.w; ow += TILE_PIXELS) {
-            source.at = ow * source.step;
-            tile_msa(b, &source, &codes, to + ow * v->o.c, v->o.c, v->o.w - ow < TILE_PIXELS ? v->o.w - ow : TILE_PIXELS);
-        }
+        row_tiles_msa(b, source, &codes, to, v->o.c, v->o.w);
     }
 }
 

@@ -1,33 +1,17 @@
 /* DepthwiseConv: a convolution of each channel by itself. Kernels run along the channels. */
-#include "conv.h"
-
-struct params {
-    struct window window;
-    struct conv_codes codes;
-};
+#include "depthwise.h"
 
 enum { BLOCK = 64 }; /* channels whose sums are held at a time */
 
-/* Weights (kh, kw, C) or (k, C) as an image of one batch. */
-static struct image kernel_of(const struct magik_tensor *w)
-{
-    struct image k = {1, 1, w->dims[0], w->dims[w->rank - 1]};
-    if (w->rank == 3) {
-        k.h = w->dims[0];
-        k.w = w->dims[1];
-    }
-    return k;
-}
-
 int32_t magik_depthwise_conv_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    const struct params *p = n->params;
+    const struct depthwise_params *p = n->params;
     if (n->n_in < 3 || n->params_bytes != sizeof *p)
         return MAGIK_BAD_STEP;
     const struct magik_tensor *x = n->in[0], *w = n->in[1];
     if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank - 1)
         return MAGIK_BAD_SHAPE;
-    const struct image s = image_of(x), k = kernel_of(w);
+    const struct image s = image_of(x), k = depthwise_kernel(w);
     if (k.c != s.c)
         return MAGIK_BAD_SHAPE;
     const int32_t status = conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
@@ -37,7 +21,7 @@ int32_t magik_depthwise_conv_shape(const struct magik_step *n, struct magik_tens
 
 /* One window of a row of outputs. */
 struct place {
-    const struct params *p;
+    const struct depthwise_params *p;
     struct image s, k;
     int32_t ih, iw;
 };
@@ -70,10 +54,10 @@ static void sum_u8(const struct place *at, const uint8_t *x, const int8_t *w, co
 
 void magik_depthwise_conv_u8(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct depthwise_params *p = n->params;
     const struct conv_codes *q = &p->codes;
     const struct image o = image_of(n->out[0]);
-    struct place at = {p, image_of(n->in[0]), kernel_of(n->in[1]), 0, 0};
+    struct place at = {p, image_of(n->in[0]), depthwise_kernel(n->in[1]), 0, 0};
     const int32_t *bias = n->in[2]->data, *border = q->has_border ? n->in[3]->data : NULL;
     const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     int32_t row, end;
@@ -97,9 +81,9 @@ void magik_depthwise_conv_u8(const struct magik_step *n)
 
 void magik_depthwise_conv_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct depthwise_params *p = n->params;
     const struct image o = image_of(n->out[0]);
-    struct place at = {p, image_of(n->in[0]), kernel_of(n->in[1]), 0, 0};
+    struct place at = {p, image_of(n->in[0]), depthwise_kernel(n->in[1]), 0, 0};
     const float *bias = n->in[2]->data, *w = n->in[1]->data;
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);

@@ -74,3 +74,43 @@ CASES = [
     ),
     case("Conv", weights(70, 1, 5), floats(70), x=Input((1, 70, 11)), group=70, pads=[2, 2]),
 ]
+CASES += [  # channels and widths about a vector; windows, strides and rows that come in pairs
+    case("Conv", weights(c, 1, k, k), floats(c), x=(1, c, h, w), group=c, strides=[s, s], pads=[p, p, p, p])
+    for c, k, s, p, h, w in (
+        (1, 3, 1, 1, 4, 40),
+        (7, 3, 2, 1, 5, 37),
+        (8, 3, 1, 1, 6, 33),
+        (16, 5, 1, 2, 7, 9),
+        (17, 3, 3, 0, 9, 12),
+        (24, 5, 2, 2, 8, 6),
+        (31, 2, 1, 1, 3, 5),
+        (32, 3, 2, 1, 7, 8),
+        (33, 3, 1, 1, 3, 4),
+        (48, 7, 1, 3, 5, 3),
+        (63, 1, 1, 0, 3, 3),
+        (64, 3, 1, 1, 5, 5),
+        (65, 3, 2, 1, 4, 3),
+        (88, 3, 1, 1, 2, 6),
+        (130, 5, 1, 2, 3, 2),
+    )
+]
+CASES += [
+    case("Conv", weights(9, 1, 3, 2), None, x=(2, 9, 7, 11), group=9, strides=[1, 3], pads=[2, 1, 3, 0]),
+    case(
+        "Conv",
+        weights(40, 1, 2, 3),
+        None,
+        x=(1, 40, 9, 5),
+        group=40,
+        strides=[4, 2],
+        dilations=[1, 2],
+        pads=[0, 3, 0, 2],
+    ),
+    case(
+        "Conv", weights(6, 1, 3, 3), None, x=(1, 6, 3, 3), group=6, strides=[2, 2], pads=[5, 4, 3, 6], dilations=[2, 1]
+    ),
+    case("Conv", weights(3, 1, 17, 16), None, x=(1, 3, 18, 17), group=3),  # too many taps for the fast ones
+    case(
+        "Conv", weights(5, 1, 3, 3) * np.float32(2.0**9), None, x=(1, 5, 4, 4), group=5, range=(-1, 1)
+    ),  # shifts below 32
+]

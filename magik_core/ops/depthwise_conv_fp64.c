@@ -311,7 +311,7 @@ static void set_taps(struct work *v)
     v->near = p->dilation_w == 1 && p->stride_w == 1 ? v->k.w : 0;
 }
 
-extern void magik_depthwise_conv_u8(const struct magik_step *n);
+void magik_depthwise_conv_u8(const struct magik_step *n);
 
 void magik_depthwise_conv_u8_fp64(const struct magik_step *n)
 {

@@ -73,3 +73,19 @@ CASES = [
     case("MaxPool", x=(2, 3, 10), kernel_shape=[3], strides=[2], pads=[1, 2]),
     case("MaxPool", x=(1, 1, 1, 1), kernel_shape=[1, 1]),
 ]
+CASES += [  # channels and widths about a vector
+    case("MaxPool", x=(1, c, 5, w), kernel_shape=[k, k], strides=[s, s], pads=[k // 2] * 4)
+    for c, k, s, w in (
+        (1, 3, 1, 40),
+        (9, 2, 2, 8),
+        (16, 3, 2, 7),
+        (31, 3, 1, 5),
+        (33, 5, 3, 9),
+        (64, 3, 2, 4),
+        (70, 2, 1, 3),
+    )
+]
+CASES += [
+    case("MaxPool", x=(1, 3, 4, 4), kernel_shape=[2, 2], strides=[5, 7], ceil_mode=1),
+    case("MaxPool", x=(1, 1, 1, 66), kernel_shape=[1, 66], pads=[0, 65, 0, 65]),
+]

@@ -1,18 +1,10 @@
 /* Mul. */
-#include "broadcast.h"
+#include "arithmetic.h"
 #include "fixed.h"
-
-struct params {
-    int32_t a_zero, b_zero, y_zero; /* [0, 255] */
-    int32_t multiplier;             /* s_a * s_b / s_y */
-    int32_t shift;                  /* [1, 62] */
-    int32_t low, high;              /* [0, 255] */
-    float real_low, real_high;
-};
 
 int32_t magik_mul_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    const struct params *p = n->params;
+    const struct mul_params *p = n->params;
     const int32_t status = broadcast_step(n, y, sizeof *p);
     if (status != MAGIK_OK)
         return status;
@@ -24,12 +16,12 @@ int32_t magik_mul_shape(const struct magik_step *n, struct magik_tensor *y)
 
 void magik_mul_u8(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct mul_params *p = n->params;
     BROADCAST(n, uint8_t, fx_u8(fx_rescale((a - p->a_zero) * (b - p->b_zero), p->multiplier, p->shift) + p->y_zero, p->low, p->high));
 }
 
 void magik_mul_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
+    const struct mul_params *p = n->params;
     BROADCAST(n, float, fx_clip(a * b, p->real_low, p->real_high));
 }

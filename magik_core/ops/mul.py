@@ -90,3 +90,9 @@ CASES = [
     case("Mul", Input((1, 3, 4, 5), -1, 2), x=floats(1)),
     case("Mul", np.array([[0, 2.55], [1, 0.5]], np.float32), x=Input((3, 2, 2), -1, 2), steps=0.52),
 ]
+CASES += [  # rows about a vector, short rows that repeat, either side constant along a row
+    case("Mul", Input((1, 8), 0, 1), x=Input((150, 8), -1, 7)),
+    case("Mul", Input((3, 43), -2, 1), x=Input((3, 43), 0, 1)),
+    case("Mul", Input((2, 9, 1), 0, 1), x=Input((2, 9, 65), -1, 2)),
+    case("Mul", Input((65,), -900, 900), x=Input((65,), -900, 900), range=(-1, 1)),  # a shift below 32
+]

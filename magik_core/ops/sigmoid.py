@@ -32,4 +32,5 @@ class Sigmoid(Pointwise):
 CASES = [
     case("Sigmoid", x=Input((2, 3, 5), -8, 8)),
     case("Sigmoid", x=Input((1, 3, 4, 5), -1, 3), range=(0, 1)),
+    case("Sigmoid", x=Input((3, 67), -8, 8)),
 ]

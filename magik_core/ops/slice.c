@@ -64,6 +64,8 @@ static struct plan plan_of(const struct magik_step *n)
         w.pieces = y->dims[--w.outer];
         w.step = w.stride[w.outer];
     }
+    while (w.outer > 0 && (y->dims[w.outer - 1] == 1 || w.stride[w.outer - 1] == w.pieces * w.step))
+        w.pieces *= y->dims[--w.outer];
     return w;
 }
 
@@ -71,16 +73,17 @@ static inline void slice(const struct magik_step *n, size_t bytes)
 {
     const struct plan w = plan_of(n);
     const struct magik_tensor *y = n->out[0];
-    const int32_t row = w.pieces * w.piece;
-    int32_t r, end;
-    op_span(n, y->count / row, &r, &end);
-    for (; r < end; r++) {
-        int32_t at = w.first, left = r;
-        for (int32_t i = w.outer - 1; i >= 0; i--) {
-            at += left % y->dims[i] * w.stride[i];
-            left /= y->dims[i];
+    int32_t p, end, count;
+    op_span(n, y->count / w.piece, &p, &end);
+    for (; p < end; p += count) {
+        const int32_t r = p / w.pieces, i = p % w.pieces, rest = w.pieces - i;
+        int32_t at = w.first + i * w.step, left = r;
+        count = rest < end - p ? rest : end - p;
+        for (int32_t k = w.outer - 1; k >= 0; k--) {
+            at += left % y->dims[k] * w.stride[k];
+            left /= y->dims[k];
         }
-        move_pieces(move_at(y, r * row, bytes), move_at(n->in[0], at, bytes), w.pieces, w.piece, w.step, bytes);
+        move_pieces(move_at(y, p * w.piece, bytes), move_at(n->in[0], at, bytes), count, w.piece, w.step, bytes);
     }
 }
 

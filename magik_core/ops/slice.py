@@ -157,3 +157,9 @@ CASES = [
     case("Slice", ints(1), ints(3), ints(1), x=Input((2, 4, 3), dtype="s32")),
     case("Slice", ints(3), ints(0), ints(1), ints(-2), x=Input((2, 4, 3), dtype="bool")),
 ]
+CASES += [  # every other element, from the first and from the second on; short pieces
+    case("Slice", ints(0), ints(LAST), ints(1), ints(2), x=(1, 70, 3, 5)),
+    case("Slice", ints(1), ints(LAST), ints(1), ints(2), x=(1, 70, 3, 5)),
+    case("Slice", ints(1), ints(3), ints(1), x=(40, 4)),
+    case("Slice", ints(0), ints(24), ints(1), x=(9, 48)),
+]

@@ -80,6 +80,7 @@ def run(
 # ---- models ---------------------------------------------------------------------------------------------
 
 HEIGHT, WIDTH = 8, 12
+PIXELS = np.random.default_rng(11).integers(0, 256, (1, HEIGHT, WIDTH, 3), np.uint8)
 
 
 def image_program(height: int = HEIGHT, width: int = WIDTH, *, color: str = "RGB", channels: int = 3) -> Program:
@@ -144,6 +145,19 @@ def write(path: Path, *parts: bytes | np.ndarray) -> Path:
     """A file of these bytes."""
     path.write_bytes(b"".join(p if isinstance(p, bytes) else np.ascontiguousarray(p).tobytes() for p in parts))
     return path
+
+
+def passed(ran: Ran) -> str:
+    """What a client printed; its complaints are the failure."""
+    assert ran.code == 0 and "wrong: 0\n" in ran.out, ran.err + ran.out
+    return ran.out
+
+
+def image_files(folder: Path) -> tuple[Path, Path, bytes]:
+    """Model and input of the image net, and its outputs."""
+    data = packed(image_program())
+    model, pixels = write(folder / "image.bin", data), write(folder / "image.raw", four(PIXELS))
+    return model, pixels, expected(data, {"x": PIXELS})
 
 
 def lines(text: str, start: str) -> Sequence[list[str]]:

@@ -39,10 +39,12 @@ static int64_t dense_codes_of(const struct dense_job *j)
     return dense_columns(j, DENSE_PIXELS) * j->k.c * j->groups * j->k.h;
 }
 
-/* Depends on weights and params alone. Narrow groups would be mostly zeros in blocks of 16. */
+/* Depends on weights and params alone: where a file makes weights or bias in another step, there is nothing to prepare.
+ * Narrow groups would be mostly zeros in blocks of 16. */
 static int dense_covers(const struct dense_job *j)
 {
-    return dense_codes_of(j) <= DENSE_MOST_CODES && (j->groups == 1 || (j->k.n / j->groups >= 8 && j->k.c >= DENSE_STEP));
+    const int is_fixed = j->n->in[1]->is_constant && j->n->in[2]->is_constant;
+    return is_fixed && dense_codes_of(j) <= DENSE_MOST_CODES && (j->groups == 1 || (j->k.n / j->groups >= 8 && j->k.c >= DENSE_STEP));
 }
 
 static struct dense dense_of(const struct dense_job *j)

@@ -109,7 +109,8 @@ static int32_t count_records(struct reader *r, struct magik_net *net)
     net->n_steps = (int32_t)(steps.bytes / sizeof(struct file_step));
     net->n_list = (int32_t)(list.bytes / 4);
     net->n_ports = (int32_t)(ports.bytes / sizeof(struct file_port));
-    if (net->n_tensors > MAX_COUNT || net->n_steps > MAX_COUNT || net->n_list > MAX_COUNT || net->n_ports > MAX_COUNT)
+    if (net->n_tensors > MAX_COUNT || net->n_steps > MAX_COUNT || net->n_list > MAX_COUNT || net->n_ports > MAX_COUNT ||
+        r->header->arena > INT32_MAX)
         return fail(r, MAGIK_BAD_SECTION, -1, -1);
     net->plan_bytes = net->file_bytes = r->header->arena;
     net->file_tensors = (const void *)tensors.data;
