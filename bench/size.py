@@ -2,9 +2,8 @@
 
     python -m bench.size
 
-Rows: all operators, and those that one detector names (--ops). The objects are linked with each other alone
-(-r, sections that nothing needs dropped), so that what is counted is the runtime's own: code, constants, data.
-The C++ API is counted once its sources are there.
+Rows: all operators, and those that one detector names (--ops). A shared library is made of every object and of
+nothing else, so that what is counted is the runtime's own: code, constants, data, tables of exceptions.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
 from pathlib import Path
 
 from bench import planner
-from magik_core import kernels, toolchain
+from magik_core import toolchain
 from magik_core.lower import lower
 from magik_core.program import Program
 from magik_core.toolchain import Toolchain
 
 DETECTOR = "ultraface"
 LIMITS = {"all operators": 200_000, DETECTOR: 80_000}
-KEPT = (".text", ".rodata", ".data", ".sdata", ".lit", ".eh_frame", ".gcc_except_table", ".init_array")
+KEPT = (".text", ".rodata", ".data", ".sdata", ".eh_frame", ".gcc_except_table", ".init_array")
 HEADS = ("build", "machine", "C", "C and C++", "limit")
 
 
@@ -33,19 +31,13 @@ def operators(program: Program) -> set[str]:
     return {s.op.kernel(program.reads(s), program.writes(s)).rpartition("_")[0] for s in program.steps}
 
 
-def objects(chain: Toolchain, folder: Path, ops: Collection[str] | None) -> tuple[list[Path], list[Path]]:
-    """The compiled C runtime as a library, and the C++ API's objects; none before it is written."""
-    library = toolchain.runtime(chain, folder, ops=ops, flags=("-fPIC",))
-    return [library], toolchain.compile_all(chain, kernels.cxx_sources(chain.machine), folder, ("-fPIC",))
-
-
-def size(chain: Toolchain, folder: Path, libraries: list[Path], cxx: list[Path]) -> int:
-    """Bytes of what is kept of a shared library of these."""
+def size(chain: Toolchain, folder: Path, archive: Path) -> int:
+    """Bytes of what is kept of a shared library of an archive's objects."""
     out = folder / "lib.so"
-    command = [*chain.cxx, *chain.flags, "-shared", "-nostdlib", "-Wl,--gc-sections", "-o", str(out), *map(str, cxx)]
-    command += ["-Wl,--whole-archive", *map(str, libraries), "-Wl,--no-whole-archive"]
-    for step in (command, [*chain.strip, str(out)]):
-        subprocess.run(step, check=True)
+    whole = ("-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive")
+    link = [*chain.cxx, *chain.flags, "-shared", "-nostdlib", "-Wl,--gc-sections", "-o", str(out), *whole]
+    for command in (link, [*chain.strip, str(out)]):
+        subprocess.run(command, check=True)
     listed = subprocess.run([_tool(chain, "size"), "-A", str(out)], check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in listed.splitlines()]
     return sum(int(row[1]) for row in rows if len(row) == 3 and row[0].startswith(KEPT))
@@ -67,10 +59,10 @@ def main() -> None:
     for build, ops in (("all operators", None), (DETECTOR, named)):
         for chain in (toolchain.mips(), toolchain.mips(msa=True)):
             with tempfile.TemporaryDirectory() as folder:
-                libraries, cxx = objects(chain, Path(folder), ops)
-                c_only = size(chain, Path(folder), libraries, [])
-                both = size(chain, Path(folder), libraries, cxx) if cxx else 0
-            cells = (build, chain.machine, f"{c_only:,}", f"{both:,}" if cxx else "", f"{LIMITS[build]:,}")
+                at = Path(folder)
+                archives = (toolchain.runtime(chain, at, ops=ops), toolchain.venus(chain, at, ops=ops))
+                sizes = [size(chain, at, archive) for archive in archives]
+            cells = (build, chain.machine, *(f"{n:,}" for n in (*sizes, LIMITS[build])))
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

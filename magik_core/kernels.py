@@ -57,11 +57,12 @@ def sources(machine: str, ops: Collection[str] | None = None) -> list[Source]:
     Args: machine: a key of MACHINES, or any other; ops: names of operators' files to keep, or all.
     """
     isas = MACHINES.get(machine.lower(), ())
-    out = [Source(p) for p in sorted((RUNTIME / "src").glob("*.c"))]
+    is_mips = machine.startswith("mips")
+    out = [Source(p, ("-Os",) if is_mips else ()) for p in sorted((RUNTIME / "src").glob("*.c"))]
     for path in sorted((CORE / "ops").glob("*.c")):
         op, isa = _split(path.stem)
         if (ops is None or op in ops) and (isa == "" or isa in isas):
-            out.append(Source(path, (*ISAS.get(isa, ()), *(_mips(op, isa) if machine.startswith("mips") else ()))))
+            out.append(Source(path, (*ISAS.get(isa, ()), *(_mips(op, isa) if is_mips else ()))))
     return out
 
 
