@@ -82,8 +82,7 @@ def build(
     task = board_sample.choose(loaded, task=options.task, anchors=options.sample.anchors)
     sample = replace(options.sample, task=task)
     named = tuple(dict.fromkeys(loaded.kernels))
-    ops = None if options.ops == "all" else {kernel.rpartition("_")[0] for kernel in named}
-    files, units = _files(path, loaded, sample, options.target, ops)
+    files, units = _files(path, loaded, sample, options.target, None if options.ops == "all" else named)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -157,14 +156,15 @@ def _machine(target: str) -> str:
 
 
 def _files(
-    model: Path, loaded: net.Net, sample: Sample, target: str, ops: Collection[str] | None
+    model: Path, loaded: net.Net, sample: Sample, target: str, only: Collection[str] | None
 ) -> tuple[dict[str, bytes], list[Unit]]:
     """Contents by path below the folder, and the sources among them that the library is made of."""
     name = _name(model)
     out: dict[str, bytes] = {f"{name}.bin": _stripped(model)}
+    ops = None if only is None else {kernel.rpartition("_")[0] for kernel in only}
     listed = kernels.sources(_machine(target), ops)
     units = [Unit("table.c"), Unit("port/threads.c")]
-    out["src/table.c"] = kernels.table(listed).encode()
+    out["src/table.c"] = kernels.table(listed, only).encode()
     out["src/empty.c"] = (
         b"/* The libraries that vendors' Makefiles link beside libvenus are empty. */\ntypedef int empty;\n"
     )
@@ -238,7 +238,8 @@ def _compile(
     libtype = options.libtype or makefile.libtype_of(chain)
     lib = folder / "lib" / makefile.kind_of(libtype)
     lib.mkdir(parents=True)
-    flags = ("-fPIC", *defines)
+    is_static = "-static" in chain.link_flags
+    flags = defines if is_static else ("-fPIC", *defines)
     includes = tuple(f"-I{folder / path}" for path in makefile.INCLUDES)
     with tempfile.TemporaryDirectory() as temporary:
         obj = Path(temporary)
@@ -257,7 +258,7 @@ def _compile(
         sample = toolchain.compile_all(chain, [Source(folder / "sample.cc")], obj, flags, includes)
         program = folder / makefile.program_of(name, libtype, options.build_type)
         toolchain.link(chain, [*sample, library], program, ("-s",))
-        if "-static" not in chain.link_flags:
+        if not is_static:
             shared = {f"libvenus{suffix}.so": objects} | {f"lib{other}.so": empty for other in makefile.LIBRARIES}
             for file, of in shared.items():
                 toolchain.link(chain, of, lib / file, ("-shared", "-s"))

@@ -6,3 +6,4 @@ CC = cc
 CXX = c++
 AR = ar
 link = -pthread
+pic ?= -fPIC

@@ -22,12 +22,15 @@ msa = @vendor_msa
 ifeq ($(notdir $(CROSS_COMPILE)),mipsel-linux-gnu-)
 libtype ?= glibc
 arch = @debian_flags
+# in the place of -mno-shared
+pic_shared = -mshared
 link = @debian_link
 # Debian's C library has the older NaNs, so its linker cannot say NaN-2008 (bit 2 of byte 37); the kernels make none
 mark = printf "$$(printf '\\%03o' $$(($$(od -An -tu1 -j37 -N1 $@) | 4)))" \
   | dd of=$@ bs=1 seek=37 conv=notrunc 2>/dev/null
 else
 libtype ?= $(if $(filter mips-linux-gnu-,$(notdir $(CROSS_COMPILE))),muclibc,glibc)
+pic ?= -fPIC
 arch = @vendor_flags $(if $(filter muclibc,$(libtype)),-muclibc)
 link = @vendor_link
 endif

@@ -7,9 +7,9 @@ endif
 kind = $(if $(filter muclibc,$(libtype)),uclibc,$(libtype))
 program = venus_$(name)_bin_$(kind)_$(build_type)
 lib = lib/$(kind)
-obj = obj/$(kind)_$(build_type)
+obj = obj/$(kind)_$(build_type)$(if $(findstring -fPIC,$(pic)),_pic)
 library = $(lib)/libvenus$(suffix_$(build_type))
-flags = $(arch) @common -fPIC @includes $(defines_$(build_type))
+flags = $(arch) @common $(pic) @includes $(defines_$(build_type))
 
 sources = @sources
 objects = $(addprefix $(obj)/,$(addsuffix .o,$(basename $(sources))))
@@ -17,7 +17,8 @@ aliases = $(foreach name,@aliases,$(lib)/lib$(name).a)
 
 .PHONY: all shared clean
 all: $(program)
-shared: all $(library).so $(aliases:.a=.so)
+shared: all
+	$(MAKE) pic="-fPIC $(pic_shared)" $(library).so $(aliases:.a=.so)
 
 @own
 
@@ -50,4 +51,4 @@ $(obj)/%.o: src/%.cc
 	$(CXX) $(flags) @cxx $(own) -c $< -o $@
 
 clean:
-	rm -rf $(obj) $(program) $(library).a $(library).so
+	rm -rf $(obj) $(obj)_pic $(program) $(library).a $(library).so
