@@ -210,5 +210,6 @@ def as_header(data: bytes, name: str) -> str:
         f"/* {symbol}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
         f"static const unsigned char {array} = {{\n    {body}}};\n\n#ifdef __cplusplus\nstruct {kind} {{\n"
         f"    const unsigned char *data;\n    unsigned int size;\n"
-        f"    {kind}() : data(magik_model_{symbol}_mk), size(sizeof magik_model_{symbol}_mk) {{}}\n}};\n#endif\n\n#endif\n"
+        f"    {kind}() : data(magik_model_{symbol}_mk), size(sizeof magik_model_{symbol}_mk) {{}}\n}};\n"
+        "#endif\n\n#endif\n"
     )

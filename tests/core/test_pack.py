@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from magik_core import container, pack, unpack
+from magik_core import container, pack, toolchain, unpack
 from magik_core.errors import LoadError, PackError
 from magik_core.net import Net
 from magik_core.plan import Plan, plan
