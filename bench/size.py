@@ -1,10 +1,9 @@
-"""Bytes of the runtime for a MIPS board, as they would lie in libvenus: stripped, without the C library.
+"""Bytes of the runtime for a MIPS board: stripped, without the C and C++ libraries, as `magik build` compiles it.
 
     python -m bench.size
 
-Rows: all operators, and those that one detector names (--ops). The objects are linked with each other alone
-(-r, sections that nothing needs dropped), so that what is counted is the runtime's own: code, constants, data.
-The C++ API is counted once its sources are there.
+"library": libvenus with all operators, every object of it whether something calls it or not. A detector: the
+program that `magik build` makes for it, sample included, of which the linker drops what is never called.
 """
 
 from __future__ import annotations
@@ -13,44 +12,49 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
 from pathlib import Path
 
 from bench import planner
 from magik_core import toolchain
-from magik_core.kernels import RUNTIME, Source
+from magik_core.build import Options, build
+from magik_core.kernels import Source
 from magik_core.lower import lower
-from magik_core.program import Program
+from magik_core.pack import pack
+from magik_core.plan import plan
 from magik_core.toolchain import Toolchain
 
 DETECTOR = "ultraface"
-LIMITS = {"all operators": 200_000, DETECTOR: 80_000}
-KEPT = (".text", ".rodata", ".data", ".sdata", ".lit", ".eh_frame", ".gcc_except_table", ".init_array")
+LIMITS = {"library": 200_000, DETECTOR: 80_000}
+KEPT = (".text", ".rodata", ".data", ".sdata", ".eh_frame", ".gcc_except_table", ".init_array")
 HEADS = ("build", "machine", "C", "C and C++", "limit")
 
 
-def operators(program: Program) -> set[str]:
-    """Names of the operators' files whose kernels a program names."""
-    return {s.op.kernel(program.reads(s), program.writes(s)).rpartition("_")[0] for s in program.steps}
-
-
-def objects(chain: Toolchain, folder: Path, ops: Collection[str] | None) -> tuple[list[Path], list[Path]]:
-    """The compiled C runtime as a library, and the C++ API's objects; none before it is written."""
-    library = toolchain.runtime(chain, folder, ops=ops, flags=("-fPIC",))
-    cxx = [Source(path) for path in sorted((RUNTIME / "cxx" / "src").glob("*.cc"))]
-    return [library], toolchain.compile_all(chain, cxx, folder, ("-fPIC",))
-
-
-def size(chain: Toolchain, folder: Path, libraries: list[Path], cxx: list[Path]) -> int:
-    """Bytes of what is kept of a shared library of these."""
-    out = folder / "lib.so"
-    command = [*chain.cxx, *chain.flags, "-shared", "-nostdlib", "-Wl,--gc-sections", "-o", str(out), *map(str, cxx)]
-    command += ["-Wl,--whole-archive", *map(str, libraries), "-Wl,--no-whole-archive"]
-    for step in (command, [*chain.strip, str(out)]):
-        subprocess.run(step, check=True)
+def size(chain: Toolchain, out: Path, *inputs: str) -> int:
+    """Bytes that are kept of a static program of these; what the C library would bring is left open."""
+    open_ends = ("-static", "-nostdlib", "-Wl,--unresolved-symbols=ignore-all", "-Wl,--gc-sections")
+    link = [*chain.cxx, *chain.flags, *open_ends, "-o", str(out), *inputs]
+    for command in (link, [*chain.strip, str(out)]):
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     listed = subprocess.run([_tool(chain, "size"), "-A", str(out)], check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in listed.splitlines()]
     return sum(int(row[1]) for row in rows if len(row) == 3 and row[0].startswith(KEPT))
+
+
+def of_library(chain: Toolchain, folder: Path) -> list[int]:
+    """Of the C runtime alone, and with the C++ API."""
+    archives = (toolchain.runtime(chain, folder / "c"), toolchain.venus(chain, folder / "cxx"))
+    whole = ("-Wl,--whole-archive", "-Wl,--no-gc-sections")
+    return [size(chain, folder / "whole", *whole, str(archive)) for archive in archives]
+
+
+def of_program(chain: Toolchain, folder: Path, model: Path) -> int:
+    """Of the sample for a model, with the runtime in it."""
+    target = "mips-msa" if chain.machine == "mips-msa" else "mips"
+    built = build(model, folder / "board", Options(target=target))
+    assert built.library is not None
+    source = [Source(built.folder / "sample.cc")]
+    sample = toolchain.compile_all(chain, source, folder, includes=[f"-I{built.folder / 'include'}"])
+    return size(chain, folder / "program", "-Wl,-e,main", *map(str, sample), str(built.library))
 
 
 def _tool(chain: Toolchain, name: str) -> str:
@@ -64,16 +68,17 @@ def main() -> None:
     if not options.shared.is_dir():
         sys.exit(f"no such folder: {options.shared}")
     model = planner.prepared(next(n for n in planner.NETS if n.name == DETECTOR), options.shared)
-    named = operators(lower(model, planner.quantization(model), name=DETECTOR))
+    program = lower(model, planner.quantization(model), name=DETECTOR)
     print("| " + " | ".join(HEADS) + " |\n|" + " --- |" * len(HEADS))
-    for build, ops in (("all operators", None), (DETECTOR, named)):
-        for chain in (toolchain.mips(), toolchain.mips(msa=True)):
-            with tempfile.TemporaryDirectory() as folder:
-                libraries, cxx = objects(chain, Path(folder), ops)
-                c_only = size(chain, Path(folder), libraries, [])
-                both = size(chain, Path(folder), libraries, cxx) if cxx else 0
-            cells = (build, chain.machine, f"{c_only:,}", f"{both:,}" if cxx else "", f"{LIMITS[build]:,}")
-            print("| " + " | ".join(cells) + " |", flush=True)
+    for chain in (toolchain.mips(), toolchain.mips(msa=True)):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / f"{DETECTOR}.bin").write_bytes(pack(program, plan(program), names=False))
+            parts, both = of_library(chain, folder)
+            detector = of_program(chain, folder, folder / f"{DETECTOR}.bin")
+        for cells in (("library", chain.machine, parts, both), (DETECTOR, chain.machine, "", detector)):
+            numbers = (f"{n:,}" if isinstance(n, int) else n for n in (*cells[2:], LIMITS[cells[0]]))
+            print("| " + " | ".join((*cells[:2], *numbers)) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from magik_core.soc import SoC  # noqa: E402
 
 MARK = "<!-- {} -->"
 SECTION = re.compile(r"^(Args|Attributes|Shapes|Source|Raises|Returns): *", re.MULTILINE)
-FIGURES = ("title", "memory_bytes", "alignment", "cpu", "simd")
+FIGURES = ("title", "memory_bytes", "alignment", "cpu", "simd", "clock_hz")
 
 
 # ---- Markdown --------------------------------------------------------------------------------------------
@@ -142,6 +142,8 @@ def soc(chip: SoC, distribution: str) -> str:
 def figure(name: str, value: Any) -> str:
     if name == "memory_bytes":
         return "no limit" if value is None else f"{value:,} bytes ({value >> 20} MiB)"
+    if name == "clock_hz":
+        return "none stated" if value is None else f"{value / 1e9:g} GHz"
     if name == "alignment":
         return f"{value} bytes"
     return ", ".join(value) or "none stated" if isinstance(value, tuple) else value or "none stated"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 
-from magik_core.report import Description, Port, Row, Slot, live_bytes, short_bytes
+from magik_core.report import Description, Port, Row, Series, Slot, live_bytes, short_bytes
 
 WIDTH = 1200  # of the charts, in SVG units
 LEFT = 70  # of the axis labels
@@ -16,8 +16,8 @@ HUES = 8
 NAME_WIDTH = 6.2  # SVG units of one character, for names that fit into their rectangle
 
 
-def render(description: Description) -> str:
-    """The page."""
+def render(description: Description, measured: Sequence[Series] = ()) -> str:
+    """The page. Args: measured: a chart and a column for each."""
     title = f"{_unit(description)[:-1]} report: {description.name}" if description.name else "magik report"
     parts = [
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
@@ -26,9 +26,10 @@ def render(description: Description) -> str:
         f"<h1>{escape(description.name)}</h1>",
         *_cards(description),
         *_plan(description),
+        *_measured(description, measured),
         *_charts(description),
         *_operators(description),
-        *_steps(description),
+        *_steps(description, measured),
         *_memory(description),
         f'<div id="tip"></div><script>\n{_asset("html.js")}</script></body></html>\n',
     ]
@@ -120,6 +121,11 @@ def _charts(d: Description) -> Iterator[str]:
         yield from _bars(d, "Live bytes", "of the arena in use at each", live, short_bytes)
 
 
+def _measured(d: Description, measured: Sequence[Series]) -> Iterator[str]:
+    for one in measured:
+        yield from _bars(d, one.title, one.note, one.values, _short)
+
+
 def _bars(d: Description, title: str, note: str, values: Sequence[int], text: Callable[[int], str],
           style: str = "") -> Iterator[str]:  # fmt: skip
     step, most = _step_width(d), max([*values, 1])
@@ -165,11 +171,12 @@ def _operators(d: Description) -> Iterator[str]:
     yield from _table(("operator", _unit(d), "MACs", "of all", "weight bytes"), rows)
 
 
-def _steps(d: Description) -> Iterator[str]:
+def _steps(d: Description, measured: Sequence[Series]) -> Iterator[str]:
     yield f"<h2>{_unit(d).capitalize()}</h2><p>Click a heading to sort.</p>"
     names = ("#", _unit(d)[:-1], "operator", "kernel", "shapes", "dtype", "bits", "params", "MACs", "weight bytes",
-             "bytes moved")  # fmt: skip
-    yield from _table(names, (_step_cells(i, row) for i, row in enumerate(d.rows)), anchor="step-")
+             "bytes moved", *(one.title for one in measured))  # fmt: skip
+    more = [[(f"{one.values[i]:,}", one.values[i]) for one in measured] for i in range(len(d.rows))]
+    yield from _table(names, ((*_step_cells(i, row), *more[i]) for i, row in enumerate(d.rows)), anchor="step-")
 
 
 def _step_cells(index: int, row: Row) -> tuple[tuple[str, int | None], ...]:

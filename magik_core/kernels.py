@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,8 @@ MACHINES: dict[str, tuple[str, ...]] = {
     "mips-msa": ("fp64", "msa"),
 }
 # A board is short of memory: there, only operators on which time is spent are compiled for speed.
-HOT = frozenset(
-    {"add", "average_pool", "concat", "gemm", "lut", "mat_mul", "max_pool", "mul", "resize", "slice", "softmax"}
-)
+HOT = frozenset({"add", "average_pool", "gemm", "lut", "mat_mul", "max_pool", "mul", "softmax"})
+HOT_CXX = frozenset({"image", "image_color", "input", "nv12", "output"})  # -O2: what touches pixels
 # GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
 DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
@@ -56,12 +55,20 @@ def sources(machine: str, ops: Collection[str] | None = None) -> list[Source]:
     Args: machine: a key of MACHINES, or any other; ops: names of operators' files to keep, or all.
     """
     isas = MACHINES.get(machine.lower(), ())
-    out = [Source(p) for p in sorted((RUNTIME / "src").glob("*.c"))]
+    is_mips = machine.startswith("mips")
+    out = [Source(p, ("-Os",) if is_mips else ()) for p in sorted((RUNTIME / "src").glob("*.c"))]
     for path in sorted((CORE / "ops").glob("*.c")):
         op, isa = _split(path.stem)
         if (ops is None or op in ops) and (isa == "" or isa in isas):
-            out.append(Source(path, (*ISAS.get(isa, ()), *(_mips(op, isa) if machine.startswith("mips") else ()))))
+            out.append(Source(path, (*ISAS.get(isa, ()), *(_mips(op, isa) if is_mips else ()))))
     return out
+
+
+def cxx_sources(machine: str) -> list[Source]:
+    """The sources of the C++ API, those that touch no pixel compiled for size on a board."""
+    hot, cold = (("-O2",), ("-Os",)) if machine.startswith("mips") else ((), ())
+    files = sorted((RUNTIME / "cxx" / "src").glob("*.cc"))
+    return [Source(path, hot if path.stem in HOT_CXX else cold) for path in files]
 
 
 def _mips(op: str, isa: str) -> tuple[str, ...]:
@@ -71,8 +78,8 @@ def _mips(op: str, isa: str) -> tuple[str, ...]:
     return () if isa else ("-O2" if op in HOT else "-Os",)
 
 
-def table(files: Sequence[Source]) -> str:
-    """C source of `magik_kernels` for these files.
+def table(files: Sequence[Source], only: Collection[str] | None = None) -> str:
+    """C source of `magik_kernels` for these files, of all their kernels or of those named as in a model file.
 
     A kernel is `void magik_<op>_<dtype>[_<isa>](const struct magik_step *n)`; src/op.h says what stands beside it.
     """
@@ -88,7 +95,8 @@ def table(files: Sequence[Source]) -> str:
             name = full.removesuffix(f"_{isa}") if isa else full
             if not name.startswith(f"{op}_") or name.rpartition("_")[2] not in DTYPES or (isa and name == full):
                 raise ValueError(f"{source.path}: kernel '{full}' is not {op}_<dtype>{isa and '_' + isa}")
-            kernels.setdefault(name, {})[isa] = full
+            if only is None or name in only:
+                kernels.setdefault(name, {})[isa] = full
     return _text(kernels, companions)
 
 
@@ -107,16 +115,21 @@ def _text(kernels: dict[str, dict[str, str]], companions: dict[str, str]) -> str
     for name, found in sorted(kernels.items()):
         op, _, dtype = name.rpartition("_")
         is_view = f"magik_{op}_is_view" if f"magik_{op}_is_view" in companions else "NULL"
-        variants = []
-        for isa in ("", *ISAS):
-            if isa in found:
-                own = [f"magik_{found[isa]}_{kind}" for kind in ("prepare", "scratch")]
-                own = [f if f in companions else "NULL" for f in own]
-                variants.append(f"{{MAGIK_{isa.upper() or 'PORTABLE'}, magik_{found[isa]}, {', '.join(own)}}}")
-        rows.append(f'    {{"{name}", magik_{op}_shape, {is_view}, {DTYPES[dtype]}, {{{", ".join(variants)}}}}},')
+        portable, *faster = (_variant(isa, found[isa], companions) for isa in ("", *ISAS) if isa in found)
+        if faster:
+            lines.append(f"static const struct magik_variant {name}[] = {{{', '.join(faster)}, {{.run = NULL}}}};")
+        row = f'"{name}", magik_{op}_shape, {is_view}, {DTYPES[dtype]}, {portable}, {name if faster else "NULL"}'
+        rows.append(f"    {{{row}}},")
     head = '/* Made by kernels.py from the operators\' sources. */\n#include "op.h"\n'
-    end = "    {NULL, NULL, NULL, 0, {{0, NULL, NULL, NULL}}},\n};\n"
+    end = "    {.name = NULL},\n};\n"
     return "\n".join([head, *lines, "\nconst struct magik_kernel magik_kernels[] = {", *rows, end])
+
+
+def _variant(isa: str, full: str, companions: Mapping[str, str]) -> str:
+    """Initializer of a magik_variant."""
+    own = (f"magik_{full}_{kind}" for kind in ("prepare", "scratch"))
+    rest = ", ".join(f if f in companions else "NULL" for f in own)
+    return f"{{MAGIK_{isa.upper() or 'PORTABLE'}, magik_{full}, {rest}}}"
 
 
 def _split(stem: str) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,20 @@ class Port:
     @property
     def quant(self) -> QuantParams | None:
         return QuantParams(self.scale, self.zero_point, self.bits) if self.bits else None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A step that was run.
+
+    Args: isa: kind of the kernel that was chosen; tensors: its outputs in the file; nanoseconds: it took.
+    """
+
+    kernel: str
+    isa: str
+    tensors: tuple[int, ...]
+    outputs: tuple[Array, ...]
+    nanoseconds: int
 
 
 def load(path: str | Path, *, threads: int = 1, isa: str | None = None, library_path: str | None = None) -> Net:
@@ -200,14 +215,38 @@ class Net:
     def trace(self, feeds: Mapping[str, Array] | Array) -> list[tuple[str, int, Array]]:
         """Run step by step: (kernel, index of the tensor in the file, its value) for every output of every step."""
         self._feed(feeds)
-        lib, out = self._lib, []
+        return [(s.kernel, i, y.copy()) for s in self.each_step() for i, y in zip(s.tensors, s.outputs, strict=True)]
+
+    def each_step(self) -> Iterator[Ran]:
+        """Run step by step on what the inputs hold; the outputs are views that the next step may overwrite."""
+        lib = self._lib
         for step in range(lib.magik_steps(self._net)):
+            started = time.perf_counter_ns()
             lib.magik_run_step(self._net, step, self._parallel and c.byref(self._parallel))
-            kernel = lib.magik_step_kernel(self._net, step).decode()
-            for k in range(lib.magik_step_outputs(self._net, step)):
-                index = lib.magik_step_output(self._net, step, k)
-                out.append((kernel, index, self._read(index).copy()))
-        return out
+            nanoseconds = time.perf_counter_ns() - started
+            count = lib.magik_step_outputs(self._net, step)
+            tensors = tuple(lib.magik_step_output(self._net, step, k) for k in range(count))
+            kernel, isa = lib.magik_step_kernel(self._net, step).decode(), ISAS[lib.magik_step_isa(self._net, step)]
+            yield Ran(kernel, isa, tensors, tuple(self._read(i) for i in tensors), nanoseconds)
+
+    def feed_stored(self, data: bytes) -> None:
+        """Fill the inputs with the board's own tensors, one after the other.
+
+        Raises: RunError: they are of another size.
+        """
+        need = sum(self._read(i).nbytes for i in self._in)
+        if len(data) != need:
+            raise RunError("stored inputs have another size", found=f"{len(data)} bytes", need=f"{need} bytes")
+        for index in self._in:
+            view = self._read(index)
+            view[...] = np.frombuffer(data[: view.nbytes], view.dtype).reshape(view.shape)
+            data = data[view.nbytes :]
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The kernel of every step."""
+        lib = self._lib
+        return tuple(lib.magik_step_kernel(self._net, i).decode() for i in range(lib.magik_steps(self._net)))
 
     def reshape(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """Give inputs other sizes; shapes and memory follow as on the board, and the tensors' contents are lost.

@@ -85,6 +85,15 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A number that was measured for each step; note ends so that "step" can follow."""
+
+    title: str
+    note: str
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """A program with its memory plan, or a source model, which has none.
 

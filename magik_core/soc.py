@@ -78,8 +78,9 @@ class SoC:
         alignment: bytes; a power of two, of every tensor in the arena.
         checks: restrictions, in the order in which they are reported.
         cpu, simd: what the runtime may assume of the processor.
+        clock_hz: of the CPU, the slowest part of the family; None when it is not public.
         sources: where the figures come from, one "<field>: <source>" for each of memory_bytes,
-            alignment, cpu and simd that is set; an uncertain one says so.
+            alignment, cpu, simd and clock_hz that is set; an uncertain one says so.
     """
 
     name: str
@@ -89,4 +90,5 @@ class SoC:
     checks: tuple[Check, ...] = ()
     cpu: str = ""
     simd: tuple[str, ...] = ()
+    clock_hz: int | None = None
     sources: tuple[str, ...] = ()

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 
 from magik_core.soc import Check, SoC
 
-FIGURES: Mapping[str, object] = {"memory_bytes": None, "cpu": "", "simd": ()}  # field -> what needs no source
+FIGURES: Mapping[str, object] = {
+    "memory_bytes": None,
+    "cpu": "",
+    "simd": (),
+    "clock_hz": None,
+}  # field -> what needs no source
 
 
 def broken(soc: SoC) -> tuple[str, ...]:
@@ -26,12 +31,14 @@ def has_names(soc: SoC) -> list[str]:
 
 
 def is_possible(soc: SoC) -> list[str]:
-    """Alignment is a power of two, memory a positive number of bytes."""
+    """Alignment is a power of two, memory and clock are positive."""
     out = []
     if soc.alignment < 1 or soc.alignment & (soc.alignment - 1):
         out.append(f"alignment {soc.alignment} is not a power of two")
     if soc.memory_bytes is not None and soc.memory_bytes <= 0:
         out.append(f"memory_bytes {soc.memory_bytes} is not positive")
+    if soc.clock_hz is not None and soc.clock_hz <= 0:
+        out.append(f"clock_hz {soc.clock_hz} is not positive")
     return out
 
 

@@ -28,6 +28,7 @@ COMMON = (
 )
 INCLUDES = tuple(f"-I{RUNTIME / name}" for name in ("include", "src", "port", "cxx/include", "cxx/src"))
 C_DIALECT, CXX_DIALECT = ("-std=c11", "-D_POSIX_C_SOURCE=200809L"), ("-std=c++11",)
+STATIC_CODE = ("-fno-pic", "-fno-pie", "-mno-shared", "-mplt")  # GCC's, for MIPS: a fifth smaller than -fPIC
 SECONDS = 600  # most that a compiler may take; zig builds its C library once
 EF_MIPS_NAN2008 = 0x400
 ELF_MIPS = 8
@@ -85,7 +86,10 @@ def mips(*, msa: bool = False, cross_compile: str | None = None) -> Toolchain:
     """
     prefix = cross_compile or os.environ.get("CROSS_COMPILE", "")
     if prefix:
-        return _vendor(prefix, msa)
+        if not _which(f"{prefix}gcc"):
+            hint = "give the prefix before gcc, with the path if it is not in PATH"
+            raise BuildError("CROSS_COMPILE has no compiler", found=f"no {prefix}gcc", hint=hint)
+        return _debian(msa) if prefix == "mipsel-linux-gnu-" else _vendor(prefix, msa)
     if _which("mipsel-linux-gnu-g++"):
         return _debian(msa)
     if importlib.util.find_spec("ziglang"):
@@ -98,10 +102,12 @@ def mips(*, msa: bool = False, cross_compile: str | None = None) -> Toolchain:
     )
 
 
+def known(*, msa: bool = False) -> dict[str, Toolchain]:
+    """The toolchains for MIPS that magik knows the flags of, whether they are here or not."""
+    return {"vendor": _vendor("mips-linux-gnu-", msa), "debian": _debian(msa), "zig": _zig(msa)}
+
+
 def _vendor(prefix: str, msa: bool) -> Toolchain:
-    if not _which(f"{prefix}gcc"):
-        hint = "give the prefix before gcc, with the path if it is not in PATH"
-        raise BuildError("CROSS_COMPILE has no compiler", found=f"no {prefix}gcc", hint=hint)
     flags = (*_arch(msa), "-EL", "-mnan=2008", "-mabs=2008")
     cc, cxx, ar, strip = ((prefix + name,) for name in ("gcc", "g++", "ar", "strip"))
     return Toolchain(prefix, _machine(msa), cc, cxx, ar, strip, flags, ("-pthread",), runner=qemu())
@@ -109,9 +115,9 @@ def _vendor(prefix: str, msa: bool) -> Toolchain:
 
 def _debian(msa: bool) -> Toolchain:
     cc, cxx, ar, strip = ((f"mipsel-linux-gnu-{name}",) for name in ("gcc", "g++", "ar", "strip"))
-    link = ("-static", "-pthread")
+    flags, link = (*_arch(msa), *STATIC_CODE), ("-static", "-pthread")
     return Toolchain(
-        "mipsel-linux-gnu", _machine(msa), cc, cxx, ar, strip, _arch(msa), link, runner=qemu(), is_nan2008=False
+        "mipsel-linux-gnu", _machine(msa), cc, cxx, ar, strip, flags, link, runner=qemu(), is_nan2008=False
     )
 
 
@@ -119,7 +125,7 @@ def _zig(msa: bool) -> Toolchain:
     zig = (sys.executable, "-m", "ziglang")
     # +msa belongs to the kernels that use it alone: a link with it never ends
     cpu, fast = "-mcpu=mips32r5+fp64+nan2008", "-mcpu=mips32r5+msa+fp64+nan2008"
-    flags = ("-target", "mipsel-linux-musleabihf", cpu, *(("-DMAGIK_HAS_MSA",) if msa else ()))
+    flags = ("-target", "mipsel-linux-musleabihf", cpu, "-g0", *(("-DMAGIK_HAS_MSA",) if msa else ()))
     cc, cxx, ar = (*zig, "cc"), (*zig, "c++"), (*zig, "ar")
     return Toolchain("ziglang", _machine(msa), cc, cxx, ar, (), flags, ("-static", "-s"), (fast,), qemu())
 
@@ -169,20 +175,25 @@ def venus(chain: Toolchain, folder: Path, *, ops: Collection[str] | None = None,
     Args:   as `runtime`; flags: also -DVENUS_PROFILE, -DVENUS_DEBUG or -DVENUS_NMEM, which make the variants.
     Raises: BuildError: as `runtime`.
     """
-    sources = [Source(path) for path in sorted((RUNTIME / "cxx" / "src").glob("*.cc"))]
     objects = compile_all(chain, _core(chain, folder, ops), folder / "core", flags)
-    objects += compile_all(chain, sources, folder, flags)
+    objects += compile_all(chain, kernels.cxx_sources(chain.machine), folder, flags)
     return archive(chain, objects, folder / "libvenus.a")
 
 
-def compile_all(chain: Toolchain, sources: Sequence[Source], folder: Path, flags: Sequence[str] = ()) -> list[Path]:
+def compile_all(
+    chain: Toolchain,
+    sources: Sequence[Source],
+    folder: Path,
+    flags: Sequence[str] = (),
+    includes: Sequence[str] = INCLUDES,
+) -> list[Path]:
     """Compile C and C++ files to objects in `folder`, several at a time.
 
     Raises: BuildError: as `runtime`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda source: _compile(chain, source, folder, flags), sources))
+        return list(pool.map(lambda source: _compile(chain, source, folder, (*includes, *flags)), sources))
 
 
 def _compile(chain: Toolchain, source: Source, folder: Path, flags: Sequence[str]) -> Path:
@@ -190,7 +201,7 @@ def _compile(chain: Toolchain, source: Source, folder: Path, flags: Sequence[str
     own = [f for flag in source.flags for f in (chain.msa_flags if flag == "-mmsa" else (flag,))]
     dialect = C_DIALECT if is_c else CXX_DIALECT
     out = folder / f"{source.path.stem}.o"
-    command = [*(chain.cc if is_c else chain.cxx), *chain.flags, *dialect, *COMMON, *INCLUDES, *flags, *own]
+    command = [*(chain.cc if is_c else chain.cxx), *chain.flags, *dialect, *COMMON, *flags, *own]
     _run([*command, "-c", str(source.path), "-o", str(out)], str(source.path))
     return out
 

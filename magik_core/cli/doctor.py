@@ -6,15 +6,21 @@ import importlib
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from magik_core import __version__, plugins
 from magik_core.cli import _console, _options
 from magik_core.errors import MagikError
+
+if TYPE_CHECKING:
+    from magik_core.toolchain import Toolchain
 
 MODULES = {  # import name -> distribution, of magik-core's dependencies
     "numpy": "numpy",
@@ -29,10 +35,9 @@ MODULES = {  # import name -> distribution, of magik-core's dependencies
     "PIL": "pillow",
 }
 TOOLS = {  # program -> what it is for
-    "cc": "building the C library from source",
     "cmake": "building the C library from source",
-    "mipsel-linux-gnu-gcc": "building for the boards",
-    "qemu-mipsel": "running the boards' programs here",
+    "make": "the Makefile of a board folder",
+    "ssh": "magik verify --host",
 }
 
 
@@ -48,7 +53,7 @@ class Finding:
 
 def command(is_json: _options.Json = False) -> None:
     """Look at this machine: packages, C library, plugins, tools; exit 1 if anything required is broken."""
-    findings = [*_python(), *_packages(), _library(), *_plugins(), *_tools()]
+    findings = [*_python(), *_packages(), _library(), *_plugins(), *_tools(), *_compilers()]
     if is_json:
         _console.as_json([asdict(finding) for finding in findings])
     else:
@@ -100,6 +105,49 @@ def _tools() -> Iterator[Finding]:
     for name, purpose in TOOLS.items():
         path = shutil.which(name)
         yield (Finding("ok", name, path) if path else Finding("missing", name, "not on PATH", f"only for {purpose}"))
+
+
+def _compilers() -> Iterator[Finding]:
+    """Each has to compile and link a program that then runs: a compiler without its C library does not count."""
+    from magik_core import toolchain
+
+    yield _compiler("compiler for this machine", toolchain.host, "apt install g++")
+    hint = "pip install ziglang, or apt install g++-mipsel-linux-gnu libc6-dev-mipsel-cross"
+    yield _compiler("compiler for MIPS", toolchain.mips, hint)
+    yield _counter()
+
+
+def _compiler(name: str, choose: Callable[[], Toolchain], hint: str) -> Finding:
+    from magik_core import toolchain, tools
+
+    try:
+        chain = choose()
+        with tempfile.TemporaryDirectory() as folder:
+            program = tools.hello(chain, Path(folder))
+            if chain.is_mips and not chain.runner:
+                return Finding("ok", name, f"{chain.name}; no qemu-mipsel runs its programs", "apt install qemu-user")
+            said = toolchain.run(chain, program).stdout.strip()
+    except MagikError as error:
+        problem = error.problems[0]
+        detail = next((line for line in problem.found.splitlines() if "error" in line or "cannot" in line), "")
+        return Finding("missing", name, f"{problem.what}: {detail or problem.found}", hint)
+    if said != "42":
+        return Finding("missing", name, f"{chain.name}: a program that it made prints {said!r}, not 42", hint)
+    return Finding("ok", name, f"{chain.name}: {' '.join(chain.cc)}")
+
+
+def _counter() -> Finding:
+    """QEMU with the plugin that counts instructions."""
+    from magik_core import qemu, toolchain, tools
+
+    try:
+        chain = toolchain.mips()
+        with tempfile.TemporaryDirectory() as folder:
+            count = qemu.instructions(chain, tools.hello(chain, Path(folder)))
+    except MagikError as error:
+        hint = error.problems[0].hint or "apt install qemu-user"
+        return Finding("missing", "instruction counter", error.problems[0].what, hint)
+    return Finding("ok", "instruction counter", f"{chain.runner[0]}, {count:,} instructions of a small program")
 
 
 def _cause(error: Exception) -> str:

@@ -21,7 +21,7 @@ from magik_core import __version__, plugins
 from magik_core.cli import doctor
 from magik_core.errors import ModelError, Problem
 
-COMMANDS = ("check", "convert", "doctor", "init", "new", "plugins", "run")
+COMMANDS = ("build", "check", "convert", "doctor", "init", "new", "plugins", "profile", "run", "verify")
 
 
 def _python(code: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -14,12 +14,10 @@ static size_t round64(size_t bytes)
 /* The fastest variant that may be chosen; one that needs preparing only where there is memory for it. */
 static const struct magik_variant *fastest(const struct net_step *s, uint32_t isas, int may_prepare)
 {
-    const struct magik_variant *best = &s->kernel->variants[0];
-    for (int32_t i = 1; i < MAGIK_ISAS && s->kernel->variants[i].run != NULL; i++) {
-        const struct magik_variant *v = &s->kernel->variants[i];
+    const struct magik_variant *best = &s->kernel->portable;
+    for (const struct magik_variant *v = s->kernel->faster; v != NULL && v->run != NULL; v++)
         if ((isas >> v->isa & 1u) != 0 && (may_prepare || v->prepare == NULL || v->prepare(&s->step, NULL) == 0))
             best = v;
-    }
     return best;
 }
 

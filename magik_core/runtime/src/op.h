@@ -54,7 +54,8 @@ struct magik_kernel {
     int32_t (*shape)(const struct magik_step *n, struct magik_tensor *y);
     int32_t (*is_view)(const struct magik_step *n); /* NULL: never */
     int32_t dtype;
-    struct magik_variant variants[MAGIK_ISAS]; /* the portable one, then faster ones; ends with a NULL run */
+    struct magik_variant portable;
+    const struct magik_variant *faster; /* the slowest first; ends with a NULL run; NULL: none */
 };
 extern const struct magik_kernel magik_kernels[]; /* ends with a NULL name */
 

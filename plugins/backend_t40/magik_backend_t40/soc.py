@@ -16,12 +16,14 @@ T40 = SoC(
     alignment=64,
     cpu="mips32r2 o32 fp64 nan2008",
     simd=("mxu3",),  # 512 bits; the vendor's kernel enables it on CPU 0 only, so a thread has to be pinned there
+    clock_hz=1_000_000_000,  # 1.0 to 1.2 GHz by part
     checks=CHECKS,
     sources=(
         "memory_bytes: themactep/wiki: N 128 MB, XP 256 MB, A external; uncertain, A's size not stated",
         "alignment: the vendor's Tensor and nmem API wants pointers at multiples of 64 bytes",
         "cpu: .MIPS.abiflags of the vendor's T40 libraries: ISA 32 rev 2, FP ABI 6, no ASE",
         "simd: gtxaspec/ingenic-mxu, tests on T40 hardware; no MSA: Tencent/ncnn PR 3343, one unit",
+        "clock_hz: themactep/wiki: 1.0 to 1.2 GHz by part, the slowest taken",
     ),
 )
 
@@ -31,6 +33,7 @@ X2500 = replace(
     name="X2500",
     title="Ingenic X2500, XBurst2, NNA1",
     memory_bytes=None,  # not public: nothing to hold a model against
+    clock_hz=None,
     sources=(
         "alignment: as T40, whose libraries the vendor's Makefiles link for X2500",
         "cpu: as T40, by the same Makefiles",

@@ -16,12 +16,14 @@ T41 = SoC(
     alignment=64,
     cpu="mips32r2 o32 fp64 nan2008",
     simd=("mxu3",),  # 512 bits; which of one or two cores a part has differs between sources
+    clock_hz=1_400_000_000,
     checks=CHECKS,
     sources=(
         "memory_bytes: themactep/wiki: 64-256 MB, external 512 MB; uncertain: not measured",
         "alignment: opensensor/thingino-accel, T41 NNA manual: DMA addresses in units of 64 bytes",
         "cpu: .MIPS.abiflags of the vendor's T41 libraries: ISA 32 rev 2, FP ABI 6, no ASE",
         "simd: gtxaspec/ingenic-mxu, tests on T41 hardware",
+        "clock_hz: themactep/wiki: 1.4 GHz; uncertain: not measured",
     ),
 )
 
@@ -31,6 +33,7 @@ A1 = replace(
     name="A1",
     title="Ingenic A1, XBurst2, NNA2",
     memory_bytes=None,  # not public: nothing to hold a model against
+    clock_hz=None,
     sources=(
         "alignment: as T41, by the same headers",
         "cpu: as T41, by the same toolchain flags; uncertain: no A1 file was read",

@@ -1,0 +1,82 @@
+"""Input files of a model: which file is for which input, and its array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magik_core.errors import DataError, Problem, RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from magik_core.net import Net, Port
+
+
+def feeds(net: Net, texts: Sequence[str], color: str) -> dict[str, np.ndarray]:
+    """One array for each input of the net.
+
+    Raises: UsageError, DataError, RunError: all that is wrong with names; the first unreadable file.
+    """
+    ports = {value.name: value for value in net.inputs}
+    named, problems = _names(texts, tuple(ports))
+    out: dict[str, np.ndarray] = {}
+    for name, path in named:
+        if path.suffix.lower() == ".npz":
+            out.update(_numpy(path).items())
+        elif name in ports:
+            out[name] = _array(path, ports[name], color)
+    for name in out.keys() - ports.keys():
+        problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(ports)}"))
+    for name in ports.keys() - out.keys() - {problem.where for problem in problems}:
+        problems.append(Problem("an input is missing", name, hint=f"add {name}=PATH"))
+    if problems:
+        raise RunError(problems=problems)
+    return out
+
+
+def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, Path]], list[Problem]]:
+    """Which input each argument is for: `NAME=PATH`, or a path when there is one input."""
+    out: list[tuple[str, Path]] = []
+    problems: list[Problem] = []
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if equals and (name in known or not Path(text).exists()):
+            if name in [taken for taken, _ in out]:
+                problems.append(Problem("an input is given twice", name, need="one file for it"))
+            out.append((name, Path(path)))
+            if name not in known:
+                problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(known)}"))
+        elif text.lower().endswith(".npz"):
+            out.append(("", Path(text)))
+        elif len(known) == 1 and not out:
+            out.append((known[0], Path(text)))
+        else:
+            need = "NAME=PATH for each input" if len(known) > 1 else "one file for the one input"
+            problems.append(Problem("which input is this file for?", text, need=f"{need}: {', '.join(known)}"))
+    return out, problems
+
+
+def _array(path: Path, port: Port, color: str) -> Any:
+    if path.suffix.lower() == ".npy":
+        return _numpy(path)
+    from magik_core import data_files, samples
+
+    shape = port.shape
+    is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
+    return samples.load_file(path, data_files.InputSpec(port.name, shape, color, is_nhwc))
+
+
+def _numpy(path: Path) -> Any:
+    import zipfile
+
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError("there is no such file", where=str(path)) from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        need = "an array saved with numpy.save or numpy.savez, without pickled objects"
+        raise DataError("not a numpy file", where=str(path), found=str(error), need=need) from None

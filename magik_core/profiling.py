@@ -1,0 +1,195 @@
+"""What each step costs: work, bytes, time on this machine, instructions on MIPS, and an estimate for a chip."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from magik_core import net, proof, qemu, toolchain, tools
+from magik_core.errors import MagikError, RunError
+from magik_core.report import Description, Row, Series
+from magik_core.soc import SoC
+
+MIPS_ISA = "fp64"  # the kernels for chips without SIMD
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step.
+
+    Args:
+        name: of the source's node; name, macs and nbytes are known from a `.mgk` only.
+        nbytes: read and written, constants included; nanoseconds: median of all runs.
+        instructions: that a MIPS build executes; seconds: of those on the chip, as `Profile.estimate` says.
+    """
+
+    name: str
+    kernel: str
+    isa: str
+    macs: int | None
+    nbytes: int | None
+    nanoseconds: int
+    instructions: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All steps, measured in `repeat` runs on `threads` threads; notes: what is missing and why."""
+
+    model: str
+    repeat: int
+    threads: int
+    layers: tuple[Layer, ...]
+    soc: str = ""
+    estimate: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nanoseconds(self) -> int:
+        return sum(layer.nanoseconds for layer in self.layers)
+
+    @property
+    def macs(self) -> int | None:
+        return _sum([layer.macs for layer in self.layers])
+
+    @property
+    def nbytes(self) -> int | None:
+        return _sum([layer.nbytes for layer in self.layers])
+
+    @property
+    def instructions(self) -> int | None:
+        return _sum([layer.instructions for layer in self.layers])
+
+    @property
+    def seconds(self) -> float | None:
+        known = [layer.seconds for layer in self.layers if layer.seconds is not None]
+        return sum(known) if known else None
+
+    def to_json(self) -> str:
+        """Every layer, and the totals."""
+        totals = {name: getattr(self, name) for name in ("nanoseconds", "macs", "nbytes", "instructions", "seconds")}
+        return json.dumps({**asdict(self), "total": totals}, indent=2, ensure_ascii=False)
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def profile(
+    model: Path,
+    *,
+    repeat: int = 20,
+    threads: int = 1,
+    mips: bool | None = None,
+    soc: SoC | None = None,
+    instructions_per_cycle: float = 1.0,
+) -> Profile:
+    """Measure every step on random inputs.
+
+    Args:   mips: count instructions: True: fail where that cannot be, None: only where it can be, False: do not.
+            soc: the chip to estimate for; instructions_per_cycle: assumed of its CPU.
+    Raises: LoadError: the file is refused. BuildError: no QEMU or compiler for `mips`. RunError: no clock is
+            known of the chip.
+    """
+    if soc is not None and soc.clock_hz is None:
+        raise RunError("no estimate can be made", where=soc.name, found="no clock_hz", need="a chip with a known clock")
+    loaded = net.load(model, threads=threads)
+    inputs = proof.random_inputs(loaded, 1)[0]
+    steps, times = _measure(loaded, inputs, repeat)
+    counts, notes = _counts(model, inputs, mips if soc is None else mips is not False)
+    rows = _rows(model)
+    rate = soc.clock_hz * instructions_per_cycle if soc is not None and soc.clock_hz else None
+    layers = tuple(
+        Layer(
+            rows[i].name if rows else "",
+            kernel,
+            isa,
+            rows[i].macs if rows else None,
+            rows[i].activation_bytes + rows[i].weight_bytes if rows else None,
+            int(statistics.median(times[i])),
+            counts[i] if counts else None,
+            counts[i] / rate if counts and rate else None,
+        )
+        for i, (kernel, isa) in enumerate(steps)
+    )
+    if not rows:
+        notes.append("names, MACs and bytes are in the .mgk, which is not beside the model file")
+    return Profile(
+        model.name,
+        repeat,
+        threads,
+        layers,
+        soc.name if soc else "",
+        _words(soc, instructions_per_cycle) if soc else "",
+        tuple(notes),
+    )
+
+
+def _words(soc: SoC, rate: float) -> str:
+    """What the estimate is."""
+    return (
+        f"instructions counted under QEMU / ({(soc.clock_hz or 0) / 1e9:g} GHz x {rate:g} instructions per cycle, "
+        "an assumption); waiting for memory is not in it, so a board is slower where weights miss the cache"
+    )
+
+
+def _measure(loaded: net.Net, inputs: bytes, repeat: int) -> tuple[list[tuple[str, str]], list[list[int]]]:
+    """(kernel, kind) of every step, and its nanoseconds in each run; the first run is not counted."""
+    times: list[list[int]] = []
+    steps: list[tuple[str, str]] = []
+    for r in range(repeat + 1):
+        loaded.feed_stored(inputs)
+        ran = [(s.kernel, s.isa, s.nanoseconds) for s in loaded.each_step()]
+        steps = [(kernel, isa) for kernel, isa, _ in ran]
+        if r:
+            times.append([nanoseconds for *_, nanoseconds in ran])
+    return steps, [list(column) for column in zip(*times, strict=True)]
+
+
+def _counts(model: Path, inputs: bytes, mips: bool | None) -> tuple[list[int], list[str]]:
+    """Instructions of every step on MIPS, or none and the reason."""
+    if mips is False:
+        return [], []
+    try:
+        chain = toolchain.mips()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "inputs"
+            file.write_bytes(inputs)
+            program = tools.digest(chain)
+            return qemu.step_instructions(chain, program, model, file, "--isa", MIPS_ISA), []
+    except MagikError as error:
+        if mips:
+            raise
+        return [], [f"instructions on MIPS are not counted: {error.problems[0].what}"]
+
+
+def describe(model: Path) -> Description | None:
+    """The description of the model file's program, from itself or the `.mgk` beside it."""
+    stored = proof.stored(model)
+    return Description.of(*stored) if stored else None
+
+
+def _rows(model: Path) -> Sequence[Row]:
+    described = describe(model)
+    return described.rows if described else ()
+
+
+def series(found: Profile) -> list[Series]:
+    """What was measured as charts of the HTML page."""
+    out = [
+        Series("Time", f"nanoseconds on this machine, median of {found.repeat} runs, of each",
+               tuple(layer.nanoseconds for layer in found.layers)),
+    ]  # fmt: skip
+    if found.instructions is not None:
+        counted = tuple(layer.instructions or 0 for layer in found.layers)
+        out.append(Series("Instructions", "executed by a MIPS build under QEMU in each", counted))
+    if found.seconds is not None:
+        micro = tuple(round((layer.seconds or 0) * 1e6) for layer in found.layers)
+        out.append(Series(f"Estimate for {found.soc}", f"microseconds: {found.estimate}; of each", micro))
+    return out

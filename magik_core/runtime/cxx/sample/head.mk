@@ -1,0 +1,5 @@
+# Made by magik build: the runtime, its C++ API and a sample program, for target @target.
+#
+#   make                                           the sample program and the libraries
+#   make build_type=release|profile|debug|nmem     a variant; `make build_type=X clean` removes it
+#   make shared                                    the shared libraries too
