@@ -36,7 +36,7 @@ static inline int32_t power(const int32_t *table, int32_t most, uint8_t code)
     return table[(uint8_t)(most - code)];
 }
 
-static inline int32_t largest(const uint8_t *x, int32_t size, int32_t step)
+static int32_t largest(const uint8_t *x, int32_t size, int32_t step)
 {
     int32_t most = 0;
     for (int32_t i = 0; i < size; i++)
@@ -46,7 +46,7 @@ static inline int32_t largest(const uint8_t *x, int32_t size, int32_t step)
 
 /* fx_u8(fx_rescale(share, multiplier, shift) + y_zero, 0, top). From a shift of 33 up the product's upper half says it
  * all, since the lower half of what rounds it is 0: a machine of 32 bits shifts one word. */
-static inline uint8_t code_u8(const struct params *p, int32_t share, int32_t shift)
+static uint8_t code_u8(const struct params *p, int32_t share, int32_t shift)
 {
     if (shift <= 32)
         return fx_u8(fx_rescale(share, p->multiplier, shift) + p->y_zero, 0, p->top);
@@ -55,15 +55,14 @@ static inline uint8_t code_u8(const struct params *p, int32_t share, int32_t shi
     return (uint8_t)(code < 0 ? 0 : code > p->top ? p->top : code);
 }
 
-static inline void shares_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table, int32_t most, struct fx_reciprocal by)
+static void shares_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table, int32_t most, struct fx_reciprocal by)
 {
-    const struct params local = *p; /* y may not change it */
     const int32_t shift = p->shift + by.k > FX_MAX_SHIFT ? FX_MAX_SHIFT : p->shift + by.k;
     for (int32_t i = 0; i < size; i++)
-        y[i * step] = code_u8(&local, (int32_t)fx_rescale(power(table, most, x[i * step]), by.m, 31), shift);
+        y[i * step] = code_u8(p, (int32_t)fx_rescale(power(table, most, x[i * step]), by.m, 31), shift);
 }
 
-static inline void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table)
+static void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table)
 {
     const int32_t most = largest(x, size, step);
     int64_t total = 0;
@@ -103,10 +102,7 @@ void magik_softmax_u8(const struct magik_step *n)
     }
     for (; r < end; r++) {
         const int32_t at = line_start(&l, r);
-        if (l.inner == 1)
-            line_u8(p, x + at, y + at, l.size, 1, n->in[1]->data);
-        else
-            line_u8(p, x + at, y + at, l.size, l.inner, n->in[1]->data);
+        line_u8(p, x + at, y + at, l.size, l.inner, n->in[1]->data);
     }
 }
 

@@ -29,16 +29,6 @@ struct magik_threads {
     pthread_cond_t begin, end;
 };
 
-/* Tell the CPU that this is a loop that waits. */
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __asm__ volatile("");
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static int64_t now_ns(void)
 {
     struct timespec t;
@@ -63,11 +53,9 @@ static int spin(struct magik_threads *pool, int (*what)(struct magik_threads *po
         return 1;
     const int64_t start = pool->spin_ns > 0 ? now_ns() : 0;
     for (int64_t spent = 0; spent < pool->spin_ns; spent = now_ns() - start) {
-        for (int32_t i = 0; i < LOOKS; i++) {
+        for (int32_t i = 0; i < LOOKS; i++)
             if (what(pool))
                 return 1;
-            relax();
-        }
         if (spent > ALONE_NS)
             sched_yield();
     }

@@ -62,25 +62,30 @@ void magik_run_step(struct magik_net *net, int32_t step, const struct magik_para
     s->step.parts = 1;
 }
 
+static uint32_t bytes_of(const struct magik_tensor *t)
+{
+    return (uint32_t)t->count * (uint32_t)magik_dtype_bytes(t->dtype);
+}
+
 /* Whether a step is worth several threads. A guess from the sizes of its tensors: fast kernels multiply PRODUCTS
  * weights while they read or write one byte, portable arithmetic is SLOWER, and COPIED bytes cost one. */
 static int is_shared(const struct net_step *s)
 {
     const struct magik_step *n = &s->step;
     const struct magik_tensor *y = n->out[0];
-    int64_t work = 0;
+    uint64_t work = 0;
     for (int32_t i = 0; i < n->n_in; i++) {
         const struct magik_tensor *x = n->in[i];
         if (!x->is_constant)
-            work += (int64_t)x->count * magik_dtype_bytes(x->dtype);
+            work += bytes_of(x);
         else if (x->dtype == MAGIK_S8 && y->rank > 0)
-            work += (int64_t)(y->count / y->dims[y->rank - 1]) * x->count / PRODUCTS;
+            work += (uint64_t)(uint32_t)(y->count / y->dims[y->rank - 1]) * (uint32_t)x->count / PRODUCTS;
     }
     for (int32_t i = 0; i < n->n_out; i++)
-        work += (int64_t)n->out[i]->count * magik_dtype_bytes(n->out[i]->dtype);
+        work += bytes_of(n->out[i]);
     if (n->dtype >= MAGIK_X8)
-        return work / COPIED >= SHARED_WORK;
-    return (s->variant->isa < MAGIK_AVX2 ? work * SLOWER : work) >= SHARED_WORK;
+        return work >= SHARED_WORK * COPIED;
+    return work >= (s->variant->isa < MAGIK_AVX2 ? SHARED_WORK / SLOWER : SHARED_WORK);
 }
 
 void magik_run(struct magik_net *net, const struct magik_parallel *parallel)
