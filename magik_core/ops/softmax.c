@@ -44,31 +44,18 @@ static int32_t largest(const uint8_t *x, int32_t size, int32_t step)
     return most;
 }
 
-/* fx_u8(fx_rescale(share, multiplier, shift) + y_zero, 0, top). From a shift of 33 up the product's upper half says it
- * all, since the lower half of what rounds it is 0: a machine of 32 bits shifts one word. */
-static uint8_t code_u8(const struct params *p, int32_t share, int32_t shift)
-{
-    if (shift <= 32)
-        return fx_u8(fx_rescale(share, p->multiplier, shift) + p->y_zero, 0, p->top);
-    const int64_t sum = (int64_t)share * p->multiplier + ((int64_t)(1 << (shift - 32) >> 1) << 32);
-    const int32_t code = ((int32_t)(sum >> 32) >> (shift - 32)) + p->y_zero;
-    return (uint8_t)(code < 0 ? 0 : code > p->top ? p->top : code);
-}
-
-static void shares_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table, int32_t most, struct fx_reciprocal by)
-{
-    const int32_t shift = p->shift + by.k > FX_MAX_SHIFT ? FX_MAX_SHIFT : p->shift + by.k;
-    for (int32_t i = 0; i < size; i++)
-        y[i * step] = code_u8(p, (int32_t)fx_rescale(power(table, most, x[i * step]), by.m, 31), shift);
-}
-
 static void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table)
 {
     const int32_t most = largest(x, size, step);
     int64_t total = 0;
     for (int32_t i = 0; i < size; i++)
         total += power(table, most, x[i * step]);
-    shares_u8(p, x, y, size, step, table, most, fx_reciprocal(total));
+    const struct fx_reciprocal by = fx_reciprocal(total);
+    const int32_t shift = p->shift + by.k > FX_MAX_SHIFT ? FX_MAX_SHIFT : p->shift + by.k;
+    for (int32_t i = 0; i < size; i++) {
+        const int32_t share = (int32_t)fx_rescale(power(table, most, x[i * step]), by.m, 31);
+        y[i * step] = fx_u8(fx_rescale(share, p->multiplier, shift) + p->y_zero, 0, p->top);
+    }
 }
 
 /* Lines of two: the codes follow from the difference alone, so those of each are made once. */
