@@ -181,8 +181,11 @@ def example(text: str) -> str:
 
 def option(p: Any) -> tuple[str, str, str]:
     value = "" if p.is_flag else f" {p.metavar or 'N'}"
-    default = "" if p.is_flag or p.default in (None, ()) else code(p.default)
-    return ", ".join(code(name + value) for name in sorted(p.opts, key=len, reverse=True)), default, p.help or ""
+    names = [*sorted(p.opts, key=len, reverse=True), *p.secondary_opts]
+    default = "" if p.default in (None, ()) else code(p.default)
+    if p.is_flag:
+        default = {True: "on", False: "off"}.get(p.default, "")
+    return ", ".join(code(name + value) for name in names), default, p.help or ""
 
 
 def option_of_key() -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from magik_core.errors import BuildError
+from magik_core.errors import BuildError, UsageError
 from magik_core.makefile import filled
 from magik_core.net import Net, Port
 
@@ -43,7 +43,7 @@ class Sample:
 def choose(net: Net, *, task: str = "", anchors: Sequence[float] = ()) -> str:
     """The task that a model's outputs look like, or `task` when they allow it.
 
-    Raises: BuildError: they do not.
+    Raises: BuildError: they do not. UsageError: there is no such task.
     """
     able = {
         "classification": _is_classification(net),
@@ -54,7 +54,7 @@ def choose(net: Net, *, task: str = "", anchors: Sequence[float] = ()) -> str:
     if not task:
         return next(name for name in ("yolo", "detection", "classification", "raw") if able[name])
     if task not in TASKS:
-        raise BuildError("there is no such sample", found=task, need=", ".join(TASKS))
+        raise UsageError("there is no such sample", where="--sample", found=task, need=", ".join(TASKS))
     if not able[task]:
         needs = {
             "classification": "one output with one axis longer than 1",
@@ -238,7 +238,12 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     Raises: BuildError: the file cannot be read.
     """
+    need = "a text file in UTF-8, a name in each line"
     try:
         return tuple(path.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildError("a file of labels cannot be read", where=str(path), found=str(error)) from error
+    except OSError as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or "").lower()
+        raise BuildError("a file of labels cannot be read", where=str(path), found=found, need=need) from None
+    except UnicodeDecodeError as error:
+        found = f"byte {error.object[error.start]:#04x} at {error.start}"
+        raise BuildError("a file of labels is not text", where=str(path), found=found, need=need) from None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from magik_core import __version__, board_sample, kernels, makefile, net, proof, toolchain
 from magik_core.board_sample import Sample
-from magik_core.errors import BuildError, LoadError
+from magik_core.errors import BuildError, LoadError, UsageError
 from magik_core.kernels import RUNTIME, Source
 from magik_core.makefile import BUILD_TYPES, Unit
 from magik_core.toolchain import Toolchain
@@ -68,12 +68,15 @@ def build(
     options: Options = Options(),
     *,
     progress: Report = lambda stage, done, total: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Built:
     """Write a folder and compile it: all of it or nothing.
 
     Args:   model: a .bin or .mgk, or its path without suffix; folder: by default `<model>_board` beside it.
+            say: is told what takes long.
     Raises: LoadError: the model file is refused. BuildError: there is no compiler, it refuses a file, the folder
-            holds what was not made by this function, or the sample does not fit the model.
+            holds what was not made by this function, or the sample does not fit the model. UsageError: `options`
+            has a value that there is not.
     """
     options = options or Options()
     path = find(Path(model))
@@ -86,12 +89,15 @@ def build(
     sample = replace(options.sample, task=task)
     named = tuple(dict.fromkeys(loaded.kernels))
     files, units = _files(path, loaded, sample, options.target, None if options.ops == "all" else named)
+    files |= _words(_name(path), sample, options, chain, units)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         _write(part, files)
         products: tuple[Path, ...] = ()
         if chain is not None:
+            if chain.name == "ziglang":
+                say(toolchain.ZIG_IS_SLOW)
             products = _compile(chain, part, _name(path), units, options, progress)
         _put(part, out)
     finally:
@@ -109,14 +115,16 @@ def find(path: Path) -> Path:
 
 
 def _check(options: Options) -> None:
-    for key, value, known in (
-        ("target", options.target, TARGETS),
-        ("ops", options.ops, ("model", "all")),
-        ("build type", options.build_type, tuple(BUILD_TYPES)),
-        ("detector", options.sample.detector, tuple(board_sample.DETECTORS)),
+    for key, option, value, known in (
+        ("target", "--target", options.target, TARGETS),
+        ("choice of kernels", "--ops", options.ops, ("model", "all")),
+        ("build type", "--build-type", options.build_type, tuple(BUILD_TYPES)),
+        ("detector", "--detector", options.sample.detector, tuple(board_sample.DETECTORS)),
+        ("sample", "--sample", options.task, ("", *board_sample.TASKS)),
     ):
         if value not in known:
-            raise BuildError(f"there is no such {key}", found=value, need=", ".join(known))
+            need = ", ".join(filter(None, known))
+            raise UsageError(f"there is no such {key}", where=option, found=value, need=need)
 
 
 def _check_folder(folder: Path) -> None:
@@ -189,9 +197,16 @@ def _files(
         out |= {f"include/{p.relative_to(root).as_posix()}": p.read_bytes() for p in sorted(root.rglob("*.h"))}
     program = makefile.program_of(name, "glibc", "release")
     out["sample.cc"] = board_sample.source(loaded, sample, name, program).encode()
-    out["Makefile"] = makefile.text(name, target, units).encode()
-    out["README.md"] = _readme(name, target, sample).encode()
     return out, units
+
+
+def _words(name: str, sample: Sample, options: Options, chain: Toolchain | None, units: list[Unit]) -> dict[str, bytes]:
+    """The files that name the toolchain."""
+    default = "" if options.target == "host" else makefile.defaults(chain, options.cross_compile, options.libtype)
+    return {
+        "Makefile": makefile.text(name, options.target, units, default).encode(),
+        "README.md": _readme(name, sample, options, chain).encode(),
+    }
 
 
 def _stripped(model: Path) -> bytes:
@@ -202,18 +217,39 @@ def _stripped(model: Path) -> bytes:
     return pack.pack(*found, names=False) if found else model.read_bytes()
 
 
-def _readme(name: str, target: str, sample: Sample) -> str:
+def _readme(name: str, sample: Sample, options: Options, chain: Toolchain | None) -> str:
+    libtype = options.libtype or (makefile.libtype_of(chain) if chain else "glibc")
     return f"""# {name} on a board
 
 - `{name}.bin`: the model
 - `sample.cc`: a program for it ({sample.task}); yours to change
-- `src/`, `include/`: the runtime and its C++ API, for target {target}
+- `src/`, `include/`: the runtime and its C++ API, for target {options.target}
 - `Makefile`: `make`, `make build_type=profile`, `make CROSS_COMPILE=mips-linux-gnu- libtype=muclibc`; its first lines
   say more
-- `lib/`: libvenus for your own program: `-Iinclude -Llib/glibc -lvenus -lpthread`
+- `lib/`: libvenus for a program of your own; `libaip` and `libdrivers` are empty
 
-`{makefile.program_of(name, "glibc", "release")} {name}.bin picture.ppm` prints what the model finds.
+`{makefile.program_of(name, libtype, options.build_type)} {name}.bin picture.ppm` prints what the model finds.
+
+## A program of your own
+
+`own.cc` is C++ against `include/venus.h`, `own.c` is C against `include/magik/magik.h`.
+{_own(libtype, options, chain)}
 `{MANIFEST}` lists the files as magik build wrote them: it does not overwrite a folder in which one was changed.
+"""
+
+
+def _own(libtype: str, options: Options, chain: Toolchain | None) -> str:
+    """How a user's program is compiled."""
+    if chain is None:
+        return "Nothing is compiled yet: after `make`, `make flags` prints the command lines.\n"
+    cxx, c, *mark = makefile.own_lines(chain, libtype, options.build_type)
+    after = f"\nand for both, since the C library has the older NaNs that the kernels never make:\n\n    {mark[0]}\n"
+    return f"""In this folder, with the compiler that made the library, C++ and C:
+
+    {cxx}
+    {c}
+{after if mark else ""}
+`make flags` prints the same for the variables that `make` is given.
 """
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from magik_core import net, toolchain, tools
 from magik_core.digests import Digest, crc_of
-from magik_core.errors import BuildError, RunError
+from magik_core.errors import BuildError, RunError, UsageError
 from magik_core.library import ISAS
 from magik_core.program import DTYPES, Program, Shape
 from magik_core.reshape import reshape
@@ -72,12 +72,15 @@ def host(model: Path, isa: str, shapes: Sequence[Shape] = ()) -> Place:
 
 
 def load(model: Path, isa: str | None = None, shapes: Sequence[Shape] = ()) -> net.Net:
-    """A model file with inputs of these shapes, in the source's axis order."""
+    """A model file with inputs of these shapes, in the source's axis order.
+
+    Raises: LoadError: the file is refused. UsageError: there are not as many shapes as inputs.
+    """
     loaded = net.load(model, isa=isa)
     if shapes:
         if len(shapes) != len(loaded.inputs):
             found, need = f"{len(shapes)} shapes", f"{len(loaded.inputs)}: one per input"
-            raise RunError("the number of input shapes is wrong", found=found, need=need)
+            raise UsageError("the number of input shapes is wrong", where="--input-shape", found=found, need=need)
         loaded.reshape({port.name: shape for port, shape in zip(loaded.inputs, shapes, strict=True)})
     return loaded
 

@@ -13,6 +13,7 @@ from magik_core import net, proof, qemu, toolchain, tools
 from magik_core.errors import MagikError, RunError
 from magik_core.report import Description, Row, Series
 from magik_core.soc import SoC
+from magik_core.toolchain import Toolchain
 
 MIPS_ISA = "fp64"  # the kernels for chips without SIMD
 
@@ -39,7 +40,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Profile:
-    """All steps, measured in `repeat` runs on `threads` threads; notes: what is missing and why."""
+    """All steps, measured in `repeat` runs on `threads` threads.
+
+    Args: notes: what is missing and why; compiler: that made the program whose instructions were counted.
+    """
 
     model: str
     repeat: int
@@ -48,6 +52,7 @@ class Profile:
     soc: str = ""
     estimate: str = ""
     notes: tuple[str, ...] = ()
+    compiler: str = ""
 
     @property
     def nanoseconds(self) -> int:
@@ -94,15 +99,19 @@ def profile(
 
     Args:   mips: count instructions: True: fail where that cannot be, None: only where it can be, False: do not.
             soc: the chip to estimate for; instructions_per_cycle: assumed of its CPU.
-    Raises: LoadError: the file is refused. BuildError: no QEMU or compiler for `mips`. RunError: no clock is
-            known of the chip.
+    Raises: LoadError: the file is refused. BuildError: no QEMU or compiler for `mips`. RunError: the chip
+            has no clock.
     """
     if soc is not None and soc.clock_hz is None:
-        raise RunError("no estimate can be made", where=soc.name, found="no clock_hz", need="a chip with a known clock")
+        raise RunError(
+            "no estimate can be made", where=soc.name, found=f"the chip {soc.name} has no clock", need="a chip with one"
+        )
     loaded = net.load(model, threads=threads)
     inputs = proof.random_inputs(loaded, 1)[0]
     steps, times = _measure(loaded, inputs, repeat)
-    counts, notes = _counts(model, inputs, mips if soc is None else mips is not False)
+    counts, compiler, notes = _counts(model, inputs, mips if soc is None else mips is not False)
+    if soc is not None and not counts:
+        notes.append(f"no estimate for {soc.name}: it is made of instructions on MIPS, which --no-mips does not count")
     rows = _rows(model)
     rate = soc.clock_hz * instructions_per_cycle if soc is not None and soc.clock_hz else None
     layers = tuple(
@@ -128,6 +137,7 @@ def profile(
         soc.name if soc else "",
         _words(soc, instructions_per_cycle) if soc else "",
         tuple(notes),
+        compiler,
     )
 
 
@@ -152,21 +162,28 @@ def _measure(loaded: net.Net, inputs: bytes, repeat: int) -> tuple[list[tuple[st
     return steps, [list(column) for column in zip(*times, strict=True)]
 
 
-def _counts(model: Path, inputs: bytes, mips: bool | None) -> tuple[list[int], list[str]]:
-    """Instructions of every step on MIPS, or none and the reason."""
+def _counts(model: Path, inputs: bytes, mips: bool | None) -> tuple[list[int], str, list[str]]:
+    """Instructions of every step on MIPS and the compiler that made it, or none and the reason."""
     if mips is False:
-        return [], []
+        return [], "", []
     try:
         chain = toolchain.mips()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "inputs"
             file.write_bytes(inputs)
             program = tools.digest(chain)
-            return qemu.step_instructions(chain, program, model, file, "--isa", MIPS_ISA), []
+            return qemu.step_instructions(chain, program, model, file, "--isa", MIPS_ISA), _compiler(chain), []
     except MagikError as error:
         if mips:
             raise
-        return [], [f"instructions on MIPS are not counted: {error.problems[0].what}"]
+        return [], "", [f"instructions on MIPS are not counted: {error.problems[0].what}"]
+
+
+def _compiler(chain: Toolchain) -> str:
+    """The compiler in its own words."""
+    said = toolchain.spawn([*chain.cc, "--version"], "a compiler").stdout.splitlines()
+    version = said[0].strip() if said else ""
+    return version if chain.name in version else f"{chain.name} {version}".strip()
 
 
 def describe(model: Path) -> Description | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from magik_core import kernels
-from magik_core.errors import BuildError
+from magik_core.errors import BuildError, UsageError
 from magik_core.kernels import RUNTIME, Source
 
 COMMON = (
@@ -31,6 +31,7 @@ INCLUDES = tuple(f"-I{RUNTIME / name}" for name in ("include", "src", "port", "c
 C_DIALECT, CXX_DIALECT = ("-std=c11", "-D_POSIX_C_SOURCE=200809L"), ("-std=c++11",)
 STATIC_CODE = ("-fno-pic", "-fno-pie", "-mno-shared", "-mplt")  # GCC's, for MIPS: a fifth smaller than -fPIC
 SECONDS = 600  # most that a compiler may take; zig builds its C library once
+ZIG_IS_SLOW = "zig builds its C library once, this takes minutes"
 EF_MIPS_NAN2008 = 0x400
 ELF_MIPS = 8
 
@@ -83,12 +84,15 @@ def mips(*, msa: bool = False, cross_compile: str | None = None) -> Toolchain:
     Tried in this order: `cross_compile` or the variable CROSS_COMPILE (a prefix such as mips-linux-gnu-),
     Debian's mipsel-linux-gnu-gcc, zig of the Python package ziglang.
 
-    Raises: BuildError: none of them is there.
+    Raises: BuildError: none of them is there. UsageError: no compiler has the prefix `cross_compile`.
     """
     prefix = cross_compile or os.environ.get("CROSS_COMPILE", "")
     if prefix:
         if not _which(f"{prefix}gcc"):
             hint = "give the prefix before gcc, with the path if it is not in PATH"
+            if cross_compile:
+                where = "--cross-compile"
+                raise UsageError("the prefix has no compiler", where=where, found=f"no {prefix}gcc", hint=hint)
             raise BuildError("CROSS_COMPILE has no compiler", found=f"no {prefix}gcc", hint=hint)
         return _debian(msa) if prefix == "mipsel-linux-gnu-" else _vendor(prefix, msa)
     if _which("mipsel-linux-gnu-g++"):

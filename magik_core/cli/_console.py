@@ -93,6 +93,11 @@ def silent(text: str) -> None:
     """Say nothing."""
 
 
+def many(count: int, word: str) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def nbytes(count: int) -> str:
     """`3400000` -> `3.24 MiB (3,400,000 bytes)`; small counts in bytes only."""
     return f"{count / 2**20:.2f} MiB ({count:,} bytes)" if count >= 2**20 else f"{count:,} bytes"

@@ -59,6 +59,8 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
 
 
 def _array(path: Path, port: Port, color: str) -> Any:
+    if path.is_dir():
+        raise DataError("an input is a folder", where=str(path), need="one file", hint="give the files one by one")
     if path.suffix.lower() == ".npy":
         return _numpy(path)
     from magik_core import data_files, samples

@@ -77,7 +77,7 @@ def command(
     )
     options = Options(target, ops, cross_compile, libtype, build_type, compiles, sample, details)
     with _progress.progress(is_json) as progress:
-        _show(build(model, output, options, progress=progress), is_json)
+        _show(build(model, output, options, progress=progress, say=_console.words), is_json)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

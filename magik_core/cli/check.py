@@ -49,7 +49,8 @@ def command(
         )
     else:
         _show(findings)
-        _console.words(f"{model} on {chosen.soc}: {blockers} blockers, {len(findings) - blockers} notices")
+        found = f"{_console.many(blockers, 'blocker')}, {_console.many(len(findings) - blockers, 'notice')}"
+        _console.words(f"{model} on {chosen.soc}: {found}")
     if blockers:
         raise typer.Exit(1)
 

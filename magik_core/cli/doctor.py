@@ -122,6 +122,8 @@ def _compiler(name: str, choose: Callable[[], Toolchain], hint: str) -> Finding:
 
     try:
         chain = choose()
+        if chain.name == "ziglang":
+            _console.words(toolchain.ZIG_IS_SLOW)
         with tempfile.TemporaryDirectory() as folder:
             program = tools.hello(chain, Path(folder))
             if chain.is_mips and not chain.runner:

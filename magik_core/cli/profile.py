@@ -36,7 +36,7 @@ def command(
     """Measure each layer: MACs, bytes, time on this computer, instructions on MIPS; estimate a chip's time.
 
     Times are of this computer's fastest kernels. Instructions are those of the scalar MIPS build, counted
-    under QEMU: the same on every computer.
+    under QEMU: exact for one compiler, the same on every computer.
 
     Example: magik profile model.mgk --no-mips --repeat 50
     """
@@ -72,7 +72,10 @@ def _write(model: Path, html: Path, found: Profile) -> None:
 def _show(found: Profile) -> None:
     rows = [_cells(str(i), layer.name, layer, found.nanoseconds) for i, layer in enumerate(found.layers)]
     _console.table(COLUMNS, [*rows, _total(found)])
-    _console.words(f"time: median of {found.repeat} runs of each layer on this computer, {found.threads} threads")
+    runs, threads = _console.many(found.repeat, "run"), _console.many(found.threads, "thread")
+    _console.words(f"time: median of {runs} of each layer on this computer, {threads}")
+    if found.compiler:
+        _console.words(f"instructions: of the program that {found.compiler} makes")
     if found.seconds is not None:
         _console.words(f"estimate for {found.soc}: {found.estimate}")
 

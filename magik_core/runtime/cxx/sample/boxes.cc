@@ -19,6 +19,6 @@ static int print_boxes(std::vector<ObjBbox_t> &found, int width, int height)
                std::min(std::max(x1, 0.0f), w), std::min(std::max(y1, 0.0f), h), b.score, CLASSES > 1 ? " " : "",
                CLASSES > 1 ? label(b.class_id) : "");
     }
-    printf("%d boxes\n", (int)kept.size());
+    printf("%d box%s\n", (int)kept.size(), kept.size() == 1 ? "" : "es");
     return 0;
 }

@@ -3,6 +3,7 @@
 
 name = @name
 build_type ?= release
+@defaults
 
 ifdef ZIG
 libtype ?= musl
@@ -26,8 +27,7 @@ arch = @debian_flags
 pic_shared = -mshared
 link = @debian_link
 # Debian's C library has the older NaNs, so its linker cannot say NaN-2008 (bit 2 of byte 37); the kernels make none
-mark = printf "$$(printf '\\%03o' $$(($$(od -An -tu1 -j37 -N1 $@) | 4)))" \
-  | dd of=$@ bs=1 seek=37 conv=notrunc 2>/dev/null
+mark = @mark
 else
 libtype ?= $(if $(filter mips-linux-gnu-,$(notdir $(CROSS_COMPILE))),muclibc,glibc)
 pic ?= -fPIC

@@ -15,16 +15,21 @@ sources = @sources
 objects = $(addprefix $(obj)/,$(addsuffix .o,$(basename $(sources))))
 aliases = $(foreach name,@aliases,$(lib)/lib$(name).a)
 
-.PHONY: all shared clean
+.PHONY: all shared flags clean
 all: $(program)
 shared: all
 	$(MAKE) pic="-fPIC $(pic_shared)" $(library).so $(aliases:.a=.so)
+
+own_cxx = $(CXX) @own_cxx $(arch) $(defines_$(build_type)) -Iinclude own.cc $(library).a $(link) -o own
+own_c = $(CC) @own_c $(arch) -Iinclude own.c $(library).a $(link) -lm -o own
+flags:
+	@: $(foreach line,own_cxx own_c mark,$(if $($(line)),$(info $(strip $(call $(line),own)))))
 
 @own
 
 $(program): sample.cc $(library).a $(aliases)
 	$(CXX) $(flags) @cxx sample.cc $(library).a $(link) -Wl,--gc-sections -s -o $@
-	$(mark)
+	$(call mark,$@)
 
 $(library).a: $(objects)
 	@mkdir -p $(@D)

@@ -46,10 +46,35 @@ int check_table(const char *name, Head *head)
     return crc32_of(head->bytes, bytes) == crc ? 0 : say(name, "%s", magik_phrase(MAGIK_BAD_CHECKSUM));
 }
 
+/* A section of a file whose sections the core found whole. */
+const file_section *section_of(const uint8_t *file, uint32_t kind)
+{
+    const file_header *header = reinterpret_cast<const file_header *>(file);
+    const file_section *sections = reinterpret_cast<const file_section *>(file + sizeof *header);
+    for (uint32_t i = 0; i < header->sections; i++)
+        if (sections[i].kind == kind)
+            return &sections[i];
+    return NULL;
+}
+
+/* The name of a step's kernel in a file that was refused for it. */
+const char *kernel_of(const uint8_t *file, int32_t step)
+{
+    const file_section *steps = section_of(file, FOURCC('S', 'T', 'E', 'P'));
+    const file_section *strings = section_of(file, FOURCC('S', 'T', 'R', 'S'));
+    if (steps == NULL || strings == NULL || (size_t)step >= steps->bytes / sizeof(file_step))
+        return "without a name";
+    const uint32_t at = reinterpret_cast<const file_step *>(file + steps->offset)[step].kernel;
+    return at < strings->bytes ? reinterpret_cast<const char *>(file + strings->offset) + at : "without a name";
+}
+
 /* Says where in the file the core found fault. */
-int refuse(const char *name, int32_t status, const magik_fault &fault)
+int refuse(const char *name, const uint8_t *file, int32_t status, const magik_fault &fault)
 {
     const char *what = magik_phrase(status);
+    if (status == MAGIK_UNKNOWN_KERNEL && fault.step >= 0)
+        return say(name, "step %d: the kernel %s is not in this library: build the program for this model, or with "
+                         "magik build --ops all", (int)fault.step, kernel_of(file, fault.step));
     if (fault.step >= 0)
         return say(name, "step %d: %s", (int)fault.step, what);
     if (fault.tensor >= 0)
@@ -126,7 +151,7 @@ int Model::take(const char *name, size_t bytes)
     magik_net *loaded = NULL;
     const int32_t status = magik_load(&loaded, file.bytes(), bytes, memory.bytes(), net_bytes, &fault);
     if (status != MAGIK_OK)
-        return refuse(name, status, fault);
+        return refuse(name, file.bytes(), status, fault);
     if (magik_outputs(loaded) == 0)
         return say(name, "it has no outputs");
     const size_t prepared_bytes = magik_prepared_bytes(loaded);
