@@ -243,12 +243,13 @@ def _own(libtype: str, options: Options, chain: Toolchain | None) -> str:
     if chain is None:
         return "Nothing is compiled yet: after `make`, `make flags` prints the command lines.\n"
     cxx, c, *mark = makefile.own_lines(chain, libtype, options.build_type)
-    after = f"\nand for both, since the C library has the older NaNs that the kernels never make:\n\n    {mark[0]}\n"
+    why = "and then, for the C library has the older NaNs, which the kernels never make"
+    after = "".join(f"\n{why}:\n\n    {line}\n" for line in mark)
     return f"""In this folder, with the compiler that made the library, C++ and C:
 
     {cxx}
     {c}
-{after if mark else ""}
+{after}
 `make flags` prints the same for the variables that `make` is given.
 """
 

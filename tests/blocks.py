@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LANGUAGES = {"sh", "python", "c", "text", "json"}
+LANGUAGES = {"sh", "python", "c", "cpp", "text", "json"}
 FENCE = re.compile(r"^```(\S*)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENTRY_POINT = re.compile(r"^\[project\.entry-points\.magik\]\n(\w+) = \"(\w+)\"", re.MULTILINE)
 

@@ -55,6 +55,11 @@ def head(path: Path, channels: int) -> Path:
     return path.with_suffix(".bin")
 
 
+def counted(boxes: int) -> str:
+    """The last line of a detector."""
+    return f"{boxes} box{'' if boxes == 1 else 'es'}"
+
+
 def test_yolo_heads(magik: Magik, tmp_path: Path) -> None:
     """Decoded as the formula says, in pixels of a picture of the network's size."""
     model = head(tmp_path / "yolo", 14)
@@ -68,7 +73,7 @@ def test_yolo_heads(magik: Magik, tmp_path: Path) -> None:
     v = 1 / (1 + np.exp(-y.reshape(2, 7, 8, 6).astype(np.float64)))
     best = v[:, 4] * v[:, 5:].max(1)
     boxes = [[float(word) for word in line.split()[1:6]] for line in lines[:-1]]
-    assert boxes and lines[-1] == f"{len(boxes)} boxes"
+    assert boxes and lines[-1] == counted(len(boxes))
     assert all(abs(best - score).min() < 1e-4 for *_, score in boxes)
     a, row, column = np.unravel_index(best.argmax(), best.shape)
     wide = (2 * v[a, 2, row, column]) ** 2 * (10, 16)[a]
@@ -100,6 +105,45 @@ def test_sample_constants_of_a_table_of_boxes() -> None:
     assert "BACKGROUND = -1" in board_sample.source(fake, Sample("detection"), "m", "p")
 
 
+def table(path: Path, corners: list[float]) -> Path:
+    """A model of an image whose two boxes are these corners whatever the picture, and its scores 0.9."""
+    from onnx import helper
+
+    from tests.cli.models import FLOAT, write
+
+    values = {
+        "zero": np.zeros((4, 3, 1, 1), np.float32), "b": np.array(corners, np.float32),
+        "none": np.zeros((1, 3, 1, 1), np.float32), "s": np.array([0.9], np.float32),
+        "boxes_shape": np.array([1, 4, 2]), "scores_shape": np.array([1, 1, 2]),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "zero", "b"], ["c"], strides=[8, 16]),
+        helper.make_node("Reshape", ["c", "boxes_shape"], ["cr"]),
+        helper.make_node("Transpose", ["cr"], ["boxes"], perm=[0, 2, 1]),
+        helper.make_node("Conv", ["x", "none", "s"], ["d"], strides=[8, 16]),
+        helper.make_node("Reshape", ["d", "scores_shape"], ["dr"]),
+        helper.make_node("Transpose", ["dr"], ["scores"], perm=[0, 2, 1]),
+    ]
+    values["none"] = np.zeros((1, 3, 1, 1), np.float32)
+    ports = ([("x", FLOAT, (1, 3, 16, 16))], [("boxes", FLOAT, (1, 2, 4)), ("scores", FLOAT, (1, 2, 1))])
+    model = write(path.with_suffix(".onnx"), nodes, *ports, values)
+    calibration = samples(path.with_name("c.npy"), shape=(3, 16, 16))
+    magik_core.convert(model, path.with_suffix(".bin"), calibration=calibration, mean=[128], normal=[64])
+    return path.with_suffix(".bin")
+
+
+@pytest.mark.parametrize(("corners", "left"), [([0.25, 0.25, 0.75, 0.5], 1), ([0.5, 0.25, -0.25, 0.75], 0)])
+def test_boxes_without_an_area_are_dropped(tmp_path: Path, corners: list[float], left: int) -> None:
+    built = build.build(table(tmp_path / "ssd", corners), tmp_path / "b", build.Options("host"))
+    assert built.task == "detection" and built.program is not None
+    file = picture(tmp_path / "a.ppm", np.zeros((16, 16, 3)))
+    done = subprocess.run([built.program, tmp_path / "b/ssd.bin", file], capture_output=True, text=True, check=False)
+    said = "sample: 2 boxes without an area dropped: the outputs look like offsets that need priors\n"
+    assert (done.returncode, done.stderr) == (0, "" if left else said)
+    assert done.stdout.splitlines()[-1] == counted(left)
+    assert done.stdout.count("box:") == left
+
+
 # ---- faces -----------------------------------------------------------------------------------------------------
 
 
@@ -128,7 +172,7 @@ def finds_faces(program: Path, tmp_path: Path) -> None:
         x1, y1, x2, y2 = (float(row[key]) for key in ("x1", "y1", "x2", "y2"))
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2
         inside = (middles > [x1, y1]).all(1) & (middles < [x2, y2]).all(1)
-        assert inside.sum() == 1 and lines[-1] == f"{len(boxes)} boxes", (row["file"], lines)
+        assert inside.sum() == 1 and lines[-1] == counted(len(boxes)), (row["file"], lines)
         others += int((~inside).sum())
     assert others <= 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,10 @@ def test_without_qemu(magik, monkeypatch: pytest.MonkeyPatch) -> None:
     found = states(magik("doctor", "--json").out)
     assert found["compiler for MIPS"][:2] == ("ok", "mipsel-linux-gnu; no qemu-mipsel runs its programs")
     assert found["instruction counter"][0] == "missing"
+
+
+def test_zig_says_that_it_is_slow(magik, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "zig builds" not in magik("doctor", "--json").err
+    real = toolchain.mips()
+    monkeypatch.setattr(toolchain, "mips", lambda: replace(real, name="ziglang"))
+    assert "zig builds its C library once, this takes minutes\n" in magik("doctor", "--json").err

@@ -53,7 +53,22 @@ def test_the_table(magik, model: Path) -> None:
     heads = "# layer kernel kind MACs bytes time us % instructions per MAC estimate us"
     assert " ".join(lines[0].split()) == heads
     assert len(lines) == len(net.load(model).kernels) + 2 and lines[-1].split()[0] == "all"
-    assert "time: median of 1 runs" in done.err and "estimate" not in done.err
+    assert "time: median of 1 run of each layer on this computer, 1 thread\n" in done.err
+    assert "estimate" not in done.err and "instructions:" not in done.err
+
+
+def test_an_estimate_needs_instructions(magik, model: Path) -> None:
+    done = magik("profile", model, "--repeat", 2, "--threads", 2, "--no-mips", "--soc", "T41")
+    assert "median of 2 runs of each layer on this computer, 2 threads" in done.err
+    assert "note: no estimate for T41: it is made of instructions on MIPS, which --no-mips does not count" in done.err
+
+
+def test_the_compiler_is_named(magik, model: Path) -> None:
+    done = magik("profile", model, "--repeat", 1, "--mips")
+    name = toolchain.mips().name
+    assert f"\ninstructions: of the program that {name}" in f"\n{done.err}"
+    found = json.loads(magik("profile", model, "--repeat", 1, "--mips", "--json").out)
+    assert found["compiler"].startswith(name) and any(c.isdigit() for c in found["compiler"])
 
 
 def test_the_page(magik, model: Path, tmp_path: Path) -> None:
@@ -97,7 +112,9 @@ def test_without_qemu(magik, model: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_chip_without_a_clock(refused, model: Path) -> None:
-    assert "no estimate can be made\nwhere: A1\nfound: no clock_hz" in refused("profile", model, "--soc", "A1")
+    assert "no estimate can be made\nwhere: A1\nfound: the chip A1 has no clock\n need: a chip with one" in refused(
+        "profile", model, "--soc", "A1"
+    )
     with pytest.raises(RunError):
         profiling.profile(model, soc=SoC("x", clock_hz=None))
 

@@ -223,7 +223,8 @@ def test_a_board_is_no_option(refused, model: Path) -> None:
         (["--target", "moon"], 2, "where: --target\nfound: moon\n need: host, mips, mips-msa"),
         (["--isa", "neon"], 2, "where: --isa\nfound: neon\n need: portable"),
         (["--target", "host", "--isa", "msa"], 1, "there is nothing to run"),
-        (["--input-shape", "1,3,32,32;1,1"], 1, "the number of input shapes is wrong\nfound: 2 shapes"),
+        (["--input-shape", "1,3,32,32;1,1"], 2, "shapes is wrong\nwhere: --input-shape\nfound: 2 shapes"),
+        (["--input", "."], 1, "an input is a folder\nwhere: .\n need: one file"),
         (["--input", "none.png"], 1, "input file not found"),
     ],
 )
