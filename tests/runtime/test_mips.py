@@ -5,6 +5,8 @@ A missing compiler or QEMU is a failure here, not a skip: what the board compute
 
 from __future__ import annotations
 
+import platform
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from magik_core import kernels, library, toolchain
 from magik_core.errors import BuildError
-from magik_core.kernels import Source
+from magik_core.kernels import RUNTIME, Source
 from magik_core.qemu import TOOLS
 from magik_core.toolchain import Toolchain
 from tests.runtime.corpus import Entry, entries
@@ -149,3 +151,13 @@ def test_no_qemu(chains: dict[str, Toolchain], programs: dict[str, Path]) -> Non
 
 def test_isas_are_those_of_the_library() -> None:
     assert tuple(kernels.ISAS) == library.ISAS[1:]
+
+
+@pytest.mark.parametrize(("compiler", "kind"), [("mipsel-linux-gnu-gcc", "mips"), ("cc", platform.machine())])
+def test_cmake_asks_the_compiler_what_it_compiles_for(tmp_path: Path, compiler: str, kind: str) -> None:
+    """No toolchain file: CMake itself takes this machine's processor for the target's."""
+    command = ["cmake", "-S", str(RUNTIME), "-B", str(tmp_path), f"-DCMAKE_C_COMPILER={compiler}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"-- kernels for {kind}\n" in done.stdout
+    table = (tmp_path / "table.c").read_text()
+    assert ("_avx2" in table) == (kind == "x86_64") and ("_fp64" in table) == (kind in ("mips", "x86_64"))
