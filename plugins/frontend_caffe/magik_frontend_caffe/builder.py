@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 1 << 31  # of one tensor
 MAX_DIM = (1 << 31) - 1
+SMALL = 1024  # elements of a constant that shape inference may want to see
 FLOAT = ir.DataType.FLOAT
 
 
@@ -49,7 +50,7 @@ class Builder:
         del self.nodes[self._first :]
 
     def finish(self, made: Sequence[ir.Value]) -> None:
-        """Name the layer's nodes: the one that makes its first top for the layer, the others for it and what they do."""
+        """Name the layer's nodes: the maker of its first top for the layer, the others for it and what they do."""
         assert self._layer is not None
         name = self._layer.name or self._layer.type
         main = made[0].producer() if made else None
@@ -201,7 +202,7 @@ def _infer(node: ir.Node) -> list[tuple[ir.DataType, tuple[int, ...] | None]]:
     known, constants = [], []
     for value in {id(v): v for v in node.inputs if v is not None}.values():
         name, data = names[id(value)], graph.constant(value)
-        if data is not None and data.dtype == np.int64:
+        if data is not None and data.size <= SMALL:
             constants.append(onnx.numpy_helper.from_array(data, name))
         else:
             dtype = int(value.dtype or FLOAT)

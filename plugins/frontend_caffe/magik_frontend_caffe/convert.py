@@ -18,7 +18,7 @@ from magik_frontend_caffe.layers import table
 from magik_frontend_caffe.layers.detection import DECODE, DETECTION
 from magik_frontend_caffe.reader import Layer, Net
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("magik_core.frontend_caffe")  # the command line shows what magik_core says
 OPTIONS = {files.OPTION: None, DETECTION: (DECODE, "cut")}
 # of training and of tests: what they read are outputs
 DROPPED = frozenset({
@@ -165,7 +165,8 @@ class Conversion:
         self.read.update(map(id, bottoms[2:]))
         self.blobs.update(dict.fromkeys(layer.tops))
         names = ", ".join(f"'{name}'" for name in layer.bottoms[:2])
-        self.notes.append(f"DetectionOutput '{layer.name}' is cut off; outputs are {names}, offsets and scores of boxes")
+        what = f"DetectionOutput '{layer.name}' is cut off"
+        self.notes.append(f"{what}; outputs are {names}, offsets and scores of boxes")
 
     def _outputs(self) -> list[ir.Value]:
         """Values that no layer reads and that depend on an input."""

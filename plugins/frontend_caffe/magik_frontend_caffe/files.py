@@ -15,7 +15,7 @@ SUFFIXES = (WEIGHTS, NET)
 OPTION = "weights"  # of `load`: the file of the weights, or of the net where MODEL is the weights
 HEAD_BYTES = 4096
 LAYER = re.compile(rb"^\s*layers?\s*:?\s*\{", re.MULTILINE)
-MOST_BYTES = {NET: 16 << 20, WEIGHTS: (1 << 31) - 1}  # the second is protobuf's own limit
+MOST_BYTES = {NET: 4 << 20, WEIGHTS: (1 << 31) - 1}  # the second is protobuf's own limit
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def sniff(path: Path) -> bool:
             head = file.read(HEAD_BYTES)
     except OSError:
         return False
-    return is_text(head) and bool(LAYER.search(head)) or starts_as_net(head)
+    return (is_text(head) and bool(LAYER.search(head))) or starts_as_net(head)
 
 
 def is_text(head: bytes) -> bool:

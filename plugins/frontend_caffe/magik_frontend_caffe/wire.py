@@ -9,7 +9,7 @@ import numpy as np
 
 from magik_frontend_caffe.schema import ARRAYS, Field, FormatError, Message, numbers
 
-MAX_FIELDS = 1 << 21  # far above real files (weights are one field each), so that no file takes minutes
+MAX_FIELDS = 1 << 19  # far above real files (weights are one field each), so that no file takes minutes or gigabytes
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 SIZES = {FIXED64: 8, FIXED32: 4}
 Item = tuple[int, int, Any]  # number, wire type, value: an int, or the bytes
@@ -149,7 +149,7 @@ def starts_as_net(head: bytes) -> bool:
 
 def _is_layer(number: int, first: bytes) -> bool:
     """A layer begins with its name and type, or, in V1, with any of five fields."""
-    return (number == 100 and first == b"\x0a") or (number == 2 and first in (b"\x0a", b"\x12", b"\x1a", b"\x22", b"\x28"))
+    return first in {2: (b"\x0a", b"\x12", b"\x1a", b"\x22", b"\x28"), 100: (b"\x0a",)}.get(number, ())
 
 
 def _heads(head: bytes) -> Iterator[Item]:

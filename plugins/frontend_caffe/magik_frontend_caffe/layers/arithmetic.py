@@ -60,9 +60,7 @@ def bias(layer: Layer, to: Builder, x: ir.Value, *by: ir.Value) -> ir.Value:
                    to.channels(x, to.weight(0, shape, "a bias"), axis, "bias"))  # fmt: skip
 
 
-def spanned(
-    to: Builder, x: ir.Value, by: Sequence[ir.Value], axis: int, count: int
-) -> tuple[int, tuple[int, ...]]:
+def spanned(to: Builder, x: ir.Value, by: Sequence[ir.Value], axis: int, count: int) -> tuple[int, tuple[int, ...]]:
     """The axis of x on which a factor begins, and the factor's shape.
 
     Raises: ModelError: x has no such axes.

@@ -24,12 +24,8 @@ MAX_BAND = 4096  # channels of an LRN
 def convolution(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
     """Conv; a depthwise type without `group` has one group for each channel."""
     param, shape = layer.param("convolution_param"), to.shape(x)
-    group = param["group"] if "group" in param or layer.type == "Convolution" else shape[min(1, len(shape) - 1)]
     window = convolution_window(to, param, shape)
-    out = param["num_output"]
-    if not 1 <= group or not 1 <= out or shape[1] % group or out % group:
-        found, need = f"{out} of {shape[1]} channels in {group} groups", "groups that divide both"
-        raise to.problem("the channels of a convolution do not fit", found, need)
+    out, group = convolution_channels(layer, to, param, shape)
     weights = to.weight(0, (out, shape[1] // group, *window["kernel_shape"]))
     return to.node("Conv", x, to.constant(weights, "weight"), bias(to, param, out), group=group, **window)
 
@@ -38,18 +34,24 @@ def convolution(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
 def deconvolution(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
     """ConvTranspose."""
     param, shape = layer.param("convolution_param"), to.shape(x)
-    group = param["group"] if "group" in param or layer.type == "Deconvolution" else shape[min(1, len(shape) - 1)]
     window = convolution_window(to, param, shape)
-    out = param["num_output"]
-    if not 1 <= group or not 1 <= out or shape[1] % group or out % group:
-        found, need = f"{out} of {shape[1]} channels in {group} groups", "groups that divide both"
-        raise to.problem("the channels of a convolution do not fit", found, need)
+    out, group = convolution_channels(layer, to, param, shape)
     weights = to.weight(0, (shape[1], out // group, *window["kernel_shape"]))
     return to.node("ConvTranspose", x, to.constant(weights, "weight"), bias(to, param, out), group=group, **window)
 
 
 def bias(to: Builder, param: Message, count: int) -> ir.Value | None:
     return to.constant(to.weight(1, (count,), "a bias"), "bias") if param["bias_term"] else None
+
+
+def convolution_channels(layer: Layer, to: Builder, param: Message, shape: Sequence[int]) -> tuple[int, int]:
+    """How many channels come out, and in how many groups."""
+    is_depthwise = "Depthwise" in layer.type and "group" not in param
+    out, group = param["num_output"], shape[1] if is_depthwise else param["group"]
+    if min(group, out) < 1 or shape[1] % group or out % group:
+        found, need = f"{out} of {shape[1]} channels in {group} groups", "groups that divide both"
+        raise to.problem("the channels of a convolution do not fit", found, need)
+    return out, group
 
 
 def convolution_window(to: Builder, param: Message, shape: Sequence[int]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def convolution_window(to: Builder, param: Message, shape: Sequence[int]) -> dic
 
 def check_window(to: Builder, *numbers: Sequence[int]) -> None:
     """Raises: ModelError: a kernel, a stride or a dilation of 0, or any number that is too large."""
-    *positive, pads = numbers
+    positive = numbers[:-1]  # the last are the pads
     if min(min(n) for n in positive) < 1 or max(max(n) for n in numbers) > MAX_WINDOW:
         found = ", ".join(str(list(n)) for n in numbers)
         raise to.problem("the window is no window", found, f"sizes in [1, {MAX_WINDOW}]")
@@ -102,10 +104,8 @@ def pooling(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
     is_ceil = param["ceil_mode"] if "ceil_mode" in param else param["round_mode"] == "CEIL"
     for size, k, stride, pad in zip(shape[2:], kernel, strides, pads, strict=True):
         _check_last(to, size, k, stride, pad, is_ceil)
-    more = {} if is_max else {"count_include_pad": 1}
-    op = "MaxPool" if is_max else "AveragePool"
-    ceil_mode = int(is_ceil)
-    return to.node(op, x, kernel_shape=kernel, strides=strides, pads=pads * 2, ceil_mode=ceil_mode, **more)
+    window: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "pads": pads * 2, "ceil_mode": int(is_ceil)}
+    return to.node("MaxPool", x, **window) if is_max else to.node("AveragePool", x, count_include_pad=1, **window)
 
 
 def _pair(param: Message, name: str) -> list[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from magik_frontend_caffe.builder import Builder
+
+MAX_CHANNELS = 1 << 16  # of what is shuffled
 
 
 @layer("Split", tops=(1, ANY))
@@ -39,10 +42,10 @@ def slice_(layer: Layer, to: Builder, x: ir.Value) -> Sequence[ir.Value]:
     size, count = to.shape(x)[axis], len(layer.tops)
     points = param["slice_point"] or ([size * i // count for i in range(1, count)] if size % count == 0 else [])
     edges = [0, *points, size]
-    if len(edges) != count + 1 or any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+    if len(edges) != count + 1 or any(a >= b for a, b in pairwise(edges)):
         found = f"slice_point {points} for {count} tops of {size} elements"
         raise to.problem("the slices do not fit", found, "one rising point less than tops, or equal parts")
-    parts = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [b - a for a, b in pairwise(edges)]
     return to.many("Split", [x, to.ints(parts, "sizes")], count, axis=axis)
 
 
@@ -127,6 +130,8 @@ def shuffle_channel(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
     group, shape = layer.param("shuffle_channel_param")["group"], to.shape(x)
     if len(shape) < 2 or group < 1 or shape[1] % group:
         raise to.problem("the channels do not fit the groups", f"{group} groups of {list(shape)}")
+    if shape[1] > MAX_CHANNELS:
+        raise to.problem("the layer has too many channels", shape[1], f"at most {MAX_CHANNELS}")
     order = np.arange(shape[1]).reshape(group, -1).T.reshape(-1)
     return to.node("Gather", x, to.ints(order.tolist(), "order"), axis=1)
 
@@ -139,7 +144,7 @@ def upsample(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
     if len(shape) != 4 or not all(1 <= s <= 1024 for s in scales):
         found = f"scale {scales} on {list(shape)}"
         raise to.problem("the layer says no scale", found, "scale in [1, 1024], on 4 axes")
-    how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    how: dict[str, Any] = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return to.node("Resize", x, None, to.constant([1, 1, *scales], "scales"), **how)
 
 
@@ -157,5 +162,5 @@ def interp(layer: Layer, to: Builder, x: ir.Value) -> ir.Value:
     else:
         small = [(n - 1) // param["shrink_factor"] + 1 for n in shape[2:]]
         sizes = [n + (n - 1) * (param["zoom_factor"] - 1) for n in small]
-    how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    how: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
     return to.node("Resize", x, None, None, to.ints([*shape[:2], *sizes], "sizes"), **how)
