@@ -1,16 +1,19 @@
-"""Caffe models for tests: a prototxt of some lines, and a caffemodel written byte by byte."""
+"""Caffe models for tests: a prototxt of some lines, and a caffemodel written byte by byte.
+
+Imports of magik are in functions: what makes tests/data/caffe runs where there is no magik.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx_ir as ir
-from magik_frontend_caffe import load
 
-from tests.core.graphs import Feeds, run
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 Blobs = Mapping[str, Sequence[np.ndarray]]
 
@@ -77,8 +80,12 @@ def write(folder: Path, text: str, blobs: Blobs | None = None, stem: str = "net"
     return path
 
 
-def outputs(path: Path, feeds: Feeds, **options: str) -> dict[str, np.ndarray]:
+def outputs(path: Path, feeds: dict[str, np.ndarray], **options: str) -> dict[str, np.ndarray]:
     """What a model computes, by onnxruntime."""
+    from magik_frontend_caffe import load
+
+    from tests.core.graphs import run
+
     model = load(path, options)
     return dict(zip([str(v.name) for v in model.graph.outputs], run(model, feeds), strict=True))
 

@@ -13,10 +13,12 @@ from magik_frontend_caffe.layers import detection
 from magik_core import graph
 from magik_core.errors import MagikError, ModelError, Problem, UsageError
 from magik_core.prepare import prepare
+from tests.conftest import ROOT
 from tests.frontends import caffe_reference as ref
 from tests.frontends.caffe_files import inputs_text, layer_text, nodes, outputs, write
 
 X = {"x": (1, 3, 6, 6)}
+RECORDED = sorted((ROOT / "tests/data/caffe").glob("*.prototxt"))
 
 
 def problems_of(path: Path, error: type[MagikError] = ModelError, **options: str) -> tuple[Problem, ...]:
@@ -137,6 +139,20 @@ def test_other_sizes_than_the_prototxts(tmp_path: Path) -> None:
     )
     model = prepare(load(write(tmp_path, text), {}), input_shapes=[[1, 3, 9, 14]])
     assert graph.static_shape(model.graph.outputs[0]) == (1, 3, 4, 7)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded_outputs(path: Path) -> None:
+    """What OpenCV computed; tests/data/caffe/make.py made the models and ran it."""
+    recorded = dict(np.load(path.with_suffix(".npz")))
+    found = outputs(path, {"data": recorded.pop("data")})
+    assert found.keys() == recorded.keys()
+    for name, wanted in recorded.items():
+        assert np.abs(found[name] - wanted).max() < 1e-5 * np.ptp(wanted), name
+
+
+def test_every_recorded_model_is_tested() -> None:
+    assert len(RECORDED) == 3
 
 
 # ---- detection ----------------------------------------------------------------------------------------------
