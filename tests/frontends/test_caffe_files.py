@@ -110,6 +110,15 @@ def test_forms_of_blobs(tmp_path: Path, how: str) -> None:
     np.testing.assert_allclose(outputs(path, {"x": X})["y"], ref.conv(X, W, B), rtol=1e-4, atol=1e-5)
 
 
+def test_only_blobs_are_read_of_weights_beside_a_net(tmp_path: Path) -> None:
+    """Numbers of parameters mean other things in other forks."""
+    path = write(tmp_path, TEXT, {"l": [W, B]})
+    weights = path.with_suffix(".caffemodel")
+    other = field(100, field(1, "roi") + field(147, field(1, 7)) + field(121, field(1, 99)))
+    weights.write_bytes(weights.read_bytes() + other)
+    np.testing.assert_allclose(outputs(path, {"x": X})["y"], ref.conv(X, W, B), rtol=1e-4, atol=1e-5)
+
+
 # ---- text -------------------------------------------------------------------------------------------------------
 
 

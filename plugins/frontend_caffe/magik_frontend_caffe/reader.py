@@ -69,7 +69,7 @@ def read(found: files.Files) -> Net:
     message = _parse(found.net)
     layers = [_layer(m) for m in _active(message)]
     if found.weights is not None:
-        held = _blobs(message if found.weights == found.net else _parse(found.weights))
+        held = _blobs(message if found.weights == found.net else _parse(found.weights, "Weights"))
         layers = [replace(one, blobs=held.get(one.name)) for one in layers]
     if not layers:
         need = "a net: `layer` or `layers` messages"
@@ -77,10 +77,10 @@ def read(found: files.Files) -> Net:
     return Net(message["name"] or found.net.stem, _inputs(message), tuple(layers), found.net)
 
 
-def _parse(path: Path) -> Message:
+def _parse(path: Path, kind: str = "Net") -> Message:
     data = files.read(path, files.WEIGHTS)
     try:
-        message = _read_text(path) if files.is_text(data[: files.HEAD_BYTES]) else Wire(data).message("Net")
+        message = _read_text(path) if files.is_text(data[: files.HEAD_BYTES]) else Wire(data).message(kind)
     except FormatError as error:
         what = "the model is no Caffe model, or a truncated one"
         raise ModelError(what, where=str(path), found=str(error)) from None

@@ -65,6 +65,10 @@ TABLES: Mapping[str, str] = {
         input_shape 8 Shape*
         layer 100 Layer*
         """,
+    # what is needed of a caffemodel beside a prototxt: forks disagree about the numbers of all else
+    "Weights": "layers 2 V1LayerWeights*\nlayer 100 LayerWeights*",
+    "LayerWeights": "name 1 str\nblobs 7 Blob*",
+    "V1LayerWeights": "layer 1 V0Layer\nname 4 str\nblobs 6 Blob*",
     "State": "phase 1 enum:TRAIN,TEST TEST\nlevel 2 int\nstage 3 str*",
     "Rule": "phase 1 enum:TRAIN,TEST\nmin_level 2 int\nmax_level 3 int\nstage 4 str*\nnot_stage 5 str*",
     "Shape": "dim 1 long*",
