@@ -66,18 +66,20 @@ norm   Normalize   f n norm_param { across_spatial: false channel_shared: false 
 loc    Convolution n l convolution_param { num_output: 48 kernel_size: 1 }
 permL  Permute     l lp permute_param { order: 0 order: 2 order: 3 order: 1 }
 shape  Reshape     lp lr reshape_param { shape { dim: 1 dim: 2 dim: -1 } }
-prior1 PriorBox    n,data q1 prior_box_param { clip: false min_size: 4 max_size: 8 aspect_ratio: 2 flip: true variance: [0.1, 0.1, 0.2, 0.2] }
-prior2 PriorBox    f,data q2 prior_box_param { min_size: 6 clip: true flip: false aspect_ratio: 3 step: 4 variance: [0.1, 0.1, 0.3, 0.3] }
+prior1 PriorBox    n,data q1 prior_box_param { clip: false min_size: 4 max_size: 8 aspect_ratio: 2 flip: true VARIANCE }
+prior2 PriorBox    f,data q2 prior_box_param { min_size: 6 clip: true flip: false aspect_ratio: 3 step: 4 VARIANCE }
 priors Concat      q1,q2 priors concat_param { axis: 2 }
 sum    Eltwise     lr,priors sum
-"""
+""".replace("VARIANCE", "variance: [0.1, 0.1, 0.2, 0.2]")
 MODELS: Mapping[str, tuple[str, tuple[int, ...], Shapes]] = {
     "classifier": (CLASSIFIER, (1, 3, 22, 20), {
         "conv1": [(8, 3, 3, 3), (8,)], "prelu1": [(8,)], "conv2": [(8, 4, 3, 1), (8,)], "bn2": [(8,), (8,), (1,)],
         "scale2": [(8,), (8,)], "fc3": [(6, 72), (6,)],
     }),
     "mover": (MOVER, (1, 4, 8, 7), {"up": [(2, 4, 4, 4)]}),
-    "detector": (DETECTOR, (1, 3, 21, 18), {"conv": [(6, 3, 3, 3), (6,)], "norm": [(6,)], "loc": [(48, 6, 1, 1), (48,)]}),
+    "detector": (DETECTOR, (1, 3, 21, 18), {
+        "conv": [(6, 3, 3, 3), (6,)], "norm": [(6,)], "loc": [(48, 6, 1, 1), (48,)],
+    }),
 }  # fmt: skip
 
 
