@@ -197,6 +197,20 @@ def option_of_key() -> dict[str, str]:
     return {match.group(1): p.opts[0] for match, p in found if match}
 
 
+# ---- frontends -------------------------------------------------------------------------------------------
+
+
+def caffe_layers() -> str:
+    """What each type of Caffe's layers becomes."""
+    from magik_frontend_caffe.convert import DROPPED
+    from magik_frontend_caffe.data import DATA
+    from magik_frontend_caffe.layers import table as layers
+
+    rows = [(name, one.text) for name, one in layers().items()]
+    rows += [(name, "An input.") for name in DATA] + [(name, "Left out.") for name in DROPPED]
+    return table(("layer", "becomes"), sorted(rows))
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -252,6 +266,7 @@ BLOCKS = {
     "config.md": {"keys": keys, "not built": not_built},
     "passes.md": {"passes": rewrites},
     "architecture.md": {"hooks": hooks},
+    "caffe.md": {"layers": caffe_layers},
 }
 
 

@@ -17,7 +17,12 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 DIGITS = ROOT / "examples/digits/digits.onnx"
-DISTRIBUTIONS = {"core": ROOT, "t40": ROOT / "plugins/backend_t40", "t41": ROOT / "plugins/backend_t41"}
+DISTRIBUTIONS = {
+    "core": ROOT,
+    "t40": ROOT / "plugins/backend_t40",
+    "t41": ROOT / "plugins/backend_t41",
+    "caffe": ROOT / "plugins/frontend_caffe",
+}
 BROKEN = {
     "pyproject.toml": """\
 [build-system]
@@ -151,6 +156,17 @@ def test_backends_by_install(env: Environment, built: dict[str, list[Path]]) -> 
     assert "pip install magik-backend-t40" in env.convert("T40").err
     env.pip("install", "--no-index", built["t40"][1])
     done = env.convert("T40")
+    assert done.code == 0, done.err
+    assert env.run("python", "-m", "pip", "check").code == 0
+
+
+def test_caffe_by_install(env: Environment, built: dict[str, list[Path]]) -> None:
+    """`pip install magik-frontend-caffe` and nothing else makes the format known."""
+    model = ROOT / "tests/data/caffe/classifier.prototxt"
+    refused = env.run("magik", "inspect", model)
+    assert "pip install magik-frontend-caffe" in refused.err
+    env.pip("install", "--no-index", built["caffe"][1])
+    done = env.run("magik", "convert", model, "-o", "net.bin", "--float")
     assert done.code == 0, done.err
     assert env.run("python", "-m", "pip", "check").code == 0
 

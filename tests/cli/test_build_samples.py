@@ -26,7 +26,7 @@ __all__ = ["digit"]  # a fixture
 
 
 def test_labels(magik: Magik, digits: Path, digit, tmp_path: Path) -> None:
-    names = ["null", "eins", 'z"w\\ei', "drei %d", '??/"}; int foul = oops(); //', "\u00e9 \U0001f600", "\t7\a7"]
+    names = ["null", "eins", 'z"w\\ei', "drei %d", '??/"}; int stray = oops(); //', "\u00e9 \U0001f600", "\t7\a7"]
     (tmp_path / "labels.txt").write_text("\n".join(names))
     done = magik("build", digits, "-o", tmp_path / "b", "--target", "host", "--labels", tmp_path / "labels.txt")
     assert done.code == 0, done.err
