@@ -139,6 +139,7 @@ class Builder:
         graph = helper.make_graph(list(reversed(nodes)), "constant", info, [wanted])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         try:
-            return np.asarray(ReferenceEvaluator(model).run(None, {i.name: self.constants[i.name] for i in info})[0])
+            feeds = {item.name: self.constants[item.name] for item in info}
+            return np.asarray(next(iter(ReferenceEvaluator(model).run(None, feeds))))
         except Exception as error:  # sizes that do not fit each other
             raise Refusal("parameters cannot be put together", " ".join(str(error).split())[:200]) from None

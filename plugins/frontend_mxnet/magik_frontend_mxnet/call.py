@@ -92,7 +92,7 @@ class Call:
     def emit_many(self, op: str, outputs: int, *inputs: Operand, **attributes: Any) -> list[str]:
         name = self.builder.unique(f"{self.name}/{op.lower()}")
         names = [self._operand(item, f"{name}/{i}") for i, item in enumerate(inputs)]
-        made = [name] if outputs == 1 else [self.builder.unique(f"{name}/{i}") for i in range(outputs)]
+        made = [name] + [self.builder.unique(f"{name}:{i}") for i in range(1, outputs)]
         self.builder.add_node(op, names, made, name, attributes)
         return made
 

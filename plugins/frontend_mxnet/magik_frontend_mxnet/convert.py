@@ -141,11 +141,10 @@ class _Walk:
             value = self._value(head)
             if value in self._zeros:
                 self.problems.append(Problem("an output is zeros of an open size", f"output '{value}'"))
-            elif value in taken or value not in made:
-                if value not in self._broken:
-                    copy = self.builder.unique(f"{value}_output")
-                    self.builder.add_node("Identity", [value], [copy], copy, {})
-                    value = copy
+            elif (value in taken or value not in made) and value not in self._broken:
+                copy = self.builder.unique(f"{value}_output")
+                self.builder.add_node("Identity", [value], [copy], copy, {})
+                value = copy
             taken.append(value)
         return taken
 

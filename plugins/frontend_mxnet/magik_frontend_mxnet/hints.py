@@ -18,22 +18,18 @@ DTYPES = {
     7: onnx.TensorProto.BOOL,
 }
 SPATIAL = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-# layers behind which a tensor has the axes and channels that it had before
-SAME = frozenset(
-    """
-    BatchNorm BatchNorm_v1 Activation relu sigmoid tanh clip Dropout Cast cast amp_cast identity _copy BlockGrad
-    _plus_scalar _minus_scalar _mul_scalar _div_scalar _PlusScalar _MinusScalar _MulScalar _DivScalar
-    """.split()
-)
-
-
+# layers behind which a tensor has the axes and channels that it had before …
+SAME = frozenset([
+    "BatchNorm", "BatchNorm_v1", "Activation", "relu", "sigmoid", "tanh", "clip", "Dropout", "Cast", "cast",
+    "amp_cast", "identity", "_copy", "BlockGrad", "_plus_scalar", "_minus_scalar", "_mul_scalar", "_div_scalar",
+    "_PlusScalar", "_MinusScalar", "_MulScalar", "_DivScalar",
+])  # fmt: skip
 # … the axes, but other channels perhaps
-SAME_AXES = frozenset(
-    """
-    Concat concat Pad pad slice slice_axis crop Crop slice_like elemwise_add elemwise_sub elemwise_mul elemwise_div
-    _Plus _Minus _Mul _Div UpSampling _contrib_BilinearResize2D L2Normalization LRN InstanceNorm
-    """.split()
-)
+SAME_AXES = frozenset([
+    "Concat", "concat", "Pad", "pad", "slice", "slice_axis", "crop", "Crop", "slice_like", "elemwise_add",
+    "elemwise_sub", "elemwise_mul", "elemwise_div", "_Plus", "_Minus", "_Mul", "_Div", "UpSampling",
+    "_contrib_BilinearResize2D", "L2Normalization", "LRN", "InstanceNorm",
+])  # fmt: skip
 
 
 def inputs(source: Source) -> dict[str, Input]:

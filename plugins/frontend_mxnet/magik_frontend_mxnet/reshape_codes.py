@@ -64,7 +64,7 @@ def parts(codes: Sequence[int], rank: int | None, is_reverse: bool = False) -> l
 def _split(waiting: list[int], source: int, codes: Sequence[int]) -> list[Part]:
     """The two sizes behind a -4."""
     pair, waiting[:2] = waiting[:2], []
-    if len(pair) < 2 or sorted(pair)[0] not in (-1, *range(1, 1 << 31)) or sorted(pair)[1] < 1:
+    if len(pair) < 2 or max(pair) < 1 or not (min(pair) == -1 or min(pair) > 0):
         raise Refusal("a reshape is damaged", f"shape {tuple(codes)}", "two sizes behind -4, one of them -1 at most")
     known = max(pair)
     return [Dims((source,), known) if size == -1 else size for size in pair]

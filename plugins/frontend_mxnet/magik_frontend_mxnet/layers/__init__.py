@@ -10,11 +10,12 @@ from pkgutil import iter_modules
 from magik_frontend_mxnet.layers.registry import FUNCTIONS, Function
 from magik_frontend_mxnet.refusal import Refusal
 
+SPLITS = ("SliceChannel", "split", "_split_v2", "split_v2")  # these number an output that is alone, too
 SUFFIXES: Mapping[str, tuple[str, ...]] = {"RNN": ("output", "state_output", "statecell_output")}
 DETECTION = (
-    "MultiBoxPrior MultiBoxDetection MultiBoxTarget box_nms box_non_maximum_suppression box_iou box_decode "
-    "bipartite_matching Proposal MultiProposal ROIAlign PSROIPooling"
-).split()
+    "MultiBoxPrior", "MultiBoxDetection", "MultiBoxTarget", "box_nms", "box_non_maximum_suppression", "box_iou",
+    "box_decode", "bipartite_matching", "Proposal", "MultiProposal", "ROIAlign", "PSROIPooling",
+)  # fmt: skip
 
 
 @cache
@@ -43,6 +44,6 @@ def function(op: str) -> Function:
 
 def suffixes(op: str, count: int) -> tuple[str, ...]:
     """What MXNet appends to the name of a layer for each of its outputs."""
-    if count == 1:
+    if count == 1 and op not in SPLITS:
         return ("output",)
     return SUFFIXES.get(op, tuple(f"output{i}" for i in range(count)))[:count]

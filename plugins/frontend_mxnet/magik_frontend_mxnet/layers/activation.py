@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import numpy as np
-
 from magik_frontend_mxnet.call import Call, f32
 from magik_frontend_mxnet.layers.registry import layer
+from magik_frontend_mxnet.refusal import Refusal
 
 PLAIN = {
     "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softrelu": "Softplus", "softsign": "Softsign",
-    "mish": "Mish", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "negative": "Neg",
+    "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "negative": "Neg",
     "reciprocal": "Reciprocal", "floor": "Floor", "ceil": "Ceil", "sign": "Sign", "erf": "Erf", "sin": "Sin",
     "cos": "Cos", "tan": "Tan", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sinh": "Sinh",
     "cosh": "Cosh", "arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh",
 }  # fmt: skip
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "softrelu", "softsign", "mish", "log_sigmoid")
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
 
 def _plain(c: Call, op: str) -> str:
@@ -25,18 +24,15 @@ def _plain(c: Call, op: str) -> str:
 
 
 for _name, _op in PLAIN.items():
-    if _name not in ("softrelu", "mish"):  # these are values of act_type only
+    if _name != "softrelu":  # a value of act_type only
         _function = partial(_plain, op=_op)
-        _function.__module__ = __name__  # type: ignore[attr-defined]
+        _function.__module__ = __name__
         layer(_name)(_function)
 
 
 @layer("Activation")
 def activation(c: Call) -> str:
-    kind = c.attrs.text("act_type", "", ACTIVATIONS)
-    if kind == "log_sigmoid":
-        return c.emit("Log", c.emit("Sigmoid", c.x))
-    return c.emit(PLAIN[kind], c.x)
+    return c.emit(PLAIN[c.attrs.text("act_type", "", ACTIVATIONS)], c.x)
 
 
 @layer("LeakyReLU")
@@ -118,40 +114,33 @@ def expm1(c: Call) -> str:
 
 @layer("smooth_l1")
 def smooth_l1(c: Call) -> str:
-    square_of_scalar = c.attrs.number("scalar", 1) ** 2
-    size = c.emit("Abs", c.x)
-    inner = c.emit("Mul", c.emit("Mul", c.x, c.x), f32(square_of_scalar / 2))
-    outer = c.emit("Sub", size, f32(0.5 / square_of_scalar if square_of_scalar else np.inf))
-    return c.emit(
-        "Where", c.emit("Less", size, f32(1 / square_of_scalar if square_of_scalar else np.inf)), inner, outer
-    )
+    scalar = c.attrs.number("scalar", 1)
+    if not 1e-6 < abs(scalar) < 1e6:
+        raise Refusal("an attribute has a value that is not supported", f"scalar {scalar}", "from 1e-6 to 1e6")
+    edge, size = 1 / scalar**2, c.emit("Abs", c.x)
+    inner = c.emit("Mul", c.emit("Mul", c.x, c.x), f32(0.5 / edge))
+    return c.emit("Where", c.emit("Less", size, f32(edge)), inner, c.emit("Sub", size, f32(edge / 2)))
 
 
 # ---- softmax and the layers that end a training graph ----------------------------------------------------
 
 
-def _softmax_of_all(c: Call, value: str) -> str:
-    """Over every axis but the first."""
-    if len(c.builder.shape(value) or ()) == 2:
-        return c.emit("Softmax", value, axis=1)
-    flat = c.emit("Softmax", c.emit("Flatten", value, axis=1), axis=1)
-    return c.emit("Reshape", flat, c.emit("Shape", value))
-
-
 @layer("SoftmaxOutput", "Softmax")
 def softmax_output(c: Call) -> str:
+    """Without a flag, builds of MXNet differ in what they do with more than two axes."""
     if c.attrs.flag("multi_output", False):
         return c.emit("Softmax", c.x, axis=1)
-    if c.attrs.flag("preserve_shape", False):
-        return c.emit("Softmax", c.x, axis=-1)
-    return _softmax_of_all(c, c.x)
+    shape = c.builder.shape(c.x)
+    if not c.attrs.flag("preserve_shape", False) and shape is not None and len(shape) > 2:
+        need, hint = "two axes, or a flag", "set multi_output (axis 1) or preserve_shape (the last axis) in the symbol"
+        raise Refusal("a softmax over an axis that is not said", f"{len(shape)} axes", need, hint)
+    return c.emit("Softmax", c.x, axis=-1)
 
 
 @layer("SoftmaxActivation")
 def softmax_activation(c: Call) -> str:
-    if c.attrs.text("mode", "instance", ("instance", "channel")) == "channel":
-        return c.emit("Softmax", c.x, axis=1)
-    return _softmax_of_all(c, c.x)
+    is_channel = c.attrs.text("mode", "instance", ("instance", "channel")) == "channel"
+    return c.emit("Softmax", c.x, axis=1 if is_channel else -1)
 
 
 @layer("softmax")

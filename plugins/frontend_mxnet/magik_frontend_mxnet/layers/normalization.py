@@ -11,6 +11,15 @@ from magik_frontend_mxnet.refusal import Refusal
 
 @layer("BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm", "_contrib_SyncBatchNorm")
 def batch_norm(c: Call) -> str:
+    return _batch_norm(c)
+
+
+@layer("_contrib_BatchNormWithReLU")
+def batch_norm_relu(c: Call) -> str:
+    return c.emit("Relu", _batch_norm(c))
+
+
+def _batch_norm(c: Call) -> str:
     scale, bias, mean, variance = _statistics(c)
     epsilon, axis = c.attrs.number("eps", 1e-3), c.attrs.integer("axis", 1)
     if axis == 1:
@@ -20,11 +29,6 @@ def batch_norm(c: Call) -> str:
     ratio = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
     line = c.emit("Mul", c.x, f32(ratio).reshape(shape))
     return c.emit("Add", line, f32(bias - mean * ratio).reshape(shape))
-
-
-@layer("_contrib_BatchNormWithReLU")
-def batch_norm_relu(c: Call) -> str:
-    return c.emit("Relu", batch_norm(c))
 
 
 def _statistics(c: Call) -> tuple[np.ndarray, ...]:
@@ -61,15 +65,17 @@ def layer_norm(c: Call) -> str:
 
 @layer("GroupNorm")
 def group_norm(c: Call) -> str:
-    """Gamma and beta are one per group up to 1.9; ONNX has one per channel."""
-    groups, channels = c.attrs.integer("num_groups", 1, least=1, most=1 << 20), c.dim(c.x, 1)
+    """Gamma and beta are one per group up to 1.9, as if groups were channels; ONNX has one per channel."""
+    groups, epsilon = c.attrs.integer("num_groups", 1, least=1, most=1 << 20), c.attrs.number("eps", 1e-5)
     gamma, beta = c.constant(1, axes=1), c.constant(2, axes=1)
-    if isinstance(channels, int) and channels % groups == 0 and gamma.size == beta.size == groups:
-        gamma, beta = (np.repeat(array, channels // groups) for array in (gamma, beta))
-    if gamma.size != channels or beta.size != channels:
-        found = f"{gamma.size} and {beta.size} values, {channels} channels"
+    if gamma.size == beta.size == groups:
+        grouped = c.emit("Reshape", c.x, ints(0, groups, -1))
+        y = c.emit("InstanceNormalization", grouped, gamma, beta, epsilon=epsilon)
+        return c.emit("Reshape", y, c.emit("Shape", c.x))
+    if gamma.size != beta.size or gamma.size % groups:
+        found = f"{gamma.size} and {beta.size} values"
         raise Refusal("a parameter does not fit its layer", found, f"one of each per channel or per group of {groups}")
-    return c.emit("GroupNormalization", c.x, gamma, beta, num_groups=groups, epsilon=c.attrs.number("eps", 1e-5))
+    return c.emit("GroupNormalization", c.x, gamma, beta, num_groups=groups, epsilon=epsilon)
 
 
 @layer("L2Normalization")

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from magik_frontend_mxnet.call import BOOL, FLOAT, Call, Operand, ints
+from magik_frontend_mxnet.call import FLOAT, Call, Operand, f32, ints
 from magik_frontend_mxnet.layers.registry import layer
 from magik_frontend_mxnet.refusal import Refusal
 
@@ -18,11 +18,9 @@ GLOBAL = {"max": "GlobalMaxPool", "avg": "GlobalAveragePool"}
 def pooling(c: Call) -> str:
     kind = c.attrs.text("pool_type", "max", TYPES)
     c.attrs.text("layout", "NCHW", ("NCHW", "NCW", "NCDHW"))
-    power = c.attrs.integer("p_value", 2, least=1, most=8)
+    power = c.attrs.integer("p_value", 2, least=1, most=2)
     if c.attrs.flag("global_pool", False):
-        if kind == "lp":
-            return c.emit("GlobalLpPool", c.x, p=power)
-        return c.emit(GLOBAL[kind], c.x) if kind in GLOBAL else _sum_all(c)
+        return c.emit(GLOBAL[kind], c.x) if kind in GLOBAL else _sum_all(c, f"ReduceL{power}" if kind == "lp" else "")
     kernel = c.attrs.integers("kernel", least=1)
     stride = c.attrs.integers("stride", (), least=1) or [1] * len(kernel)
     pad = c.attrs.integers("pad", (), least=0) or [0] * len(kernel)
@@ -41,8 +39,8 @@ def pooling(c: Call) -> str:
     return _sum_pool(c, kind, power, window, is_full)
 
 
-def _sum_all(c: Call) -> str:
-    return c.emit("ReduceSum", c.x, ints(*range(2, c.rank(c.x))))
+def _sum_all(c: Call, norm: str) -> str:
+    return c.emit(norm or "ReduceSum", c.x, ints(*range(2, c.rank(c.x))))
 
 
 def _sum_pool(c: Call, kind: str, power: int, window: dict[str, object], is_full: bool) -> str:
@@ -73,13 +71,12 @@ def _averages(c: Call, size: int | str, out: int) -> Operand:
     if isinstance(size, int):
         j = np.arange(size)[:, None]
         inside = (j >= i * size // out) & (j < -(-(i + 1) * size // out))
-        return (inside / inside.sum(0)).astype(np.float32)
+        return f32(inside / inside.sum(0))
     first = c.emit("Div", c.emit("Mul", size, i), ints(out))
     last = c.emit("Div", c.emit("Add", c.emit("Mul", size, i + 1), ints(out - 1)), ints(out))
     count = c.emit("Squeeze", size, ints(0))
     j_open = c.emit("Unsqueeze", c.emit("Range", np.int64(0), count, np.int64(1)), ints(1))
     inside_open = c.emit("And", c.emit("GreaterOrEqual", j_open, first), c.emit("Less", j_open, last))
-    assert c.builder.dtype(inside_open) == BOOL
     weights = c.emit("Cast", inside_open, to=FLOAT)
     return c.emit("Div", weights, c.emit("ReduceSum", weights, ints(0)))
 
@@ -137,5 +134,11 @@ def _scaled(c: Call, axis: int, scale: float, mode: str) -> int | str:
         is_odd = mode == "odd_scale" and size % 2
         return int((size - 1) * scale) + 1 if is_odd else int(size * scale)
     if mode == "odd_scale":
-        raise Refusal("an attribute has a value that is not supported", "mode odd_scale", "mode size for an open size")
+        rest = c.emit("Mod", size, ints(2))
+        return c.emit("Add", _product(c, c.emit("Sub", size, rest), scale), rest)
+    return _product(c, size, scale)
+
+
+def _product(c: Call, size: str, scale: float) -> str:
+    """The size times the scale, rounded down."""
     return c.to_int(c.emit("Floor", c.emit("Mul", c.to_float(size), np.float32(scale))))

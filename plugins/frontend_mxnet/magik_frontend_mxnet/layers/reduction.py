@@ -27,7 +27,7 @@ def _reduce(c: Call, op: str) -> str:
 
 for _op, _names in OPS.items():
     _function = partial(_reduce, op=_op)
-    _function.__module__ = __name__  # type: ignore[attr-defined]
+    _function.__module__ = __name__
     layer(*_names)(_function)
 
 
