@@ -2,7 +2,7 @@
 # requires-python = "==3.11.*"
 # dependencies = ["mxnet==1.9.1", "numpy==1.23.5"]
 # ///
-"""Record what MXNet computes: run this in an environment with mxnet 1.9.1; the tests only read cases.npz.
+"""Record what MXNet computes: run this in an environment with mxnet 1.9.1; the tests only read cases.npz.xz.
 
 Each case is a small symbol with parameters and inputs drawn from one seed; what is stored is what MXNet saved
 (symbol and parameter files, as bytes) and what it computed.
@@ -11,6 +11,7 @@ Each case is a small symbol with parameters and inputs drawn from one seed; what
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import tempfile
 import zipfile
@@ -71,11 +72,13 @@ def main() -> None:
         found |= record(name, symbol, shapes, rng)
     for name, array in found.items():
         assert np.isfinite(array).all(), name
-    with zipfile.ZipFile(HERE / "cases.npz", "w", zipfile.ZIP_DEFLATED) as archive:  # no dates: the same bytes again
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:  # no dates: the same bytes again
         for name, array in found.items():
             data = io.BytesIO()
             np.save(data, np.ascontiguousarray(array))
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getvalue())
+    (HERE / "cases.npz.xz").write_bytes(lzma.compress(packed.getvalue(), preset=9))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,13 @@ def reshape_like(c: Call) -> str:
 @layer("transpose")
 def transpose(c: Call) -> str:
     axes = c.attrs.integers("axes", ())
-    return c.emit("Transpose", c.x, perm=axes) if axes else c.emit("Transpose", c.x)
+    if not axes:
+        return c.emit("Transpose", c.x)
+    shape = c.builder.shape(c.x)
+    if sorted(axes) != list(range(len(axes) if shape is None else len(shape))):
+        found = f"axes {tuple(axes)}" + ("" if shape is None else f" of {len(shape)}")
+        raise Refusal("the axes are no order of those that there are", found, "each axis once")
+    return c.emit("Transpose", c.x, perm=axes)
 
 
 @layer("SwapAxis", "swapaxes")
