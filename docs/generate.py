@@ -149,6 +149,19 @@ def figure(name: str, value: Any) -> str:
     return ", ".join(value) or "none stated" if isinstance(value, tuple) else value or "none stated"
 
 
+# ---- frontends -------------------------------------------------------------------------------------------
+
+
+def mxnet_layers() -> str:
+    """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
+    layers = importlib.import_module("magik_frontend_mxnet.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "layers"), rows)
+
+
 # ---- commands --------------------------------------------------------------------------------------------
 
 
@@ -249,6 +262,7 @@ BLOCKS = {
     "config.md": {"keys": keys, "not built": not_built},
     "passes.md": {"passes": rewrites},
     "architecture.md": {"hooks": hooks},
+    "mxnet.md": {"layers": mxnet_layers},
 }
 
 

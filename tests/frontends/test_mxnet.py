@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
-from magik_frontend_mxnet import layers, load
+from magik_frontend_mxnet import builder, layers, load
 from magik_frontend_mxnet.layers.registry import FUNCTIONS
 
 from magik_core import graph
@@ -231,6 +231,7 @@ GRU = {"mode": "gru", "state_size": "3", "num_layers": "1"}
     ("Pooling", {"kernel": "(2, 2)", "pool_type": "sum", "pooling_convention": "full"}, [],
      "a window may lie beside the image"),
     ("Pooling", {"kernel": "(2, 2)", "pad": "(1,)"}, [], "the attributes of a window do not fit each other"),
+    ("_contrib_AdaptiveAvgPooling2D", {"output_size": "1000000000000"}, [], "an attribute is damaged"),
     ("UpSampling", {"scale": "2", "sample_type": "nearest", "num_args": "2"}, [F([1])],
      "several inputs are not supported"),
     ("UpSampling", {"scale": "2", "sample_type": "bilinear"}, [F(np.ones((2, 1, 3, 3)))],
@@ -300,6 +301,38 @@ def test_an_unknown_number_of_axes_is_said_once(tmp_path: Path) -> None:
 def test_constants(op: str, attrs: dict[str, str], what: str, tmp_path: Path) -> None:
     (problem,) = problems_of(files.write(tmp_path, files.symbol((op, "c", attrs, [])), {}))
     assert problem.what == what
+
+
+def test_an_image_that_is_too_large(tmp_path: Path) -> None:
+    symbol = chain(("_contrib_AdaptiveAvgPooling2D", {"output_size": "2"}), shape="(1, 2, 2000000000, 2)")
+    (problem,) = problems_of(files.write(tmp_path, symbol, {}))
+    assert problem.what == "an image is too large"
+
+
+def test_constants_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "MAX_MADE_BYTES", 1000)
+    symbol = files.symbol(*(("_arange", f"c{i}", {"start": "0", "stop": "200"}, []) for i in range(3)), heads=(0, 1, 2))
+    assert {p.what for p in problems_of(files.write(tmp_path, symbol, {}))} == {
+        "the constants of the model are too large"
+    }
+
+
+def test_parameters_that_cannot_be_put_together(tmp_path: Path) -> None:
+    symbol = files.symbol(
+        ("null", "x", {}, []),
+        ("null", "w", {}, []),
+        ("Reshape", "r", {"shape": "(-1, 11)"}, [1]),
+        ("Reshape", "flat", {"shape": "(-1,)"}, [2]),
+        ("RNN", "rnn", GRU, [0, 3]),
+    )
+    (problem,) = problems_of(files.write(tmp_path, symbol, {"w": np.ones(70, np.float32)}))
+    assert problem.what in ("parameters cannot be put together", "the inputs of a layer do not fit it")
+
+
+def test_many_layers_of_one_name_take_no_time(tmp_path: Path) -> None:
+    count = 3000
+    symbol = files.symbol(("null", "x", {}, []), *(("relu", "r", {}, [i]) for i in range(count)))
+    assert len(load(files.write(tmp_path, symbol, {}), {}).graph) == count
 
 
 def test_zeros_of_an_open_size_are_for_states_only(tmp_path: Path) -> None:

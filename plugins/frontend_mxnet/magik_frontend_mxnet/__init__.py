@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = ("-symbol.json", ".json", ".params")
 MAGIC = (0x112).to_bytes(8, "little") + bytes(8)  # of a list of arrays, and a reserved word
-SNIFF_BYTES = 64 << 20  # a symbol is far smaller
+SNIFF_BYTES = 16 << 20  # a symbol is far smaller
 
 
 def sniff(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from magik_core.graph import IR_VERSION, OPSET
 from magik_frontend_mxnet.refusal import Refusal
 
 Size = int | str | None  # None and names are open
+MAX_MADE_BYTES = 1 << 30
 SMALL = 64  # elements of a constant that shape inference may look at
 # operators that a parameter may pass through: they move its values about, and no more
 MOVES = frozenset({"Cast", "Concat", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
@@ -36,6 +37,8 @@ class Builder:
         self.constants: dict[str, np.ndarray] = {}
         self.types: dict[str, onnx.TypeProto] = {}
         self._makers: dict[str, onnx.NodeProto] = {}
+        self._numbers: dict[str, int] = {}  # the last one that a name got
+        self._made_bytes = 0
 
     def add_input(self, item: Input) -> None:
         self.types[item.name] = helper.make_tensor_type_proto(item.dtype, item.shape)
@@ -47,6 +50,16 @@ class Builder:
         self.types[name] = helper.make_tensor_type_proto(dtype, array.shape)
         return name
 
+    def add_made(self, wanted: str, array: np.ndarray) -> str:
+        """Add a constant that is in no file; all of them together have a limit.
+
+        Raises: Refusal: the limit is reached.
+        """
+        self._made_bytes += array.nbytes
+        if self._made_bytes > MAX_MADE_BYTES:
+            raise Refusal("the constants of the model are too large", need=f"at most {MAX_MADE_BYTES} bytes in all")
+        return self.add_constant(wanted, array)
+
     def add_unknown(self, wanted: str) -> str:
         """A value of which nothing is known but that it is float: the output of a layer that is refused."""
         name = self.unique(wanted)
@@ -54,9 +67,10 @@ class Builder:
         return name
 
     def unique(self, wanted: str) -> str:
-        name, number = wanted, 1
+        name = wanted
         while name in self.types:
-            name, number = f"{wanted}_{number}", number + 1
+            self._numbers[wanted] = self._numbers.get(wanted, 0) + 1
+            name = f"{wanted}_{self._numbers[wanted]}"
         return name
 
     def add_node(self, op: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attributes: Any) -> None:
@@ -84,6 +98,10 @@ class Builder:
             self.types[output] = found.get(output) or helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, None)
             self._makers[output] = node
         self.nodes.append(node)
+
+    def _in_order(self, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+        position = {id(node): index for index, node in enumerate(self.nodes)} if len(nodes) > 1 else {}
+        return sorted(nodes, key=lambda node: position.get(id(node), 0))
 
     def rename(self, names: Mapping[str, str], since: int) -> None:
         """Give values that the nodes from `since` on have made other, free names."""
@@ -123,20 +141,17 @@ class Builder:
                 return None
             order[name] = None
             waiting += [i for i in maker.input if i]
-        return self._evaluate(value) if order else self.constants[value]
+        return self._evaluate(value, order) if order else self.constants[value]
 
-    def _evaluate(self, value: str) -> np.ndarray:
-        """Compute what `constant` found to hang on nothing else; nodes are in order of execution."""
+    def _evaluate(self, value: str, names: Iterable[str]) -> np.ndarray:
+        """Compute a value from those that it hangs on, each behind all that read it."""
         from onnx.reference import ReferenceEvaluator
 
-        needed, nodes = {value}, []
-        for node in reversed(self.nodes):
-            if needed & set(node.output):
-                needed |= set(node.input) - {""}
-                nodes.append(node)
-        info = [helper.make_value_info(name, self.types[name]) for name in sorted(needed & self.constants.keys())]
+        nodes = [self._makers[name] for name in names]
+        read = {name for node in nodes for name in node.input}
+        info = [helper.make_value_info(name, self.types[name]) for name in sorted(read & self.constants.keys())]
         wanted = helper.make_value_info(value, self.types[value])
-        graph = helper.make_graph(list(reversed(nodes)), "constant", info, [wanted])
+        graph = helper.make_graph(self._in_order(nodes), "constant", info, [wanted])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         try:
             feeds = {item.name: self.constants[item.name] for item in info}

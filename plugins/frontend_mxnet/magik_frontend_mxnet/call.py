@@ -98,7 +98,7 @@ class Call:
 
     def _operand(self, item: Operand, name: str) -> str:
         if not isinstance(item, str):
-            return self.builder.add_constant(name, np.asarray(item))
+            return self.builder.add_made(name, np.asarray(item))
         if item in self.zeros:
             raise Unknown("zeros have a size that is not known", f"'{item}'", "sizes of 1 or more")
         return item

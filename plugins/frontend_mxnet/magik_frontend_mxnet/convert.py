@@ -136,15 +136,17 @@ class _Walk:
     def heads(self) -> list[str]:
         """The outputs of the model, each a value of its own that a node has made."""
         taken: list[str] = []
+        seen: set[str] = set()
         made = {name for node in self.builder.nodes for name in node.output}
         for head in self.source.symbol.heads:
             value = self._value(head)
             if value in self._zeros:
                 self.problems.append(Problem("an output is zeros of an open size", f"output '{value}'"))
-            elif (value in taken or value not in made) and value not in self._broken:
+            elif (value in seen or value not in made) and value not in self._broken:
                 copy = self.builder.unique(f"{value}_output")
                 self.builder.add_node("Identity", [value], [copy], copy, {})
                 value = copy
+            seen.add(value)
             taken.append(value)
         return taken
 

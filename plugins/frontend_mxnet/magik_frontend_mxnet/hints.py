@@ -17,6 +17,7 @@ DTYPES = {
     6: onnx.TensorProto.INT64,
     7: onnx.TensorProto.BOOL,
 }
+MAX_STEPS = 1 << 10  # layers between an input and one that says how many axes it has
 SPATIAL = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 # layers behind which a tensor has the axes and channels that it had before …
 SAME = frozenset([
@@ -69,7 +70,7 @@ def _from_readers(
 ) -> tuple[Size, ...] | None:
     """The first layer that has a window says how many axes there are, and its weights how many channels."""
     waiting, seen = [(index, 1)], {index}  # 0 where a layer between changes the channels
-    while waiting:
+    while waiting and len(seen) < MAX_STEPS:
         before, factor = waiting.pop(0)
         for node in readers.get(before, []):
             shape = _read_by(node, source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def read(data: bytes, path: Path) -> dict[str, np.ndarray]:
         raise cursor.problem("the parameters have no names", found=found, need=need)
     if cursor.left:
         raise cursor.problem("bytes follow the parameters", found=f"{cursor.left} bytes", need="none")
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise cursor.problem("names are given to two parameters", found=", ".join(map(repr, twice[:8])))
     return {name: array for name, array in zip(names, arrays, strict=True) if array is not None}

@@ -12,7 +12,7 @@ import numpy as np
 from magik_core.errors import ModelError
 from magik_frontend_mxnet import params, symbol
 
-MAX_SYMBOL_BYTES = 64 << 20
+MAX_SYMBOL_BYTES = 16 << 20
 MAX_PARAMS_BYTES = 4 << 30  # far above what a small SoC holds
 EPOCH = re.compile(r"-\d{4,}$")
 SYMBOL = "-symbol.json"

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from magik_frontend_mxnet.call import Call, f32
+from magik_frontend_mxnet.call import Call, f32, ints
 from magik_frontend_mxnet.layers.registry import layer
 from magik_frontend_mxnet.refusal import Refusal, Unknown
 
@@ -39,7 +39,7 @@ def _filled(c: Call, value: float) -> str:
         raise Unknown("a tensor has a size that is not known", f"shape {tuple(shape)}", "sizes of 1 or more")
     if len(shape) > 8 or math.prod(shape) > MOST:
         raise Refusal("a constant is too large", f"shape {tuple(shape[:9])}", f"at most {MOST} elements")
-    return c.emit("Identity", np.full(shape, value, np.float32))
+    return c.emit("Expand", f32(value), ints(*shape))
 
 
 @layer("_arange")

@@ -10,6 +10,7 @@ from magik_frontend_mxnet.call import FLOAT, Call, Operand, f32, ints
 from magik_frontend_mxnet.layers.registry import layer
 from magik_frontend_mxnet.refusal import Refusal
 
+MOST_OUTPUTS = 1 << 12
 TYPES = ("max", "avg", "sum", "lp")
 GLOBAL = {"max": "GlobalMaxPool", "avg": "GlobalAveragePool"}
 
@@ -57,6 +58,8 @@ def _sum_pool(c: Call, kind: str, power: int, window: dict[str, object], is_full
 def adaptive_average_pool(c: Call) -> str:
     size = c.attrs.integers("output_size", (1,), least=1) or [1]
     height, width = (size[0], size[-1])
+    if max(size) > MOST_OUTPUTS:
+        raise Refusal("an attribute is damaged", f"output_size {tuple(size)}", f"at most {MOST_OUTPUTS}")
     if (height, width) == (1, 1):
         return c.emit("GlobalAveragePool", c.x)
     columns = _averages(c, c.dim(c.x, 3), width)
@@ -68,10 +71,12 @@ def adaptive_average_pool(c: Call) -> str:
 def _averages(c: Call, size: int | str, out: int) -> Operand:
     """The matrix [size, out] whose columns average: from floor(i * size / out) to ceil((i + 1) * size / out)."""
     i = np.arange(out, dtype=np.int64)
-    if isinstance(size, int):
+    if isinstance(size, int) and size <= MOST_OUTPUTS:
         j = np.arange(size)[:, None]
         inside = (j >= i * size // out) & (j < -(-(i + 1) * size // out))
         return f32(inside / inside.sum(0))
+    if isinstance(size, int):
+        raise Refusal("an image is too large", f"{size} pixels", f"at most {MOST_OUTPUTS}")
     first = c.emit("Div", c.emit("Mul", size, i), ints(out))
     last = c.emit("Div", c.emit("Add", c.emit("Mul", size, i + 1), ints(out - 1)), ints(out))
     count = c.emit("Squeeze", size, ints(0))
