@@ -149,19 +149,6 @@ def figure(name: str, value: Any) -> str:
     return ", ".join(value) or "none stated" if isinstance(value, tuple) else value or "none stated"
 
 
-# ---- frontends -------------------------------------------------------------------------------------------
-
-
-def mxnet_layers() -> str:
-    """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
-    layers = importlib.import_module("magik_frontend_mxnet.layers")
-    rows = []
-    for name, ops_ in layers.families().items():
-        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
-        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
-    return table(("family", "layers"), rows)
-
-
 # ---- commands --------------------------------------------------------------------------------------------
 
 
@@ -205,6 +192,30 @@ def option_of_key() -> dict[str, str]:
     convert = typer.main.get_command(_app.app()).commands["convert"]  # type: ignore[attr-defined]
     found = ((re.search(r"\[([A-Z_]+)\]$", p.help or ""), p) for p in convert.params)
     return {match.group(1): p.opts[0] for match, p in found if match}
+
+
+# ---- frontends -------------------------------------------------------------------------------------------
+
+
+def caffe_layers() -> str:
+    """What each type of Caffe's layers becomes."""
+    from magik_frontend_caffe.convert import DROPPED
+    from magik_frontend_caffe.data import DATA
+    from magik_frontend_caffe.layers import table as layers
+
+    rows = [(name, one.text) for name, one in layers().items()]
+    rows += [(name, "An input.") for name in DATA] + [(name, "Left out.") for name in DROPPED]
+    return table(("layer", "becomes"), sorted(rows))
+
+
+def mxnet_layers() -> str:
+    """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
+    layers = importlib.import_module("magik_frontend_mxnet.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "layers"), rows)
 
 
 # ---- config, passes, hooks -------------------------------------------------------------------------------
@@ -262,6 +273,7 @@ BLOCKS = {
     "config.md": {"keys": keys, "not built": not_built},
     "passes.md": {"passes": rewrites},
     "architecture.md": {"hooks": hooks},
+    "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
 }
 

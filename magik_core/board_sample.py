@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,11 +161,27 @@ def _classes(net: Net, sample: Sample) -> list[str]:
 
 def _labels(sample: Sample, count: int) -> list[str]:
     """Names of the classes, those that have none by an empty text."""
-    names = ", ".join(json.dumps(text) for text in sample.labels[:count])
+    names = ", ".join(_quoted(text) for text in sample.labels[:count])
     size = min(len(sample.labels), count)
     table = f"static const char *const LABELS[] = {{{names or 'NULL'}}};"
     look = f'static const char *label(int i)\n{{\n    return i >= 0 && i < {size} ? LABELS[i] : "";\n}}'
     return [table, look]
+
+
+def _quoted(text: str) -> str:
+    """A string of C++: no character of it ends the string, and ?? begins no trigraph."""
+    plain = {'"': '\\"', "\\": "\\\\", "?": "\\?"}
+    letters = (plain.get(c) or (c if c.isprintable() else _octal(c)) for c in text)
+    return f'"{"".join(letters)}"'
+
+
+def _octal(letter: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in letter.encode())
+
+
+def _float(value: float) -> str:
+    text = f"{value:g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
 def _detection(net: Net, sample: Sample) -> list[str]:
@@ -197,7 +212,7 @@ def _strides(name: str, port: Port) -> str:
 
 def _thresholds(sample: Sample) -> list[str]:
     return [
-        f"static const float THRESHOLD = {sample.threshold:g}{'' if '.' in f'{sample.threshold:g}' else '.0'}f;",
+        f"static const float THRESHOLD = {_float(sample.threshold)};",
         "static const float NMS_THRESHOLD = 0.3f;",
     ]
 

@@ -20,7 +20,10 @@ from magik_core.toolchain import Toolchain
 
 TARGETS = ("mips", "mips-msa", "host")
 MANIFEST = "build.json"
-PRODUCTS = ("obj", "lib", "venus_")  # what the Makefile makes: names that begin so
+PRODUCTS = re.compile(  # what the Makefile makes
+    r"obj/.+\.o|lib/\w+/lib(venus|aip|drivers)(\.\w)?\.(a|so)|"
+    rf"venus_\w+_bin_(uclibc|glibc|musl)_({'|'.join(BUILD_TYPES)})"
+)
 RAW = Sample("raw")
 Report = Callable[[str, int, int], None]
 
@@ -99,7 +102,7 @@ def build(
 
 def find(path: Path) -> Path:
     """A model file by its path, with or without suffix."""
-    for candidate in (path, path.with_name(path.name + ".bin"), path.with_name(path.name + ".mgk")):
+    for candidate in (path, *(Path(f"{path}{suffix}") for suffix in (".bin", ".mgk") if path.name)):
         if candidate.is_file():
             return candidate
     raise LoadError("a model file cannot be read", where=str(path), found="no such file", need="a .bin or .mgk")
@@ -118,18 +121,22 @@ def _check(options: Options) -> None:
 
 def _check_folder(folder: Path) -> None:
     """Only what this module wrote, and what the Makefile makes of it, may be replaced."""
+    hint = "pass -o FOLDER with a new one"
+    if folder.name in ("", ".."):
+        raise BuildError("a folder without a name cannot be replaced", where=str(folder), need="a name", hint=hint)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    hint = "pass -o FOLDER with a new one"
     try:
         made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, LookupError, TypeError):
         need = "a new or empty folder, or one that magik build made"
         raise BuildError("the folder holds something else", where=str(folder), need=need, hint=hint) from None
     changed = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()):
         name = path.relative_to(folder).as_posix()
-        if name != MANIFEST and not name.startswith(PRODUCTS) and made.get(name) != zlib.crc32(path.read_bytes()):
+        if name == MANIFEST or (PRODUCTS.fullmatch(name) and not path.is_symlink()):
+            continue
+        if path.is_symlink() or not path.is_file() or made.get(name) != zlib.crc32(path.read_bytes()):
             changed.append(name)
     if changed:
         found = ", ".join(changed[:8])
@@ -276,8 +283,9 @@ def _put(part: Path, folder: Path) -> None:
     folder.rename(old / "folder")
     try:
         part.rename(folder)
-    except OSError:
-        (old / "folder").rename(folder)
+    except BaseException:
+        if not folder.exists():
+            (old / "folder").rename(folder)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

@@ -16,7 +16,9 @@ import numpy as np
 from magik_core.errors import LoadError
 
 VERSION = 1  # of the stored form
+MOST_BYTES = 1 << 30  # of all inputs in a file: a small one may unpack to anything
 SUFFIX = ".digests.json"
+BROKEN = (OverflowError, RecursionError, zlib.error, binascii.Error)  # what a damaged file raises, ours aside
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def first_difference(
 
 def path_of(model: Path) -> Path:
     """Where the digests of a model file are stored: `model.digests.json` for `model.bin` and `model.mgk`."""
-    return model.with_suffix(SUFFIX)
+    return model.with_suffix(SUFFIX) if model.name else model / SUFFIX
 
 
 def to_json(golden: Golden) -> str:
@@ -130,7 +132,7 @@ def read(path: Path) -> Golden:
         return _golden(value)
     except OSError as error:
         raise LoadError("stored digests cannot be read", where=str(path), found=error.strerror or str(error)) from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error, binascii.Error) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, *BROKEN) as error:
         found = f"{type(error).__name__}: {error}"
         hint = "magik verify --save makes it again"
         raise LoadError("these are no stored digests", where=str(path), found=found, hint=hint) from error
@@ -141,12 +143,24 @@ def _golden(value: Mapping[str, Any]) -> Golden:
         raise ValueError(f"version {value['version']} is not {VERSION}")
     samples = value["samples"]
     inputs, digests = [], []
+    left = MOST_BYTES
     for item in samples:
-        inputs.append(zlib.decompress(base64.b64decode(item["inputs"], validate=True)))
+        inputs.append(_unpacked(base64.b64decode(item["inputs"], validate=True), left))
+        left -= len(inputs[-1])
         pairs = [str(line).split(" ") for line in item["layers"]]
         digests.append(tuple(Digest(kernel, "", crc) for kernel, crc in pairs))
     shapes = value["shapes"]
     return Golden(str(value["model"]), tuple(tuple(map(int, s)) for s in shapes), tuple(inputs), tuple(digests))
+
+
+def _unpacked(data: bytes, most: int) -> bytes:
+    unpacker = zlib.decompressobj()
+    out = unpacker.decompress(data, most + 1)
+    if len(out) > most:
+        raise ValueError(f"inputs of more than {MOST_BYTES} bytes")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError("inputs are cut short, or something lies behind them")
+    return out
 
 
 def plain(difference: Difference | None) -> dict[str, object] | None:

@@ -31,7 +31,7 @@ MACHINES: dict[str, tuple[str, ...]] = {
     "mips-msa": ("fp64", "msa"),
 }
 # A board is short of memory: there, only operators on which time is spent are compiled for speed.
-HOT = frozenset({"add", "average_pool", "gemm", "lut", "mat_mul", "max_pool", "mul", "softmax"})
+HOT = frozenset({"add", "gemm", "lut", "mul", "softmax"})  # -O2 on MIPS, where the others are -Os
 HOT_CXX = frozenset({"image", "image_color", "input", "nv12", "output"})  # -O2: what touches pixels
 # GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")

@@ -199,13 +199,17 @@ def _make_folder(folder: Path) -> list[Path]:
 
 
 def as_header(data: bytes, name: str) -> str:
-    """The model file as a C array: `.mk.h`."""
+    """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`."""
     symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
     guard = symbol.upper()
     rows = [",".join(f"0x{b:02x}" for b in data[i : i + 16]) for i in range(0, len(data), 16)]
     body = ",\n    ".join(rows)
     array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
+    kind = f"MagikModel{''.join(part.capitalize() for part in symbol.split('_'))}Mk"
     return (
         f"/* {symbol}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
-        f"static const unsigned char {array} = {{\n    {body}}};\n\n#endif\n"
+        f"static const unsigned char {array} = {{\n    {body}}};\n\n#ifdef __cplusplus\nstruct {kind} {{\n"
+        f"    const unsigned char *data;\n    unsigned int size;\n"
+        f"    {kind}() : data(magik_model_{symbol}_mk), size(sizeof magik_model_{symbol}_mk) {{}}\n}};\n"
+        "#endif\n\n#endif\n"
     )

@@ -43,6 +43,9 @@ def numpy_definition(program: Program, shapes: Sequence[Shape] = ()) -> Place:
 
     def digests(data: bytes) -> list[Digest]:
         feeds = {}
+        need = sum(resized.tensors[name].nbytes for name in resized.inputs)
+        if len(data) != need:
+            raise RunError("stored inputs have another size", found=f"{len(data)} bytes", need=f"{need} bytes")
         for name in resized.inputs:
             t = resized.tensors[name]
             feeds[name] = np.frombuffer(data[: t.nbytes], DTYPES[t.dtype]).reshape(t.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -102,7 +101,7 @@ def _built(cc: tuple[str, ...]) -> Path:
         "-o",
         str(folder / PLUGIN),
     )
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = toolchain.spawn(command, "a compiler")
     if done.returncode != 0:
         raise BuildError("the compiler refuses a file", where=str(source), found=done.stderr.strip())
     return folder

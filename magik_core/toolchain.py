@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from magik_core import kernels
 from magik_core.errors import BuildError
@@ -202,14 +203,15 @@ def _compile(chain: Toolchain, source: Source, folder: Path, flags: Sequence[str
     dialect = C_DIALECT if is_c else CXX_DIALECT
     out = folder / f"{source.path.stem}.o"
     command = [*(chain.cc if is_c else chain.cxx), *chain.flags, *dialect, *COMMON, *flags, *own]
-    _run([*command, "-c", str(source.path), "-o", str(out)], str(source.path))
+    out.unlink(missing_ok=True)
+    _run([*command, "-c", str(source.path), "-o", str(out)], str(source.path), out)
     return out
 
 
 def archive(chain: Toolchain, objects: Sequence[Path], out: Path) -> Path:
     """Put objects into a static library."""
     out.unlink(missing_ok=True)
-    _run([*chain.ar, "rcs", str(out), *map(str, objects)], str(out))
+    _run([*chain.ar, "rcs", str(out), *map(str, objects)], str(out), out)
     return out
 
 
@@ -219,7 +221,7 @@ def link(chain: Toolchain, objects: Sequence[Path], out: Path, flags: Sequence[s
     Raises: BuildError: as `runtime`.
     """
     command = [*chain.cxx, *chain.flags, *chain.link_flags, "-Wl,--gc-sections", *map(str, objects), *flags]
-    _run([*command, "-o", str(out)], str(out))
+    _run([*command, "-o", str(out)], str(out), out)
     if chain.is_mips and not chain.is_nan2008:
         mark_nan2008(out)
     return out
@@ -248,16 +250,29 @@ def run(
             )
     command = [*chain.runner, str(program), *arguments]
     variables = {**os.environ, **(env or {})}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=cwd, env=variables)
+    return spawn(command, "a program", timeout=timeout, cwd=cwd, env=variables)
 
 
-def _run(command: Sequence[str], where: str) -> None:
+def spawn(command: Sequence[str], what: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of this machine to its end; its words are text whatever bytes they are.
+
+    Args:   what: it is, for people; options: of subprocess.run.
+    Raises: BuildError: it cannot be started, or takes too long.
+    """
+    options = {"timeout": SECONDS, **options}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **options)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BuildError("a compiler cannot be run", where=command[0], found=str(error)) from error
+        raise BuildError(f"{what} cannot be run", where=command[0], found=str(error)) from error
+
+
+def _run(command: Sequence[str], where: str, out: Path) -> None:
+    """Run a compiler that makes `out`."""
+    done = spawn(command, "a compiler")
     if done.returncode != 0:
         raise BuildError("the compiler refuses a file", where=where, found=done.stderr.strip() or str(done.returncode))
+    if not out.is_file():
+        raise BuildError("a compiler makes nothing", where=command[0], found="no error and no file", need=out.name)
 
 
 def is_nan2008(program: Path) -> bool:

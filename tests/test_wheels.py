@@ -14,10 +14,17 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.frontends import mxnet_files
 
 pytestmark = pytest.mark.slow
 DIGITS = ROOT / "examples/digits/digits.onnx"
-DISTRIBUTIONS = {"core": ROOT, "t40": ROOT / "plugins/backend_t40", "t41": ROOT / "plugins/backend_t41"}
+DISTRIBUTIONS = {
+    "core": ROOT,
+    "t40": ROOT / "plugins/backend_t40",
+    "t41": ROOT / "plugins/backend_t41",
+    "caffe": ROOT / "plugins/frontend_caffe",
+    "mxnet": ROOT / "plugins/frontend_mxnet",
+}
 BROKEN = {
     "pyproject.toml": """\
 [build-system]
@@ -151,6 +158,31 @@ def test_backends_by_install(env: Environment, built: dict[str, list[Path]]) -> 
     assert "pip install magik-backend-t40" in env.convert("T40").err
     env.pip("install", "--no-index", built["t40"][1])
     done = env.convert("T40")
+    assert done.code == 0, done.err
+    assert env.run("python", "-m", "pip", "check").code == 0
+
+
+def test_caffe_by_install(env: Environment, built: dict[str, list[Path]]) -> None:
+    """`pip install magik-frontend-caffe` and nothing else makes the format known."""
+    model = ROOT / "tests/data/caffe/classifier.prototxt"
+    refused = env.run("magik", "inspect", model)
+    assert "pip install magik-frontend-caffe" in refused.err
+    env.pip("install", "--no-index", built["caffe"][1])
+    done = env.run("magik", "convert", model, "-o", "net.bin", "--float")
+    assert done.code == 0, done.err
+    assert env.run("python", "-m", "pip", "check").code == 0
+
+
+def test_mxnet_by_install(env: Environment, built: dict[str, list[Path]]) -> None:
+    """As Caffe's: no MXNet is needed, and the size of the input is asked for."""
+    case = mxnet_files.recorded()["conv"]
+    mxnet_files.write(env.folder, case["symbol"].tobytes(), case["params"].tobytes())
+    refused = env.run("magik", "inspect", "net-0000.params")
+    assert "pip install magik-frontend-mxnet" in refused.err
+    env.pip("install", "--no-index", built["mxnet"][1])
+    refused = env.run("magik", "convert", "net-0000.params", "-o", "net.bin", "--float")
+    assert (refused.code, "INPUT_SHAPE" in refused.err) == (1, True)
+    done = env.run("magik", "convert", "net-symbol.json", "-o", "net.bin", "--float", "--input-shape", "1,4,5,7")
     assert done.code == 0, done.err
     assert env.run("python", "-m", "pip", "check").code == 0
 

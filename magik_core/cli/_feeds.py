@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from magik_core.net import Net, Port
 
 
-def feeds(net: Net, texts: Sequence[str], color: str) -> dict[str, np.ndarray]:
+def feeds(net: Net, texts: Sequence[str], color: str | None) -> dict[str, np.ndarray]:
     """One array for each input of the net.
 
+    Args:   color: of images that are read, by default what the model file says.
     Raises: UsageError, DataError, RunError: all that is wrong with names; the first unreadable file.
     """
     ports = {value.name: value for value in net.inputs}
@@ -58,14 +59,14 @@ def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, 
     return out, problems
 
 
-def _array(path: Path, port: Port, color: str) -> Any:
+def _array(path: Path, port: Port, color: str | None) -> Any:
     if path.suffix.lower() == ".npy":
         return _numpy(path)
     from magik_core import data_files, samples
 
     shape = port.shape
     is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-    return samples.load_file(path, data_files.InputSpec(port.name, shape, color, is_nhwc))
+    return samples.load_file(path, data_files.InputSpec(port.name, shape, color or port.color or "RGB", is_nhwc))
 
 
 def _numpy(path: Path) -> Any:

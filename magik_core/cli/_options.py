@@ -26,7 +26,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each pass did, or why it declined.")]
 Frontend = Annotated[str | None, typer.Option(help="Read the model with this frontend, do not guess.", metavar="NAME")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads; the result is the same for any number.")]
-ImageColor = Annotated[str, typer.Option("--color", help="Channel order to load images in.", metavar="RGB|BGR|GRAY")]
+ImageColor = Annotated[
+    str | None,
+    typer.Option("--color", help="Channel order to load images in; the model's by default.", metavar="RGB|BGR|GRAY"),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Config file (JSON).", metavar="FILE")]
 Set = Annotated[
     list[str] | None,

@@ -29,7 +29,7 @@ def command(
         typer.Option("--output", "-o", help="Folder, or a .npy for a single output.", metavar="PATH"),
     ] = None,
     is_quantized: Annotated[bool, typer.Option("--quantized", help="The board's integers, not reals.")] = False,
-    color: Annotated[str, typer.Option(help="Channel order to load images in.", metavar="RGB|BGR|GRAY")] = "RGB",
+    color: _options.ImageColor = None,
     threads: _options.Threads = 1,
     is_json: _options.Json = False,
 ) -> None:
@@ -40,7 +40,7 @@ def command(
     from magik_core import net
     from magik_core.images import COLORS
 
-    if color not in COLORS:
+    if color is not None and color not in COLORS:
         raise UsageError("there is no such channel order", where="--color", found=color, need=", ".join(COLORS))
     loaded = net.load(model, threads=threads)
     names = [value.name for value in loaded.outputs]

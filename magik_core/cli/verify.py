@@ -26,7 +26,7 @@ def command(
     ] = None,
     random: Annotated[int | None, typer.Option(min=1, max=1000, help="Random inputs to run on.", metavar="N")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.", metavar="N")] = 0,
-    color: _options.ImageColor = "RGB",
+    color: _options.ImageColor = None,
     input_shape: _options.Shape = None,
     isa: Annotated[
         list[str] | None, typer.Option("--isa", help="Kernels of this kind only; repeatable.", metavar="NAME")
@@ -91,7 +91,7 @@ def _golden(model: Path) -> Golden | None:
     return golden
 
 
-def _samples(net: Net, inputs: list[str] | None, color: str, random: int | None, seed: int) -> list[bytes]:
+def _samples(net: Net, inputs: list[str] | None, color: str | None, random: int | None, seed: int) -> list[bytes]:
     """Stored inputs: of the files, then at random; one at random when nothing is asked for."""
     from magik_core import proof
     from magik_core.net import encode

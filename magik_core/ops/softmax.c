@@ -31,17 +31,23 @@ int32_t magik_softmax_shape(const struct magik_step *n, struct magik_tensor *y)
 }
 
 /* The exponential of one code; the index stays in the table even where a hostile plan lets y overwrite x. */
-static int32_t power(const int32_t *table, int32_t most, uint8_t code)
+static inline int32_t power(const int32_t *table, int32_t most, uint8_t code)
 {
     return table[(uint8_t)(most - code)];
 }
 
-static void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table)
+static int32_t largest(const uint8_t *x, int32_t size, int32_t step)
 {
     int32_t most = 0;
-    int64_t total = 0;
     for (int32_t i = 0; i < size; i++)
         most = x[i * step] > most ? x[i * step] : most;
+    return most;
+}
+
+static void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t size, int32_t step, const int32_t *table)
+{
+    const int32_t most = largest(x, size, step);
+    int64_t total = 0;
     for (int32_t i = 0; i < size; i++)
         total += power(table, most, x[i * step]);
     const struct fx_reciprocal by = fx_reciprocal(total);
@@ -52,15 +58,38 @@ static void line_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_
     }
 }
 
+/* Lines of two: the codes follow from the difference alone, so those of each are made once. */
+static void pairs_u8(const struct params *p, const uint8_t *x, uint8_t *y, int32_t count, const int32_t *table)
+{
+    uint8_t is_known[256] = {0}, codes[256][2];
+    for (int32_t i = 0; i < count; i++, x += 2, y += 2) {
+        const int32_t first_is_most = x[0] > x[1];
+        const uint8_t d = (uint8_t)(first_is_most ? x[0] - x[1] : x[1] - x[0]);
+        if (!is_known[d]) {
+            const uint8_t pair[2] = {d, 0};
+            line_u8(p, pair, codes[d], 2, 1, table);
+            is_known[d] = 1;
+        }
+        y[0] = codes[d][!first_is_most];
+        y[1] = codes[d][first_is_most];
+    }
+}
+
 void magik_softmax_u8(const struct magik_step *n)
 {
     const struct params *p = n->params;
     const struct lines l = lines_of(n->in[0], p->axis);
+    const uint8_t *x = n->in[0]->data;
+    uint8_t *y = n->out[0]->data;
     int32_t r, end;
     op_span(n, l.outer * l.inner, &r, &end);
+    if (l.size == 2 && l.inner == 1) {
+        pairs_u8(p, x + 2 * r, y + 2 * r, end - r, n->in[1]->data);
+        return;
+    }
     for (; r < end; r++) {
         const int32_t at = line_start(&l, r);
-        line_u8(p, (const uint8_t *)n->in[0]->data + at, (uint8_t *)n->out[0]->data + at, l.size, l.inner, n->in[1]->data);
+        line_u8(p, x + at, y + at, l.size, l.inner, n->in[1]->data);
     }
 }
 

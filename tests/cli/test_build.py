@@ -236,6 +236,50 @@ def test_a_folder_of_ones_own_stays(refused: Refused, magik: Magik, digits: Path
     assert "the folder holds files of yours" in said and "found: own.cc, sample.cc" in said
 
 
+@pytest.mark.parametrize("name", ["venus_mine.cc", "object_notes.txt", "library.txt", "lib/mine.c", "link"])
+def test_only_what_make_makes_is_replaced(
+    refused: Refused, magik: Magik, digits: Path, tmp_path: Path, name: str
+) -> None:
+    assert magik("build", digits, "-o", tmp_path / "b", "--no-compile").code == 0
+    made = ["obj/glibc_release/a.o", "lib/glibc/libvenus.p.a", "venus_digits_bin_glibc_profile"]
+    for file in (*made, name):
+        (tmp_path / "b" / file).parent.mkdir(parents=True, exist_ok=True)
+        if file == "link":
+            (tmp_path / "b/link").symlink_to(tmp_path)
+        else:
+            (tmp_path / "b" / file).write_text("mine")
+    said = refused("build", digits, "-o", tmp_path / "b", "--no-compile")
+    assert f"the folder holds files of yours\nwhere: {tmp_path / 'b'}\nfound: {name}\n" in said
+    (tmp_path / "b" / name).unlink()
+    assert magik("build", digits, "-o", tmp_path / "b", "--no-compile").code == 0
+
+
+def test_a_folder_without_a_name(
+    refused: Refused, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert "a folder without a name cannot be replaced" in refused("build", digits, "-o", ".", "--no-compile")
+
+
+def test_an_interrupted_rename_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part, folder = tmp_path / "part", tmp_path / "folder"
+    part.mkdir()
+    folder.mkdir()
+    (folder / "file").write_text("old")
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self == part:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build._put(part, folder)
+    assert (folder / "file").read_text() == "old"
+
+
 def test_nothing_is_left_when_the_compiler_fails(magik: Magik, digits: Path, tmp_path: Path) -> None:
     cc = tmp_path / "bin" / "bad-gcc"
     cc.parent.mkdir()
@@ -246,6 +290,25 @@ def test_nothing_is_left_when_the_compiler_fails(magik: Magik, digits: Path, tmp
     done = magik("build", digits, "-o", tmp_path / "b", "--cross-compile", f"{cc.parent}/bad-")
     assert (done.code, done.out, files(tmp_path)) == (1, "", before)
     assert "error: the compiler refuses a file" in done.err and "found: no such flag" in done.err
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (b"#!/bin/sh\nprintf '\\377 broken' >&2\nexit 1\n", "error: the compiler refuses a file"),
+        (b"#!/bin/sh\nexit 0\n", "error: a compiler makes nothing"),
+        (b"no program", "error: a compiler cannot be run"),
+    ],
+)
+def test_broken_compilers(magik: Magik, digits: Path, tmp_path: Path, script: bytes, said: str) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("gcc", "g++", "ar", "strip"):
+        (tmp_path / "bin" / f"bad-{name}").write_bytes(script)
+        (tmp_path / "bin" / f"bad-{name}").chmod(0o755)
+    before = files(tmp_path)
+    done = magik("build", digits, "-o", tmp_path / "b", "--cross-compile", f"{tmp_path}/bin/bad-")
+    assert (done.code, done.out, files(tmp_path)) == (1, "", before)
+    assert said in done.err
 
 
 @pytest.mark.parametrize(
@@ -270,6 +333,8 @@ def test_wrong_options(refused: Refused, digits: Path, arguments: list[str], cod
 
 def test_a_model_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
     assert "a model file cannot be read" in refused("build", tmp_path / "none")
+    for name in (".", "", "/"):
+        assert "a model file cannot be read" in refused("build", name)
 
 
 def test_without_a_compiler(refused: Refused, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:

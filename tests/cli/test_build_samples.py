@@ -26,7 +26,7 @@ __all__ = ["digit"]  # a fixture
 
 
 def test_labels(magik: Magik, digits: Path, digit, tmp_path: Path) -> None:
-    names = ["null", "eins", 'z"w\\ei', "drei %d"]
+    names = ["null", "eins", 'z"w\\ei', "drei %d", '??/"}; int stray = oops(); //', "\u00e9 \U0001f600", "\t7\a7"]
     (tmp_path / "labels.txt").write_text("\n".join(names))
     done = magik("build", digits, "-o", tmp_path / "b", "--target", "host", "--labels", tmp_path / "labels.txt")
     assert done.code == 0, done.err
@@ -95,6 +95,7 @@ def test_sample_constants_of_a_table_of_boxes() -> None:
     assert "BOX_OUTPUT = 0, SCORE_OUTPUT = 1, ROWS = 50, COLUMNS = 21" in text
     assert "BOX_ROW = 1, BOX_COLUMN = 50, SCORE_ROW = 21, SCORE_COLUMN = 1" in text
     assert "CLASSES = 20, BACKGROUND = 0" in text and "THRESHOLD = 1.0f" in text
+    assert "THRESHOLD = 1e-07f" in board_sample.source(fake, Sample("detection", threshold=1e-7), "m", "p")
     assert "LAYOUT = ChannelLayout::BGRA" in text and "WIDTH = 16, HEIGHT = 8" in text
     assert "BACKGROUND = -1" in board_sample.source(fake, Sample("detection"), "m", "p")
 

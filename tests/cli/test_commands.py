@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from magik_core import library, net, pipeline, plugins
+from magik_core.cli._feeds import feeds
 from magik_core.config import KEYS, Config
 from magik_core.errors import LoadError
 from magik_core.legalize import Finding
@@ -263,6 +266,15 @@ def test_run_with_wrong_inputs(magik, load, x: Path, monkeypatch, args: tuple[st
     assert all(text in done.err for text in texts), done.err
 
 
+@pytest.mark.parametrize(("color", "channel"), [(None, 2), ("BGR", 2), ("RGB", 0)])
+def test_run_reads_images_in_the_models_order(tmp_path: Path, color: str | None, channel: int) -> None:
+    Image.new("RGB", (2, 1), (255, 0, 0)).save(tmp_path / "red.png")
+    port = Port("x", (1, 3, 1, 2), (1, 1, 2, 3), "u8", 1.0, 0.0, 8, (0, 2, 3, 1), "BGR")
+    net = SimpleNamespace(inputs=(port,))
+    found = feeds(net, [str(tmp_path / "red.png")], color)["x"]
+    assert [found[0, c].max() for c in range(3)] == [255 * (c == channel) for c in range(3)]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
@@ -381,6 +393,8 @@ def test_doctor_finds_what_is_broken(magik, monkeypatch) -> None:
     monkeypatch.setattr(library, "library", none)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CROSS_COMPILE", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # no zig, which needs no PATH
     done = magik("doctor")
     assert done.code == 1
     lines = [line.split(None, 1) for line in done.out.splitlines()]

@@ -71,6 +71,7 @@ VALUE = json.loads(digests.to_json(GOLDEN))
         json.dumps({**VALUE, "samples": [{"inputs": "AAAA", "layers": []}]}),
         json.dumps({**VALUE, "samples": [{**VALUE["samples"][0], "layers": ["conv_u8"]}]}),
         json.dumps({**VALUE, "shapes": [["a"]]}),
+        json.dumps({**VALUE, "shapes": [[float("inf")]]}),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
@@ -78,6 +79,19 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(LoadError, match="these are no stored digests"):
         digests.read(path)
+
+
+def test_inputs_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "MOST_BYTES", 1000)
+    path = tmp_path / "a.digests.json"
+    for sizes, fits in (([1000], True), ([1001], False), ([600, 400], True), ([600, 401], False)):
+        steps = (GOLDEN.digests[0],) * len(sizes)
+        path.write_text(digests.to_json(Golden("0", (), tuple(bytes(n) for n in sizes), steps)))
+        if fits:
+            assert [len(data) for data in digests.read(path).inputs] == sizes
+        else:
+            with pytest.raises(LoadError, match="more than 1000 bytes"):
+                digests.read(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

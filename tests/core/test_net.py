@@ -97,7 +97,7 @@ def test_several_nets_in_several_threads() -> None:
     shared = {n: net_of(n, threads=2) for n in PROGRAMS}
 
     def work(name: str) -> list[dict[str, np.ndarray]]:
-        return [shared[name].run_quantized(x) for _ in range(20) for x in inputs]
+        return [harness.in_parts(shared[name], {"x": x}) for _ in range(20) for x in inputs]
 
     with ThreadPoolExecutor(len(PROGRAMS)) as pool:
         for name, got in zip(PROGRAMS, pool.map(work, PROGRAMS), strict=True):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from magik_core import container, pack, unpack
+from magik_core import container, pack, toolchain, unpack
 from magik_core.errors import LoadError, PackError
 from magik_core.net import Net
 from magik_core.plan import Plan, plan
@@ -99,6 +99,17 @@ def test_as_header_compiles_to_the_same_bytes(tmp_path: Path, stripped: bytes) -
     tool = compile_c(tmp_path / "m", [tmp_path / "m.c"])
     done = subprocess.run([tool], capture_output=True, check=True)  # it exits with what is left over of 64 bytes
     assert done.stdout == stripped
+
+
+def test_as_header_is_a_class_in_cxx(tmp_path: Path, stripped: bytes) -> None:
+    """As programs for T40 use it: `MagikModel<Name>Mk model; load_model((const char *)model.data, true)`."""
+    (tmp_path / "m.h").write_text(pack.as_header(stripped, "t40_graph_vgg16"))
+    main = '#include "m.h"\n#include <cstdio>\nint main() { MagikModelT40GraphVgg16Mk model;'
+    main += " return std::fwrite(model.data, 1, model.size, stdout) != model.size; }\n"
+    (tmp_path / "m.cc").write_text(main)
+    command = [*toolchain.host().cxx, "-std=c++11", str(tmp_path / "m.cc"), "-o", str(tmp_path / "m")]
+    subprocess.run(command, check=True)
+    assert subprocess.run([tmp_path / "m"], capture_output=True, check=True).stdout == stripped
 
 
 # ---- damaged files --------------------------------------------------------------------------------

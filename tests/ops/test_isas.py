@@ -36,7 +36,7 @@ def built(isa: str) -> frozenset[str]:
 
 
 def outputs(data: bytes, program: Program, feeds: harness.Feeds, isa: str, threads: int) -> list[bytes]:
-    codes = Net(data, isa=isa, threads=threads).run_quantized(feeds)
+    codes = harness.in_parts(Net(data, isa=isa, threads=threads), feeds)
     return [codes[program.source.get(name, name)].tobytes() for name in program.outputs]
 
 

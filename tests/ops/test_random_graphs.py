@@ -70,7 +70,7 @@ def check(program: Program, feeds: Feeds) -> list[np.ndarray]:
     check_plan(program, placed)
     data = pack(program, placed, names=True)
     for isa, threads in product(library.isas(), (1, 3)):
-        codes = Net(data, threads=threads, isa=isa).run_quantized(feeds)
+        codes = harness.in_parts(Net(data, threads=threads, isa=isa), feeds)
         found = [codes[program.source.get(name, name)] for name in program.outputs]
         assert bits(found) == bits(want)
     again, placed_again = unpack(data)

@@ -58,9 +58,12 @@ def test_resize_to_the_same_size_copies(boards: Boards) -> None:
 
 
 def test_resize_at_the_limits_of_size(boards: Boards) -> None:
-    small, large = ref.random_picture("GRAY", 3, 2, 3), ref.random_picture("GRAY", 2048, 1024, 4)
-    assert resized(boards, "warp", small, "GRAY", (1024, 2048)) == ref.resize(small, "GRAY", 1024, 2048).bytes()
-    assert resized(boards, "warp", large, "GRAY", (3, 2)) == ref.resize(large, "GRAY", 3, 2).bytes()
+    for wide, high in ((8192, 16), (16, 8192)):
+        small, large = ref.random_picture("NV12", 6, 2, 3), ref.random_picture("NV12", wide, high, 4)
+        for layout in ("NV12", "BGRA"):
+            grown, shrunk = ref.resize(small, layout, high, wide), ref.resize(large, layout, 2, 4)
+            assert resized(boards, "warp", small, layout, (high, wide)) == grown.bytes()
+            assert resized(boards, "warp", large, layout, (2, 4)) == shrunk.bytes()
 
 
 @pytest.mark.shared

@@ -1,6 +1,9 @@
 /* Runs a loaded net, and says what is in it. After load nothing here can fail. */
 #include "net.h"
 
+/* Work in bytes that fast kernels read and write: below, handing a part over takes longer than doing it. */
+enum { SHARED_WORK = 48 * 1024, SLOWER = 16, PRODUCTS = 16, COPIED = 4 };
+
 static size_t round64(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;
@@ -59,10 +62,36 @@ void magik_run_step(struct magik_net *net, int32_t step, const struct magik_para
     s->step.parts = 1;
 }
 
+static uint32_t bytes_of(const struct magik_tensor *t)
+{
+    return (uint32_t)t->count * (uint32_t)magik_dtype_bytes(t->dtype);
+}
+
+/* Whether a step is worth several threads. A guess from the sizes of its tensors: fast kernels multiply PRODUCTS
+ * weights while they read or write one byte, portable arithmetic is SLOWER, and COPIED bytes cost one. */
+static int is_shared(const struct net_step *s)
+{
+    const struct magik_step *n = &s->step;
+    const struct magik_tensor *y = n->out[0];
+    uint64_t work = 0;
+    for (int32_t i = 0; i < n->n_in; i++) {
+        const struct magik_tensor *x = n->in[i];
+        if (!x->is_constant)
+            work += bytes_of(x);
+        else if (x->dtype == MAGIK_S8 && y->rank > 0)
+            work += (uint64_t)(uint32_t)(y->count / y->dims[y->rank - 1]) * (uint32_t)x->count / PRODUCTS;
+    }
+    for (int32_t i = 0; i < n->n_out; i++)
+        work += bytes_of(n->out[i]);
+    if (n->dtype >= MAGIK_X8)
+        return work >= SHARED_WORK * COPIED;
+    return work >= (s->variant->isa < MAGIK_AVX2 ? SHARED_WORK / SLOWER : SHARED_WORK);
+}
+
 void magik_run(struct magik_net *net, const struct magik_parallel *parallel)
 {
     for (int32_t i = 0; i < net->n_steps; i++)
-        magik_run_step(net, i, parallel);
+        magik_run_step(net, i, parallel != NULL && is_shared(&net->steps[i]) ? parallel : NULL);
 }
 
 int32_t magik_steps(const struct magik_net *net)

@@ -58,7 +58,7 @@ class Call:
         name = self.weight(index)
         array = self.builder.constant(name)
         if array is None:
-            raise Refusal("a computed tensor stands where a parameter is needed", name, "a stored parameter")
+            raise Unknown("a computed tensor stands where a parameter is needed", name, "a stored parameter")
         if axes is not None and array.ndim != axes:
             raise Refusal("a parameter does not fit its layer", f"{name} {list(array.shape)}", f"{axes} axes")
         return array

@@ -12,4 +12,4 @@ class Refusal(Exception):
 
 
 class Unknown(Refusal):
-    """A layer needs a shape that is not known; not worth saying where an earlier layer is the cause."""
+    """A layer needs a shape or a constant that is not known; not worth saying where an earlier layer is the cause."""

@@ -203,7 +203,7 @@ def moves(s: Any) -> dict[str, Any]:
     x, y = s.var("x"), s.var("y")
     two = {"x": IMAGE, "y": (2, 3, 5, 7)}
     out: dict[str, Any] = {
-        "shape_array": s.cast(s.shape_array(x), dtype="float32", name="m"),
+        "shape_array": s.broadcast_mul(s.sum(x), s.cast(s.shape_array(x), dtype="float32"), name="m"),
         "flatten": s.Flatten(x, name="m"),
         "reshape_like": (s.reshape_like(x, y, name="m"), {"x": IMAGE, "y": (4, 70)}),
         "reverse_reshape": s.Reshape(x, shape=(-1, 0, 0), reverse=True, name="m"),

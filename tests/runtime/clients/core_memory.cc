@@ -71,6 +71,26 @@ static void external(const Case &a)
     nmem_free(memory);
 }
 
+/* reshape is const, so programs may give outputs shapes; the model's hold. */
+static void outputs_reshaped(const Case &a)
+{
+    std::unique_ptr<BaseNet> net = load(a, ShareMemoryMode::DEFAULT);
+    const shape_t shape = net->get_output(0)->shape();
+    net->get_output(0)->reshape({1});
+    CHECK(is_right(*net, a) && net->get_output(0)->shape() == shape);
+    net->get_output(0)->free_data();
+    net->get_output(0)->reshape({1});
+    CHECK(is_right(*net, a));
+    void *small = nmem_memalign(64, 64);
+    Tensor output(*net->get_output(0));
+    CHECK(output.set_data(small, 1) == 0);
+    output.reshape({1});
+    CHECK(net->run() != 0); /* too small for the model's */
+    output.free_data();
+    CHECK(is_right(*net, a));
+    nmem_free(small);
+}
+
 static void status(const Case &a)
 {
     std::unique_ptr<BaseNet> net = load(a, ShareMemoryMode::SMART_REUSE_MEM);
@@ -148,6 +168,8 @@ int main(int argc, char **argv)
         one_thread(cases[0], cases[1]);
         one_thread(cases[1], cases[0]);
         external(cases[0]);
+        outputs_reshaped(cases[0]);
+        outputs_reshaped(cases[1]);
         status(cases[1]);
         threads(cases[0], cases[1]);
     }

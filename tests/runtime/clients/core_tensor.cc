@@ -92,6 +92,15 @@ static void copies()
     CHECK(const_inner.data<int>() == a.data<int>());
 }
 
+/* Storage that moves when it becomes floats, of a tensor that is input and output at once. */
+static void product_in_place()
+{
+    Tensor t({1, 16, 16});
+    t.mudata<unsigned char>();
+    mat_mul(t, t, t);
+    CHECK(t.data_type() == DataType::FP32 && t.data<float>()[255] == 0.0f);
+}
+
 static void attached()
 {
     unsigned char *block = (unsigned char *)nmem_memalign(64, 256);
@@ -108,6 +117,9 @@ static void attached()
     memset(own.mudata<unsigned char>(), 5, 256);
     CHECK(own.set_data(block + 1, 255) != 0);
     CHECK(own.set_data(NULL, 256) != 0);
+    unsigned char *mine = own.mudata<unsigned char>();
+    CHECK(own.set_data(mine, 64) != 0 && own.mudata<unsigned char>() == mine);
+    mine[0] = 5;
     CHECK(own.data<unsigned char>()[0] == 5);
     CHECK(own.set_data(block, 256) == 0 && own.mudata<unsigned char>() == block);
     own.free_data();
@@ -152,6 +164,7 @@ int main()
     shapes();
     copies();
     attached();
+    product_in_place();
     memory();
     printf("version %08x\n", (unsigned)venus_get_version_info());
     CHECK(venus_deinit() == 0);

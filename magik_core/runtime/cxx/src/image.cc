@@ -260,7 +260,7 @@ void draw(const Picture &from, const Picture &to, const Map &map, const Colors &
             draw_plane(halved(from.plane[1]), BLACK_UV, halved(to.plane[1]), map.is_warp ? halved(map) : map);
         return;
     }
-    uint8_t row[3 * MOST_WIDTH], *uv = row + MOST_WIDTH;
+    uint8_t row[3 * MOST], *uv = row + MOST;
     for (int32_t y = 0; y < to.height; y++) {
         uint8_t *out = to.plane[0].at + y * to.plane[0].stride;
         sample_row(from.plane[0], outside, map, to.plane[0], y, row);

@@ -16,8 +16,7 @@ using venus::ChannelLayout;
 
 enum {
     LEAST = 2, /* height and width of a picture */
-    MOST_HEIGHT = 1024,
-    MOST_WIDTH = 2048,
+    MOST = 8192, /* of both; positions, up to 2^25, and bytes of a picture then fit in 32 bits */
     FRACTION = 11, /* bits behind the point of a position */
     ONE = 1 << FRACTION,
     COLOR_BITS = 20 /* behind the point of a color's factor */
@@ -72,7 +71,7 @@ bool warping(const float *matrix, bool is_affine, Map *map);
 
 /* Whether `draw` can make the second of the first. */
 bool is_possible(ChannelLayout from, ChannelLayout to);
-/* Make all of `to` from `from`; `to` is at most MOST_WIDTH wide. */
+/* Make all of `to` from `from`; `to` is at most MOST wide. */
 void draw(const Picture &from, const Picture &to, const Map &map, const Colors &colors);
 
 /* BT.601 of limited range, or what the caller gives; false where that would leave 32 bits. */

@@ -23,9 +23,9 @@ const char *name_of(ChannelLayout layout)
 /* Sizes of a picture; those of a box of the input have the rules of the input. */
 int check_size(const char *name, const char *what, ChannelLayout layout, bool is_input, int32_t height, int32_t width)
 {
-    if (height < image::LEAST || height > image::MOST_HEIGHT || width < image::LEAST || width > image::MOST_WIDTH)
-        return say(name, "%s is %dx%d (height x width), need 2x2 to %dx%d", what, height, width, image::MOST_HEIGHT,
-                      image::MOST_WIDTH);
+    if (height < image::LEAST || height > image::MOST || width < image::LEAST || width > image::MOST)
+        return say(name, "%s is %dx%d (height x width), need 2x2 to %dx%d", what, height, width, image::MOST,
+                      image::MOST);
     if (layout == ChannelLayout::NV12 && (height % 2 != 0 || width % 2 != 0))
         return say(name, "%s is %dx%d (height x width), NV12 needs both even", what, height, width);
     if (is_input && image::is_four(layout) && width % 2 != 0)

@@ -57,8 +57,8 @@ void mat_mul(Tensor &input0, Tensor &input1, Tensor &output)
             b.columns, c.batch, c.rows, c.columns);
         return;
     }
+    float *out = output.mudata<float>(); /* first: an input may be the same tensor, whose storage moves */
     const float *p = input0.data<float>(), *q = input1.data<float>();
-    float *out = output.mudata<float>();
     if (!p || !q || !out || x->capacity < a.floats * sizeof *p || y->capacity < b.floats * sizeof *q) {
         say(__func__, "a tensor does not hold floats");
         return;

@@ -73,6 +73,7 @@ int output_fetch(TensorImpl *t, const magik_net *net, int32_t index)
     const CoreTensor *y = magik_tensor(net, index);
     Meaning m;
     magik_meaning(net, index, &m);
+    output_shape(t, net, index); /* programs may have given it another, or memory for that */
     void *to = tensor_storage(t, shown_type(y, m));
     if (to == NULL)
         return FAILED;

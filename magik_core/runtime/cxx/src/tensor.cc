@@ -36,6 +36,11 @@ bool attach(TensorImpl *t, void *data, size_t bytes, const char *where)
         say(where, "memory at %p of %zu bytes: needs some, at a multiple of 64", data, bytes);
         return false;
     }
+    const uintptr_t own = (uintptr_t)t->data, at = (uintptr_t)data;
+    if (t->is_own && at >= own && at - own < t->capacity) {
+        say(where, "memory at %p is the tensor's own", data);
+        return false;
+    }
     tensor_drop(t);
     t->data = static_cast<uint8_t *>(data);
     t->capacity = bytes;
@@ -82,6 +87,17 @@ Tensor::Tensor(void *tsx) : tensorx(tsx), ref_count(refs_of(tsx))
 
 Tensor::Tensor(const void *tsx) : Tensor(const_cast<void *>(tsx))
 {
+}
+
+Tensor &Tensor::operator=(const Tensor &t)
+{
+    void *const old = tensorx;
+    if (t.tensorx != NULL) /* before the old one is let go: it may be the same */
+        tensor_hold(static_cast<TensorImpl *>(t.tensorx));
+    tensorx = t.tensorx;
+    ref_count = t.ref_count;
+    tensor_release(static_cast<TensorImpl *>(old));
+    return *this;
 }
 
 Tensor::~Tensor()

@@ -122,8 +122,9 @@ size_t magik_arena_bytes(const struct magik_net *net, int32_t parts);
 /* Gives the net its working memory, 64-byte aligned. */
 int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_t parts);
 
-/* Runs all steps; `parallel` may be NULL: one thread. The same bits for any number of parts; more than
- * magik_set_arena was told are not used. */
+/* Runs all steps, those that are too small to be worth it in one part, or one step in as many parts as there are;
+ * `parallel` may be NULL: one thread. The same bits for any number of parts; more than magik_set_arena was told are
+ * not used. */
 void magik_run(struct magik_net *net, const struct magik_parallel *parallel);
 void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel);
 

@@ -23,6 +23,8 @@ public:
     /* Of the library's own object behind a tensor. */
     Tensor(void *tsx);
     Tensor(const void *tsx);
+    /* Also shares, and lets go of what it had. */
+    Tensor &operator=(const Tensor &t);
     virtual ~Tensor();
 
     shape_t shape() const;
