@@ -211,6 +211,16 @@ def caffe_layers() -> str:
     return table(("layer", "becomes"), sorted(rows))
 
 
+def mxnet_layers() -> str:
+    """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
+    layers = importlib.import_module("magik_frontend_mxnet.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "layers"), rows)
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -267,6 +277,7 @@ BLOCKS = {
     "passes.md": {"passes": rewrites},
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
+    "mxnet.md": {"layers": mxnet_layers},
 }
 
 

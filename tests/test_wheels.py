@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.frontends import mxnet_files
 
 pytestmark = pytest.mark.slow
 DIGITS = ROOT / "examples/digits/digits.onnx"
@@ -22,6 +23,7 @@ DISTRIBUTIONS = {
     "t40": ROOT / "plugins/backend_t40",
     "t41": ROOT / "plugins/backend_t41",
     "caffe": ROOT / "plugins/frontend_caffe",
+    "mxnet": ROOT / "plugins/frontend_mxnet",
 }
 BROKEN = {
     "pyproject.toml": """\
@@ -167,6 +169,20 @@ def test_caffe_by_install(env: Environment, built: dict[str, list[Path]]) -> Non
     assert "pip install magik-frontend-caffe" in refused.err
     env.pip("install", "--no-index", built["caffe"][1])
     done = env.run("magik", "convert", model, "-o", "net.bin", "--float")
+    assert done.code == 0, done.err
+    assert env.run("python", "-m", "pip", "check").code == 0
+
+
+def test_mxnet_by_install(env: Environment, built: dict[str, list[Path]]) -> None:
+    """As Caffe's: no MXNet is needed, and the size of the input is asked for."""
+    case = mxnet_files.recorded()["conv"]
+    mxnet_files.write(env.folder, case["symbol"].tobytes(), case["params"].tobytes())
+    refused = env.run("magik", "inspect", "net-0000.params")
+    assert "pip install magik-frontend-mxnet" in refused.err
+    env.pip("install", "--no-index", built["mxnet"][1])
+    refused = env.run("magik", "convert", "net-0000.params", "-o", "net.bin", "--float")
+    assert (refused.code, "INPUT_SHAPE" in refused.err) == (1, True)
+    done = env.run("magik", "convert", "net-symbol.json", "-o", "net.bin", "--float", "--input-shape", "1,4,5,7")
     assert done.code == 0, done.err
     assert env.run("python", "-m", "pip", "check").code == 0
 

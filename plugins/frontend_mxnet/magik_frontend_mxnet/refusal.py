@@ -1,0 +1,15 @@
+"""Why a layer cannot be taken; the caller knows which layer it is."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """What is wrong, and optionally what was found, what is needed, and one thing that works."""
+
+    def __init__(self, what: str, found: str = "", need: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what, self.found, self.need, self.hint = what, found, need, hint
+
+
+class Unknown(Refusal):
+    """A layer needs a shape or a constant that is not known; not worth saying where an earlier layer is the cause."""
