@@ -120,8 +120,8 @@ NOTICE = Finding("Erf_2", "Erf", "t41.nna_operator", "an operator of the manual"
     ("findings", "code", "words"),
     [
         ((), 0, "0 blockers, 0 notices"),
-        ((NOTICE,), 0, "0 blockers, 1 notices"),
-        ((NOTICE, BLOCKER), 1, "1 blockers, 1 notices"),
+        ((NOTICE,), 0, "0 blockers, 1 notice"),
+        ((NOTICE, BLOCKER), 1, "1 blocker, 1 notice"),
     ],
 )
 def test_check(magik, monkeypatch, findings: tuple[Finding, ...], code: int, words: str) -> None:
