@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magik_core.errors import ModelError
-from magik_frontend_caffe.wire import starts_as_net
 
 NET, WEIGHTS = ".prototxt", ".caffemodel"
 SUFFIXES = (WEIGHTS, NET)
@@ -37,6 +36,8 @@ def sniff(path: Path) -> bool:
             head = file.read(HEAD_BYTES)
     except OSError:
         return False
+    from magik_frontend_caffe.wire import starts_as_net  # needs numpy: not when the plugin is registered
+
     return (is_text(head) and bool(LAYER.search(head))) or starts_as_net(head)
 
 
