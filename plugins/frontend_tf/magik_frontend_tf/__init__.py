@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from magik_core.errors import ModelError
 from magik_core.hookspecs import Frontend, Request, hookimpl
-from magik_frontend_tf import graphs
+from magik_frontend_tf import graphs, keras_files
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 # Each has SUFFIXES, OPTIONS, sniff(path) and load(path, request), and imports nothing heavy before `load`.
-FORMATS: tuple[Any, ...] = (graphs,)
+FORMATS: tuple[Any, ...] = (graphs, keras_files)
 KERAS = frozenset({"keras", "tf_keras", "tensorflow"})
 
 
@@ -35,8 +35,6 @@ def load(model: Any, request: Request) -> ir.Model:
     Raises: ModelError: it is of none of the formats.
     """
     if takes(model):
-        from magik_frontend_tf import keras_files
-
         return keras_files.load(model, request)
     path = Path(model)
     for one in FORMATS:
