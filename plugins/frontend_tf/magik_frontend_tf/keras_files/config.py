@@ -65,7 +65,35 @@ def model(data: Mapping[str, Any], depth: int) -> Model:
     layers = tuple(layer(item, depth) for item in items)
     ends = [_ends(config.get(key), f"{key} of model '{name}'") for key in ("input_layers", "output_layers")]
     _check_names(name, layers)
-    return Model(name, layers, ends[0], ends[1])
+    return Model(name, layers, ends[0], _renumbered(layers, ends[1]))
+
+
+def _renumbered(layers: tuple[Layer, ...], outputs: tuple[Ref, ...]) -> tuple[Ref, ...]:
+    """Count the calls of inner models from 0; returns the outputs.
+
+    Keras counts the making of an inner model as its call 0: Keras 2 everywhere, Keras 3 among the outputs, and
+    there not for a Sequential.
+    """
+    inner = {one.name for one in layers if one.model is not None}
+    refs = [*outputs, *(ref for one in layers for call in one.calls for ref in call.refs())]
+    if any(one.is_new for one in layers):
+        counted = {one.name for one in layers if one.model is not None and not one.model.is_sequential}
+        return tuple(_earlier(ref, counted) for ref in outputs)
+    counted = inner - {ref.layer for ref in refs if ref.call == 0}
+    for one in layers:
+        one.calls = tuple(Call(_earlier(call.args, counted), _earlier(call.kwargs, counted)) for call in one.calls)
+    return tuple(_earlier(ref, counted) for ref in outputs)
+
+
+def _earlier(value: Any, layers: set[str]) -> Any:
+    """The value with references to some layers counted from one call before."""
+    if isinstance(value, Ref):
+        return value._replace(call=value.call - 1) if value.layer in layers and value.call else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(_earlier(item, layers) for item in value)
+    if isinstance(value, dict):
+        return {key: _earlier(item, layers) for key, item in value.items()}
+    return value
 
 
 def _sequential(name: str, items: list[Any], config: Mapping[str, Any], depth: int) -> Model:
@@ -109,10 +137,14 @@ def layer(data: Any, depth: int) -> Layer:
     name = str(data.get("name") or held.get("name") or kind.lower())
     module = str(data.get("module") or "")
     is_function = module.startswith(("keras.src.ops", "keras.ops")) or kind in FUNCTION_KINDS
+    nodes = data.get("inbound_nodes")
+    is_new = isinstance(nodes, list) and any(isinstance(node, dict) for node in nodes)
+    if is_new and not module and kind not in MODELS and "trainable" not in held:
+        is_function = True  # in an .h5 of Keras 3, where layers have no module
     registered = data.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
         kind = registered  # a class of the user's, whatever it is called
-    made = Layer(kind, name, held, is_function, _calls(data.get("inbound_nodes"), name))
+    made = Layer(kind, name, held, is_function, is_new, _calls(nodes, name))
     if kind == INPUT:
         made.calls = (Call(()),)
     if kind in MODELS:

@@ -72,7 +72,9 @@ class _Walk:
                 made: list[Tensor | None] = []
             else:
                 made = self._guarded(
-                    layer, path, lambda layer=layer, args=args, kwargs=kwargs: self.run(layer, path, args, kwargs)  # type: ignore[misc]
+                    layer,
+                    path,
+                    lambda layer=layer, args=args, kwargs=kwargs: self.run(layer, path, args, kwargs),  # type: ignore[misc]
                 )
             values.update({Ref(layer.name, number, i): tensor for i, tensor in enumerate(made)})
         self._check_reached(model, values)
@@ -188,29 +190,35 @@ class _Walk:
             need = "a size for every axis, or null"
             raise Refusal("the shape of an input is not known", repr(shape)[:80], need, "build the model, then save it")
         given = self._shapes[index] if index < len(self._shapes) else ()
-        if len(given) == len(shape) and all(a is None or a == b or i == 0 for i, (a, b) in enumerate(zip(shape, given, strict=True))):
+        if len(given) == len(shape) and all(
+            a is None or a == b or i == 0 for i, (a, b) in enumerate(zip(shape, given, strict=True))
+        ):
             return tuple(given)
         return tuple(n or ("batch" if axis == 0 else f"{name}_{axis}") for axis, n in enumerate(shape))
 
     def outputs(self, model: Model, found: Sequence[Tensor]) -> None:
         """Give the outputs their names, and the axes that Keras has them in."""
         builder = self.builder
-        states = [(name, tensor) for name, tensor in builder.states]
         pairs = [(ref.layer, tensor) for ref, tensor in zip(model.outputs, found, strict=True)]
-        for wanted, tensor in [*pairs, *states]:
+        for wanted, tensor in [*pairs, *builder.states]:
             layer = Layer("output", wanted, {})
             call = Call(builder, layer, wanted, [tensor], {}, self.source.version, self.run, self._stored)
             first, name = tensor.forms[tensor.order], call.plain(tensor)
             if name in builder.outputs or name in builder.inputs:
                 name = call.emit("Identity", name)
-            elif name != first and not first.endswith("/channels_first"):
-                inner = builder.unique(f"{first}/channels_first")
-                builder.rename({first: inner})
-                builder.rename({name: first})
-                tensor.forms.update({tensor.order: inner})
-                tensor.forms.update({key: first for key, old in tensor.forms.items() if old == name})
+            elif name != first and first not in builder.outputs and first not in builder.inputs:
+                self._swap(tensor, first, name)
                 name = first
             builder.outputs.append(name)
+
+    def _swap(self, tensor: Tensor, first: str, plain_name: str) -> None:
+        """Let the value with Keras's axes have the name that the layer's own value has."""
+        inner = self.builder.unique(f"{first}/channels_first")
+        self.builder.rename({first: inner})
+        self.builder.rename({plain_name: first})
+        new = {first: inner, plain_name: first}
+        for key, old in tensor.forms.items():
+            tensor.forms[key] = new.get(old, old)
 
 
 def _check_policy(layer: Layer) -> None:

@@ -36,6 +36,7 @@ class Layer:
 
     Args:
         kind: the name of its class; is_function: it is a function of keras.ops or tf, not a layer.
+        is_new: its calls are written as Keras 3 does.
         calls: in the order that Ref counts them in; empty in a Sequential and in a wrapper.
         inner: the layers that it wraps; model: where it is one itself.
         weights: in the order of Keras, filled in when the configuration is read.
@@ -45,6 +46,7 @@ class Layer:
     name: str
     config: Mapping[str, Any]
     is_function: bool = False
+    is_new: bool = False
     calls: tuple[Call, ...] = ()
     inner: tuple[Layer, ...] = ()
     model: Model | None = None

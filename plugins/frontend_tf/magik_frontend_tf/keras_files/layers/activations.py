@@ -176,5 +176,3 @@ def thresholded_relu(c: Call) -> Tensor:
 def softmax_layer(c: Call) -> Tensor:
     c.only()
     return softmax(c, c.inputs[0], c.config.get("axis", -1))
-
-

@@ -91,5 +91,3 @@ def attention(c: Call) -> list[Tensor]:
     weights = c.emit("Softmax", scores, axis=-1)
     made = c.tensor(c.emit("MatMul", weights, c.plain(value)))
     return [made, *([c.tensor(weights)] if c.kwargs.get("return_attention_scores") else [])]
-
-

@@ -170,7 +170,9 @@ def einsum_dense(c: Call) -> Tensor:
     kept, made = x_axes.removesuffix(shared), w_axes.removeprefix(shared)
     x = c.x
     if not shared or out != kept + made or kept + shared != x_axes or shared + made != w_axes:
-        raise Refusal("the equation of the layer is not supported", c.config.get("equation"), "abc,cd->abd and the like")
+        raise Refusal(
+            "the equation of the layer is not supported", c.config.get("equation"), "abc,cd->abd and the like"
+        )
     kernel = c.weight(0, [None] * len(w_axes), "kernel")
     sizes = kernel.shape[len(shared) :]
     y = _flat(c, c.plain(x), x, len(shared))

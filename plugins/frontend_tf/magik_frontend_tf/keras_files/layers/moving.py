@@ -98,7 +98,9 @@ def stack(c: Call, x: Any, axis: int = 0) -> Tensor:
 
 
 @function("Split", "split")
-def split(c: Call, x: Tensor, indices_or_sections: Any = None, axis: int = 0, num_or_size_splits: Any = None) -> list[Tensor]:
+def split(
+    c: Call, x: Tensor, indices_or_sections: Any = None, axis: int = 0, num_or_size_splits: Any = None
+) -> list[Tensor]:
     """Into equal parts, at indices (keras.ops), or into sizes (tf)."""
     at = c.axis(x, axis)
     size = c.static(x, at)
@@ -119,7 +121,9 @@ def split(c: Call, x: Tensor, indices_or_sections: Any = None, axis: int = 0, nu
 
 
 @function("Pad", "pad", "PadV2")
-def pad(c: Call, x: Tensor, paddings: Any = None, pad_width: Any = None, mode: str = "constant", constant_values: Any = None) -> Tensor:
+def pad(
+    c: Call, x: Tensor, paddings: Any = None, pad_width: Any = None, mode: str = "constant", constant_values: Any = None
+) -> Tensor:
     given = paddings if pad_width is None else pad_width
     pairs = [[given] * 2] * x.rank if type(given) is int else given
     if not isinstance(pairs, list) or len(pairs) != x.rank:
@@ -165,5 +169,3 @@ def _bounds(item: Any) -> tuple[int | None, int | None]:
     if any(n is not None and type(n) is not int for n in (begin, end)):
         raise Refusal("a part of a tensor is not supported", repr(item)[:80], "bounds that are numbers")
     return begin, end
-
-

@@ -43,7 +43,9 @@ def batch_normalization(c: Call) -> Tensor:
     if len(axes) != 1:
         raise Refusal("the layer normalizes several axes", axes, "one axis")
     gamma, beta, number = weights(c, axes, x)
-    mean, variance = (c.weight(number + i, gamma.shape, name) for i, name in enumerate(("moving mean", "moving variance")))
+    mean, variance = (
+        c.weight(number + i, gamma.shape, name) for i, name in enumerate(("moving mean", "moving variance"))
+    )
     epsilon = c.number("epsilon", 1e-3)
     order: Order = (0, axes[0], *(i for i in range(1, x.rank) if i != axes[0]))
     if order in x.forms or x.rank == 4:
@@ -124,7 +126,9 @@ def l2_normalize(c: Call, x: Tensor, axis: Any, epsilon: float = MIN_NORM) -> Te
 def rescaling(c: Call) -> Tensor:
     """x * scale + offset; one number, or one per channel."""
     x = c.x
-    scale, offset = (np.asarray(c.config.get(key, default), np.float32) for key, default in (("scale", 1), ("offset", 0)))
+    scale, offset = (
+        np.asarray(c.config.get(key, default), np.float32) for key, default in (("scale", 1), ("offset", 0))
+    )
     for array in (scale, offset):
         if array.ndim > 1 or not np.isfinite(array).all():
             raise Refusal("scale and offset of the layer are no numbers", f"{scale}, {offset}"[:80])

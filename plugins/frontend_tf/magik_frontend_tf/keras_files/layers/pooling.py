@@ -86,7 +86,10 @@ def resizing(c: Call) -> Tensor:
         how = {"mode": "linear"}
     batch = c.shape(image)[0]
     if not isinstance(batch, int):
-        scales = [n / c.static(image, axis) for n, axis in zip(sizes, (2, 3) if c.data_format == FIRST else (1, 2), strict=True)]
+        scales = [
+            n / c.static(image, axis)
+            for n, axis in zip(sizes, (2, 3) if c.data_format == FIRST else (1, 2), strict=True)
+        ]
         y = c.emit("Resize", x, "", f32([1, 1, *scales]), coordinate_transformation_mode="half_pixel", **how)
         if list(c.builder.shape(y)[2:]) != sizes:
             raise Refusal("the batch is not known here", list(c.shape(image)), hint="give the sizes: INPUT_SHAPE")
