@@ -23,14 +23,15 @@ def call(c: Call) -> Tensor | list[Tensor]:
     if c.layer.kind == "TensorFlowOpLayer":
         name, args, kwargs = _node(c)
     elif "function" in c.config:
-        name, args, kwargs = str(c.config["function"]), c.args, c.kwargs
+        name, args, kwargs = str(c.config["function"]).removeprefix("compat.v1."), c.args, c.kwargs
     else:  # of keras.ops: what is no tensor may be in the configuration
         name = c.layer.kind.rpartition(">")[2]
         args, kwargs = c.args, {**{k: v for k, v in c.config.items() if k not in UNREAD}, **c.kwargs}
     made = layers.operation(name)
     given = {key: value for key, value in kwargs.items() if key != "name" and value is not None}
     known = inspect.signature(made).parameters
-    extra = [key for key in given if key not in known]
+    extra = [key for key in given if key not in known and given[key] is not False]
+    given = {key: value for key, value in given.items() if key in known}
     if extra:
         raise Refusal("a function is called with arguments that are not supported", ", ".join(extra), name)
     try:

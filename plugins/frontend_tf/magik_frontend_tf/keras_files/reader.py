@@ -69,6 +69,7 @@ def _archive(path: Path) -> Source:
     model, _ = config.parse(text, f"config.json of {path.name}")
     source = Source(model, path.name, path.stem, _version(meta))
     weights.from_archive(source.model, hdf5.read(data, f"{WEIGHTS} of {path.name}"))
+    weights.share(source.model, source.version)
     return source
 
 
@@ -111,6 +112,7 @@ def _groups(path: Path, options: Mapping[str, Any]) -> Source:
     source = Source(model, path.name, path.stem, _version(said, 3 if "module" in data else 2))
     if not group and "layers" in {name.partition("/")[0] for name in held.arrays}:
         weights.from_archive(model, held)  # model.weights.h5 of Keras 3
+        weights.share(model, source.version)
     else:
         weights.from_groups(source, held, group)
     return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -46,6 +47,21 @@ def from_archive(model: Model, held: Contents, path: str = "layers") -> None:
         number = used.get(name, 0)
         used[name] = number + 1
         _from_group(layer, held, f"{path}/{name}_{number}" if number else f"{path}/{name}")
+
+
+def share(model: Model, version: int) -> None:
+    """Give a layer that is in several models the weights that the archive holds once.
+
+    It is known by its name and its configuration.
+    """
+    inside = [leaf for leaf in leaves(model.layers) if any(kinds(leaf, version))]
+    held = {_key(leaf): leaf.weights for leaf in inside if leaf.weights}
+    for leaf in inside:
+        leaf.weights = leaf.weights or held.get(_key(leaf), ())
+
+
+def _key(layer: Layer) -> str:
+    return json.dumps([layer.kind, layer.name, layer.config], sort_keys=True, default=str)
 
 
 def _from_group(layer: Layer, held: Contents, path: str) -> None:
