@@ -20,7 +20,7 @@ WeightQuantizer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 class Quantization:
     """What quantize.py decided: parameters per value name, nodes kept in f32, how weights get codes.
 
-    `weights` maps f32 (channels, k) to (s8 codes, f32-exact scales per channel).
+    `weights` maps f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel).
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.errors import LowerError
-from magik_core.ops import Array
+from magik_core.ops import Array, Op, Tensors, snake
 from magik_core.program import QuantParams, Shape, Tensor, WeightParams
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
     w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
     codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, head.zero, window.groups)
     quant = WeightParams(tuple(float(s) for s in scales))
-    inputs = [x, to.add(f"{name}/w", window.store(codes), "s8", quant), to.add(f"{name}/b", b, "s32")]
+    weights = to.add(f"{name}/w", window.store(codes), storage(codes), quant)
+    inputs = [x, weights, to.add(f"{name}/b", b, "s32")]
     if not any(window.pads) or head.is_uniform:
         to.emit(node, replace(window, zero=int(head.zero[0]) if head.is_uniform else 0), inputs, y)
         return
@@ -159,6 +160,7 @@ def quantize_affine(
     """Codes of weights (O, …, I), the bias in units of x_scale * scales with real zero folded in, scales (O).
 
     A channel whose bias is too large for its weights' scale gets a larger scale, so that sums stay in int32.
+    Codes are of the type that the weight quantizer gives: int8, or int16 where they are wider.
     """
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
     codes, scales = to.quantize_weights(flat)
@@ -169,12 +171,23 @@ def quantize_affine(
         if not wide.any():
             break
         scales = np.where(wide, scales * 2, scales)
-        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -127, 127).astype(np.int8)
+        top = np.iinfo(codes.dtype).max
+        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
         codes = np.where(wide[:, None], fresh, codes)
     else:
         raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
     b = numerics.round_half_up(bias.astype(np.float64) / (x_scale * scales) - (codes * zero).sum(1))
     return codes.reshape(w.shape), b.astype(np.int32), scales
+
+
+def storage(codes: Array) -> str:
+    """The dtype that weights are stored as."""
+    return {1: "s8", 2: "s16"}[codes.dtype.itemsize]
+
+
+def kernel_of(op: Op, x: Tensors) -> str:
+    """Name of the kernel of an operator whose second input is weights: those of s16 have one of their own."""
+    return f"{snake(type(op).__name__)}_{x[0].dtype}{'_s16' if x[1].dtype == 's16' else ''}"
 
 
 def per_tap(shape: Shape, values: Array, groups: int) -> Array:

@@ -12,12 +12,12 @@ from magik_core.program import QuantParams
 @dataclass(frozen=True)
 class DequantizeParams(Params):
     scale: float  # > 0
-    zero: float  # [0, 255]
+    zero: float  # code of real 0
 
 
 @dataclass(frozen=True)
 class Dequantize(Op):
-    """Turn codes into f32: scale * (q - zero_point).
+    """Turn codes of u8 or u16 into f32: scale * (q - zero_point).
 
     Shapes: x any, y as x.
     Source: docs/quantization.md, "Activations".
