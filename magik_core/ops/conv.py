@@ -217,15 +217,15 @@ CASES = [
 ]
 CASES += [  # codes that an import brings: -128, and s16 for weights with a zero point
     *(
-        case("Conv", extreme(o, i, k, k, codes=codes), floats(o), x=Input(x, *r), group=x[1] // i, codes=codes, **more)
+        case("Conv", extreme(*w, codes=codes), floats(w[0]), x=x, group=g, strides=s, dilations=d, pads=p, codes=codes)
         for codes in ((-128, 127), (-255, 255))
-        for o, i, k, x, r, more in (
-            (5, 3, 3, (1, 3, 6, 7), (-1, 1), {"pads": [1, 1, 1, 1]}),
-            (33, 17, 1, (2, 17, 3, 5), (0, 6), {}),
-            (18, 4, 3, (1, 4, 7, 13), (-1, 2), {"dilations": [1, 2], "pads": [1, 2, 1, 2]}),
-            (24, 8, 3, (1, 16, 5, 9), (-2, 1), {"strides": [2, 1], "pads": [1, 1, 1, 1]}),
-            (6, 2, 3, (1, 6, 5, 4), (-3, 0), {"pads": [0, 1, 2, 0]}),
-            (4, 42, 5, (1, 42, 6, 5), (0, 255), {"pads": [2, 1, 0, 2]}),  # a large window
+        for w, x, g, s, d, p in (
+            ((5, 3, 3, 3), Input((1, 3, 6, 7)), 1, [1, 1], [1, 1], [1, 1, 1, 1]),
+            ((33, 17, 1, 1), Input((2, 17, 3, 5), 0, 6), 1, [1, 1], [1, 1], [0, 0, 0, 0]),
+            ((18, 4, 3, 3), Input((1, 4, 7, 13), -1, 2), 1, [1, 1], [1, 2], [1, 2, 1, 2]),
+            ((24, 8, 3, 3), Input((1, 16, 5, 9), -2, 1), 2, [2, 1], [1, 1], [1, 1, 1, 1]),
+            ((6, 2, 3, 3), Input((1, 6, 5, 4), -3, 0), 3, [1, 1], [1, 1], [0, 1, 2, 0]),
+            ((4, 42, 5, 5), Input((1, 42, 6, 5), 0, 255), 1, [1, 1], [1, 1], [2, 1, 0, 2]),  # a large window
         )
     ),
     case("Conv", extreme(9, 5, 4, codes=(-255, 255)), None, x=(2, 5, 10), strides=[2], pads=[1, 0], codes=(-255, 255)),

@@ -251,11 +251,11 @@ CASES = [
     case("ConvTranspose", _weights(3, 2, 3), x=(1, 3, 4), strides=[2], output_shape=[10], output_padding=[1]),
 ]
 CASES += [  # codes that an import brings: -128, and s16 for weights with a zero point
-    case("ConvTranspose", extreme(4, o, k, k, codes=codes), x=Input((1, 4, 4, 5), *r), codes=codes, group=g, **more)
+    case("ConvTranspose", extreme(*w, codes=codes), x=x, group=g, strides=s, dilations=d, pads=p, codes=codes)
     for codes in ((-128, 127), (-255, 255))
-    for o, k, r, g, more in (
-        (5, 3, (-1, 2), 1, {"strides": [2, 2], "pads": [1, 0, 0, 1]}),
-        (3, 2, (-3, 0), 2, {"dilations": [2, 1]}),
+    for w, x, g, s, d, p in (
+        ((4, 5, 3, 3), Input((1, 4, 4, 5), -1, 2), 1, [2, 2], [1, 1], [1, 0, 0, 1]),
+        ((4, 3, 2, 2), Input((1, 4, 4, 5), -3, 0), 2, [1, 1], [2, 1], [0, 0, 0, 0]),
     )
 ]
 CASES += [
