@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
+from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
 from magik_core.legalize import check as check_program
 from magik_core.lower import lower
@@ -22,6 +23,7 @@ from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, real_weights, values_to_calibrate
+from magik_core.read import read
 from magik_core.recipe import Recipe
 from magik_core.samples import Samples, open_samples
 from magik_core.soc import SoC
@@ -42,7 +44,8 @@ class Result:
     """What a conversion made.
 
     Args: program, plan: what was packed; outputs: the files written, none without an output path;
-        findings: the chip's notices; calibration_samples: how many were read; seconds: it took.
+        findings: the chip's notices; calibration_samples: how many were read;
+        imported_values: activations that have the source's own quantization; seconds: it took.
     """
 
     model: str
@@ -52,6 +55,7 @@ class Result:
     outputs: tuple[Path, ...]
     findings: tuple[Finding, ...]
     calibration_samples: int
+    imported_values: int
     seconds: float
     warnings: tuple[str, ...] = ()
 
@@ -78,6 +82,7 @@ class Result:
             "steps": len(self.program.steps),
             "float_steps": self.float_steps,
             "calibration_samples": self.calibration_samples,
+            "imported_values": self.imported_values,
             "seconds": round(self.seconds, 3),
             "notices": len(self.findings),
             "warnings": list(self.warnings),
@@ -85,12 +90,12 @@ class Result:
 
 
 def convert(
-    model: str | Path | ir.Model,
+    model: str | Path | ir.Model | object,
     output: str | Path | None = None,
     *,
     config: Config | str | Path | None = None,
     recipe: Recipe | None = None,
-    frontend: str | None = None,
+    example_inputs: Sequence[Any] = (),
     is_float: bool = False,
     progress: Progress = _silent,
     notes: Notes = _silent,
@@ -101,7 +106,8 @@ def convert(
     """Convert a model and write `OUT.bin` (the board's), `OUT.mgk` (the PC's) and `OUT.mk.h` (as a C array).
 
     Args:
-        model: a source file, or a graph already loaded; output: their path, with or without a suffix.
+        model: a source file, a graph already loaded, or what a frontend takes, such as a torch.nn.Module, which
+            is traced with `example_inputs`; output: the path to write, with or without a suffix.
         config: or the path of its file; keys: `soc="T41"`, `calibration="images/"`, any of its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
@@ -112,27 +118,21 @@ def convert(
     settings = _settings(config, keys)
     installed = plugins.load()
     chosen = recipe or settings.recipe(is_float=is_float)
-    source, soc, _, targets = together(  # everything that is wrong with what was asked, at once
-        lambda: _load(model, frontend),
-        lambda: installed.soc(settings.soc),
-        lambda: _check_calibration(chosen, settings),
-        lambda: () if output is None else _targets(output),
-    )
+    source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     graph = _graph(source, settings, constants, notes)
+    imported = _imported(graph, chosen)
     _, samples = together(  # what is missing, before calibration
-        lambda: legalize(_rehearse(graph, chosen), soc),
+        lambda: legalize(_rehearse(graph, chosen, settings, imported), soc),
         lambda: None if chosen.is_float else _samples(graph, settings),
     )
     if chosen.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    graph, quantization = _quantization(graph, chosen, samples, progress, threads)
-    name = _base(targets[0]).name if targets else _stem(model)
-    program = lower(graph, quantization, name=name, ops=installed.onnx_ops)
+    graph, quantization = _quantization(graph, chosen, samples, imported, progress, threads)
+    program = lower(graph, quantization, name=_name(targets, model), ops=installed.onnx_ops)
     program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
     _write(program, placed, targets)
-    seconds = time.perf_counter() - started
     return Result(
         _stem(model, keep=True),
         soc.name,
@@ -141,9 +141,39 @@ def convert(
         targets,
         findings,
         0 if samples is None else len(samples),
-        seconds,
+        len(imported.values),
+        time.perf_counter() - started,
         _warnings(program, chosen),
     )
+
+
+def _open(
+    model: object, settings: Config, recipe: Recipe, example_inputs: Sequence[Any], output: str | Path | None
+) -> tuple[ir.Model, SoC, tuple[Path, ...]]:
+    """The source model, the chip and the files to write.
+
+    Raises: MagikError: everything that is wrong with what was asked, at once.
+    """
+    sources: list[ir.Model] = []
+
+    def load() -> None:
+        sources.append(read(model, settings.frontend, settings.request(example_inputs)))
+
+    _, soc, _, targets = together(
+        load,
+        lambda: plugins.load().soc(settings.soc),
+        lambda: _check_calibration(recipe, settings, any(map(is_quantized, sources))),
+        lambda: () if output is None else _targets(output),
+    )
+    return sources[0], soc, targets
+
+
+def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
+    """The quantization that the graph arrives with, taken out of it."""
+    if not recipe.is_float:
+        return take(graph)
+    drop(graph)
+    return NOTHING
 
 
 def _place(program: Program, soc: SoC) -> Plan:
@@ -155,10 +185,10 @@ def _place(program: Program, soc: SoC) -> Plan:
 
 
 def check(
-    model: str | Path | ir.Model,
+    model: str | Path | ir.Model | object,
     *,
     config: Config | str | Path | None = None,
-    frontend: str | None = None,
+    example_inputs: Sequence[Any] = (),
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> tuple[Finding, ...]:
@@ -168,21 +198,24 @@ def check(
     """
     settings = _settings(config, keys)
     installed = plugins.load()
-    soc, source = together(lambda: installed.soc(settings.soc), lambda: _load(model, frontend))
-    graph = _graph(source, settings, constants, _silent)
-    program = _rehearse(graph, settings.recipe())
+    soc, source = together(
+        lambda: installed.soc(settings.soc),
+        lambda: read(model, settings.frontend, settings.request(example_inputs)),
+    )
+    graph, recipe = _graph(source, settings, constants, _silent), settings.recipe()
+    program = _rehearse(graph, recipe, settings, _imported(graph, recipe))
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
 
 
-def _rehearse(graph: ir.Model, recipe: Recipe) -> Program:
+def _rehearse(graph: ir.Model, recipe: Recipe, settings: Config, imported: Imported) -> Program:
     """The program with every range [-1, 1]: its steps and storage are those of the calibrated one.
 
     Raises: LowerError: every node without a kernel.
     """
-    installed = plugins.load()
-    ranges = dict.fromkeys(values_to_calibrate(graph, recipe), (-1.0, 1.0))
-    weight = installed.quantizer("MAX_ABS").weight
-    return lower(graph, quantize(graph, ranges, recipe, weight), ops=installed.onnx_ops)
+    installed, weight = plugins.load(), plugins.load().quantizer("MAX_ABS").weight
+    is_calibrated = bool(settings.quant_dataset_path) or not imported
+    ranges = dict.fromkeys(values_to_calibrate(graph, recipe, imported), (-1.0, 1.0)) if is_calibrated else None
+    return lower(graph, quantize(graph, ranges, recipe, weight, imported), ops=installed.onnx_ops)
 
 
 def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Config:
@@ -192,15 +225,6 @@ def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Co
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
     base = {} if config is None else {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
     return Config.parse({**base, **plain})
-
-
-def _load(model: str | Path | ir.Model, frontend: str | None) -> ir.Model:
-    """The source model as a frontend reads it."""
-    if isinstance(model, ir.Model):
-        return model
-    installed = plugins.load()
-    reader = installed.frontend(frontend) if frontend else installed.sniff(model)
-    return reader.load(Path(model), {})
 
 
 def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | None, notes: Notes) -> ir.Model:
@@ -219,13 +243,16 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
     return graph
 
 
-def _check_calibration(recipe: Recipe, settings: Config) -> None:
-    """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data."""
+def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> None:
+    """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data.
+
+    Args: is_quantized: the source brings its own ranges.
+    """
     if not recipe.is_float:
         together(
             lambda: _check_method("QUANT_FEATURE_METHOD", recipe.feature_method, "activation"),
             lambda: _check_method("QUANT_WEIGHT_METHOD", recipe.weight_method, "weight"),
-            lambda: _check_dataset(settings),
+            lambda: None if is_quantized and not settings.quant_dataset_path else _check_dataset(settings),
         )
 
 
@@ -247,7 +274,10 @@ def _check_dataset(settings: Config) -> None:
         raise DataError("calibration data not found", where=settings.quant_dataset_path)
 
 
-def _samples(graph: ir.Model, settings: Config) -> Samples:
+def _samples(graph: ir.Model, settings: Config) -> Samples | None:
+    """The calibration data; None where the source's own quantization is all there is."""
+    if not settings.quant_dataset_path:
+        return None
     return open_samples(settings.quant_dataset_path, input_specs(graph, settings), settings.quant_dataset_size)
 
 
@@ -269,20 +299,20 @@ def _colors(graph: ir.Model, settings: Config) -> dict[str, str]:
 
 
 def _quantization(
-    graph: ir.Model, recipe: Recipe, samples: Samples | None, progress: Progress, threads: int
+    graph: ir.Model, recipe: Recipe, samples: Samples | None, imported: Imported, progress: Progress, threads: int
 ) -> tuple[ir.Model, Quantization]:
     """The quantization of a graph, and the graph with its biases corrected."""
-    if samples is None:
-        return graph, Quantization()
     installed = plugins.load()
     feature, weight = installed.quantizer(recipe.feature_method), installed.quantizer(recipe.weight_method)
-    values = values_to_calibrate(graph, recipe)
+    if samples is None:
+        return graph, quantize(graph, None, recipe, weight.weight, imported)
+    values = values_to_calibrate(graph, recipe, imported)
     ranges = calibrate.calibrate(
         graph, samples, values, feature, recipe.feature_bits, progress=partial(progress, "calibrate"), threads=threads
     )
-    quantization = quantize(graph, ranges, recipe, weight.weight)
+    quantization = quantize(graph, ranges, recipe, weight.weight, imported)
     if recipe.correct_bias and quantization.weights is not None:
-        weights = real_weights(graph, quantization.weights)
+        weights = real_weights(graph, quantization.weights, imported)
         graph = correct.correct_biases(
             graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads
         )
@@ -319,10 +349,15 @@ def _base(path: Path) -> Path:
     return path
 
 
-def _stem(model: str | Path | ir.Model, *, keep: bool = False) -> str:
-    if isinstance(model, ir.Model):
-        return model.graph.name or "model"
-    return str(model) if keep else Path(model).stem
+def _name(targets: Sequence[Path], model: object) -> str:
+    """Of the program: the output's, or the model's."""
+    return _base(targets[0]).name if targets else _stem(model)
+
+
+def _stem(model: object, *, keep: bool = False) -> str:
+    if isinstance(model, (str, Path)):
+        return str(model) if keep else Path(model).stem
+    return (model.graph.name if isinstance(model, ir.Model) else type(model).__name__) or "model"
 
 
 def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
