@@ -116,10 +116,24 @@ def graph_def(net: Net, nodes: dict[str, Any]) -> Any:
     from tensorflow.core.framework import graph_pb2
     from tensorflow.python.framework import versions
 
-    graph = graph_pb2.GraphDef(node=list(nodes.values()))
+    graph = graph_pb2.GraphDef(node=[_plain(node) for node in nodes.values()])
     graph.versions.producer = versions.GRAPH_DEF_VERSION
     graph.library.function.extend(net.functions.values())
     return graph
+
+
+def _plain(node: Any) -> Any:
+    """A node without what other versions of TensorFlow noted down, or what it only waits for."""
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for key in [key for key in copy.attr if key.startswith("_")]:
+        del copy.attr[key]
+    copy.input[:] = [ref for ref in copy.input if not ref.startswith("^")]
+    copy.device = ""
+    if copy.op == "PlaceholderWithDefault":
+        kind = copy.attr["dtype"].type
+        copy.CopyFrom(make_node(copy.name, "Identity", copy.input, T=kind))
+    return copy
 
 
 def bind(net: Net, shapes: Sequence[Sequence[int]]) -> None:
@@ -141,10 +155,3 @@ def bind(net: Net, shapes: Sequence[Sequence[int]]) -> None:
         node.attr["shape"].shape.unknown_rank = known is None
         for size in known or ():
             node.attr["shape"].shape.dim.add().size = -1 if size is None else size
-
-
-def prune(net: Net) -> None:
-    """Leave what the outputs need, and every input."""
-    nodes = needed(net.nodes, net.outputs.values())
-    nodes.update({node_of(ref): net.nodes[node_of(ref)] for ref in net.inputs.values()})
-    net.nodes = nodes

@@ -90,27 +90,13 @@ def _convert(net: Net) -> Any:
     nodes = needed(net.nodes, outputs)
     for name in map(node_of, inputs):
         nodes.setdefault(name, net.nodes[name])
-    whole = graph_def(net, {name: _plain(node) for name, node in nodes.items()})
+    whole = graph_def(net, nodes)
     with tf.Graph().as_default():
         optimized = tf_loader.tf_optimize(inputs, outputs, whole)
     proto, _ = convert._convert_common(
         optimized, name=net.where, opset=OPSET, input_names=inputs, output_names=outputs, continue_on_error=False
     )
     return proto
-
-
-def _plain(node: Any) -> Any:
-    """A node without what other versions of TensorFlow noted down, or what it only waits for."""
-    copy = type(node)()
-    copy.CopyFrom(node)
-    for key in [key for key in copy.attr if key.startswith("_")]:
-        del copy.attr[key]
-    copy.input[:] = [ref for ref in copy.input if not ref.startswith("^")]
-    copy.device = ""
-    if copy.op == "PlaceholderWithDefault":
-        kind = copy.attr["dtype"].type
-        copy.CopyFrom(make_node(copy.name, "Identity", copy.input, T=kind))
-    return copy
 
 
 def _said(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from magik_core.errors import ModelError
@@ -24,6 +24,8 @@ def inline(net: Net) -> None:
         aliases: dict[str, str] = {}
         for call in calls:
             aliases.update(_expand(net, call))
+        for call in calls:  # only now: until then their names are taken
+            del net.nodes[call.name]
         _redirect(net, aliases)
     raise ModelError("functions call each other without an end", where=net.where, found=call.name)
 
@@ -44,7 +46,6 @@ def function(net: Net, name: str, caller: Any) -> Any:
 def _expand(net: Net, call: Any) -> dict[str, str]:
     """Put a function's nodes in the place of a call; what each of the call's tensors is now."""
     body = function(net, called(net, call), call)
-    del net.nodes[call.name]
     if len(net.nodes) + len(body.node_def) > MAX_NODES:
         raise ModelError("the graph is too large", where=net.where, need=f"at most {MAX_NODES} nodes")
     args = [arg.name for arg in body.signature.input_arg]
@@ -130,10 +131,10 @@ def _redirect(net: Net, aliases: Mapping[str, str]) -> None:
         table.update({name: tensor_of(now(ref)) for name, ref in table.items()})
 
 
-def specialize(net: Net, name: str, types: Mapping[int, int], caller: Any) -> str:
+def specialize(net: Net, name: str, types: Mapping[int, Any], caller: Any) -> str:
     """A copy of a function in which some arguments are values in the place of variables.
 
-    Args:    types: the type of the value of each such argument, by position.
+    Args:    types: the TensorProto of the value of each such argument, by position.
     Returns: the name of the copy.
     """
     body = type(function(net, name, caller))()
@@ -141,16 +142,18 @@ def specialize(net: Net, name: str, types: Mapping[int, int], caller: Any) -> st
     args = {body.signature.input_arg[i].name: kind for i, kind in types.items()}
     for arg in body.signature.input_arg:
         if arg.name in args:
-            arg.type = args[arg.name]
+            arg.type = args[arg.name].dtype
+    for i, value in types.items():
+        body.arg_attr[i].attr["_output_shapes"].list.CopyFrom(_shapes([value.tensor_shape]))
     renames = {}
     for node in body.node_def:
         if node.op == "ReadVariableOp" and node.input[0] in args:
             kept, source = node.name, node.input[0]
             node.Clear()
-            node.CopyFrom(make_node(kept, "Identity", [source], T=args[source]))
+            node.CopyFrom(make_node(kept, "Identity", [source], T=args[source].dtype))
             renames[f"{kept}:value:0"] = f"{kept}:output:0"
         elif node.op == "Identity" and node.input and node.input[0] in args:
-            node.attr["T"].type = args[node.input[0]]
+            node.attr["T"].type = args[node.input[0]].dtype
             args[f"{node.name}:output:0"] = args[node.input[0]]
         else:
             retype(net, node, {i: args[ref] for i, ref in enumerate(node.input) if ref in args})
@@ -159,25 +162,36 @@ def specialize(net: Net, name: str, types: Mapping[int, int], caller: Any) -> st
     for arg in body.signature.output_arg:
         ref = body.ret[arg.name]
         body.ret[arg.name] = renames.get(ref, ref)
-        arg.type = args.get(ref, arg.type)
+        arg.type = args[ref].dtype if ref in args else arg.type
     copy = free_name(net.functions, f"{name}/values")
     body.signature.name = copy
     net.functions[copy] = body
     return copy
 
 
-def retype(net: Net, node: Any, types: Mapping[int, int]) -> None:
+def retype(net: Net, node: Any, types: Mapping[int, Any]) -> None:
     """Tell a node with functions that some of its inputs are values now."""
     if not types:
         return
     for key in ("T", "Tin"):
         if key in node.attr:
-            for i, kind in types.items():
+            for i, value in types.items():
                 if i < len(node.attr[key].list.type):
-                    node.attr[key].list.type[i] = kind
+                    node.attr[key].list.type[i] = value.dtype
+    if "body" in node.attr and "output_shapes" in node.attr:
+        shapes = node.attr["output_shapes"].list.shape
+        for i, value in types.items():
+            if i < len(shapes):
+                shapes[i].CopyFrom(value.tensor_shape)
     shift = 1 if node.op in ("If", "StatelessIf") else 0
     for key in ("cond", "body", "f", "then_branch", "else_branch"):
         name = node.attr[key].func.name if key in node.attr else ""
         if name:
-            inner = {i - shift: kind for i, kind in types.items()}
+            inner = {i - shift: value for i, value in types.items()}
             node.attr[key].func.name = specialize(net, name, inner, node)
+
+
+def _shapes(shapes: Sequence[Any]) -> Any:
+    from tensorflow.core.framework import attr_value_pb2
+
+    return attr_value_pb2.AttrValue.ListValue(shape=shapes)

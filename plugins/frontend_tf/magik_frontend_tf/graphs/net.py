@@ -85,6 +85,13 @@ def needed(nodes: dict[str, Any], tensors: Iterable[str], ends: Iterable[str] = 
     return {name: node for name, node in nodes.items() if name in seen}
 
 
+def prune(net: Net) -> None:
+    """Leave what the outputs need, and every input."""
+    nodes = needed(net.nodes, net.outputs.values())
+    nodes.update({node_of(ref): net.nodes[node_of(ref)] for ref in net.inputs.values()})
+    net.nodes = nodes
+
+
 def origin(nodes: dict[str, Any], ref: str) -> Any:
     """The node behind a tensor and nodes that only pass it on."""
     node, steps = nodes[node_of(ref)], 0

@@ -23,8 +23,8 @@ REFUSED = frozenset([
     "HashTableV2", "LookupTableFindV2", "LookupTableSizeV2", "Multinomial", "RandomNormal", "RandomNormalLike",
     "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "RandomUniformLike", "RaggedTensorToSparse",
     "RaggedTensorToTensor", "RaggedTensorToVariant", "RaggedTensorFromVariant", "RaggedGather", "RaggedRange",
-    "StringJoin", "StringSplit", "StringSplitV2", "StringLower", "StringUpper", "StringNGrams", "StringToHashBucketFast",
-    "StaticRegexReplace", "RegexReplace", "RegexFullMatch", "StaticRegexFullMatch", "UnicodeDecode",
+    "StringJoin", "StringSplit", "StringSplitV2", "StringLower", "StringUpper", "StringNGrams",
+    "StringToHashBucketFast", "StaticRegexReplace", "RegexReplace", "RegexFullMatch", "StaticRegexFullMatch", "UnicodeDecode",
 ])  # fmt: skip
 
 

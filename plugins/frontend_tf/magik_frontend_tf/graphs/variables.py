@@ -20,9 +20,9 @@ from magik_frontend_tf.graphs.net import (
     data_inputs,
     free_name,
     make_node,
-    needed,
     node_of,
     origin,
+    prune,
     tensor_of,
 )
 
@@ -80,7 +80,7 @@ def freeze(net: Net, found: dict[str, str], checkpoint: Path) -> None:
     Raises: ModelError: values that are missing, or variables used as nothing here can.
     """
     _states(net)
-    net.nodes = needed(net.nodes, net.outputs.values(), net.inputs.values())
+    prune(net)
     names = [n.name for n in net.nodes.values() if n.op in HANDLES | REFERENCES]
     arrays = _arrays(names, found, checkpoint, net)
     for name, array in arrays.items():
@@ -89,7 +89,7 @@ def freeze(net: Net, found: dict[str, str], checkpoint: Path) -> None:
             net.nodes[name] = const_node(name, array)
         else:
             net.nodes[name] = const_node(name, array)
-            _unwrap(net, name, int(net.nodes[name].attr["dtype"].type))
+            _unwrap(net, name)
 
 
 def _arrays(names: list[str], found: dict[str, str], checkpoint: Path, net: Net) -> dict[str, np.ndarray]:
@@ -118,13 +118,15 @@ def _shared_name(node: Any) -> str:
     return (node.attr["shared_name"].s if "shared_name" in node.attr else b"").decode("utf-8", "replace") or node.name
 
 
-def _unwrap(net: Net, name: str, kind: int) -> None:
+def _unwrap(net: Net, name: str) -> None:
     """What reads a variable reads a value."""
-    handles = {name}
-    for node in [n for n in net.nodes.values() if data_inputs(n)]:
-        positions = {i: kind for i, ref in enumerate(data_inputs(node)) if origin(net.nodes, ref).name == name}
-        if not positions or node.name in handles:
-            continue
+    value = net.nodes[name].attr["value"].tensor
+    kind = int(value.dtype)
+    readers = []
+    for node in net.nodes.values():
+        positions = {i: value for i, ref in enumerate(data_inputs(node)) if origin(net.nodes, ref).name == name}
+        readers += [(node, positions)] if positions else []
+    for node, positions in readers:
         if node.op in ("ReadVariableOp", "Identity"):
             net.nodes[node.name].CopyFrom(make_node(node.name, "Identity", [name], T=kind))
         elif node.op == "ResourceGather":

@@ -41,6 +41,7 @@ def run(job: Mapping[str, Any]) -> bytes:
 
     tf.config.set_visible_devices([], "GPU")
     from magik_frontend_tf.graphs import cutting, export, frozen, refuse, saved_model, spectra
+    from magik_frontend_tf.graphs.net import prune
 
     path = Path(job["path"])
     is_file = path.is_file() and path.name != saved_model.PROTO
@@ -48,7 +49,7 @@ def run(job: Mapping[str, Any]) -> bytes:
     cutting.cut(net, job["inputs"], job["outputs"])
     cutting.bind(net, job["input_shapes"])
     spectra.rewrite(net)
-    cutting.prune(net)
+    prune(net)
     refuse.check(net)
     return export.export(net, path)
 
