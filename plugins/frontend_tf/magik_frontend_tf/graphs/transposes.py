@@ -16,12 +16,16 @@ from magik_frontend_tf.graphs import settle
 Perm = tuple[int, ...]
 Rule = Callable[[ir.Model, ir.Node, Perm], "Perm | None"]
 MAX_ROUNDS = 32
-UNARY = frozenset("""
-    Abs Cast Ceil Clip Elu Erf Exp Floor HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal Relu Round
-    Selu Sigmoid Softplus Softsign Sqrt Tanh ThresholdedRelu
-""".split())  # fmt: skip
-SEVERAL = frozenset("Add Sub Mul Div Max Min Pow Sum Mean PRelu Equal Greater Less Where And Or".split())
-REDUCTIONS = frozenset("ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2".split())
+UNARY = frozenset([
+    "Abs", "Cast", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh",
+    "ThresholdedRelu",
+])  # fmt: skip
+SEVERAL = frozenset([
+    "Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum",
+    "Where",
+])  # fmt: skip
+REDUCTIONS = frozenset(["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"])
 
 
 def lower(model: ir.Model) -> ir.Model:
