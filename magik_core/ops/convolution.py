@@ -63,6 +63,8 @@ def check_window(
         if max(values) > MAX_STRIDE:
             raise to.problem(node, f"{what} are too large", list(values), f"at most {MAX_STRIDE}")
 
+DOUBLINGS = 300  # of a scale: f32 spans 2^277, and training leaves weights of 1e-31
+
 
 @dataclass(frozen=True)
 class Head:
@@ -165,7 +167,7 @@ def quantize_affine(
     known = imported_weights(to.imported(node, 1), flat)
     codes, scales = known or to.quantize_weights(flat)
     zero = per_tap(w.shape, pad, groups)
-    for _ in range(64):
+    for _ in range(DOUBLINGS):
         units = bias_units(to.imported(node, 2), bias, x_scale * scales)
         wide = np.abs(np.round(units) - (codes * zero).sum(1)) + _most(codes) > numerics.INT32_MAX
         if not wide.any():

@@ -49,9 +49,7 @@ for padding in ("valid", "same"):
         case(
             f"depthwise {padding} {strides}",
             (8, 9, 4),
-            lambda p=padding, s=strides if type(strides) is int else 1: L.DepthwiseConv2D(
-                (3, 2), s, p, depth_multiplier=2
-            ),
+            lambda p=padding, s=strides: L.DepthwiseConv2D((3, 2), s if s == 2 else 1, p, depth_multiplier=2),
         )
     case(
         f"separable {padding}",
@@ -122,14 +120,14 @@ case("normalization", IMAGE, lambda: L.Normalization(mean=[1.0, 2.0, 3.0, 4.0], 
 case("normalization inverted", (5,), lambda: L.Normalization(mean=2.0, variance=3.0, axis=None, invert=True))
 
 # ---- activations
-NAMES = ["celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid",
-         "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign",
+NAMES = ["celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear",
+         "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign",
          "squareplus", "swish", "tanh", "tanh_shrink"]  # fmt: skip
 for name in NAMES:
     case(f"activation {name}", (17,), lambda n=name: L.Activation(n))
 case("activation as layer", (17,), lambda: L.Dense(5, activation=L.LeakyReLU(0.1)))
-for options in ({}, {"max_value": 1.0}, {"negative_slope": 0.1}, {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.5},
-                {"threshold": 0.5}):  # fmt: skip
+for options in ({}, {"max_value": 1.0}, {"negative_slope": 0.1}, {"max_value": 1.0, "negative_slope": 0.1,
+                "threshold": 0.5}, {"threshold": 0.5}):  # fmt: skip
     case(f"relu {options}", (17,), lambda o=options: L.ReLU(**o))
 case("leaky relu", (17,), lambda: L.LeakyReLU(0.2))
 case("prelu", IMAGE, lambda: L.PReLU())
@@ -160,8 +158,8 @@ case(
 
 # ---- recurrent
 for kind in (L.LSTM, L.GRU, L.SimpleRNN):
-    for options in ({}, {"return_sequences": True}, {"go_backwards": True}, {"go_backwards": True, "return_sequences": True},
-                    {"return_state": True, "use_bias": False}):  # fmt: skip
+    for options in ({}, {"return_sequences": True}, {"go_backwards": True}, {"go_backwards": True,
+                    "return_sequences": True}, {"return_state": True, "use_bias": False}):  # fmt: skip
         case(f"{kind.__name__} {options}", SEQUENCE, lambda k=kind, o=options: k(3, **o))
     case(f"{kind.__name__} relu", SEQUENCE, lambda k=kind: k(3, activation="relu"))
     for mode in ("concat", "sum", "mul", "ave", None):

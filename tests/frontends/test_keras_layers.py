@@ -12,8 +12,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
 
-from magik_frontend_tf import keras_files, load, takes  # noqa: E402
-from magik_frontend_tf.keras_files import layers  # noqa: E402
+from magik_frontend_tf import keras_files  # noqa: E402
 
 from magik_core.hookspecs import Request  # noqa: E402
 from magik_core.prepare import prepare  # noqa: E402

@@ -30,7 +30,9 @@ def image() -> Any:
     z = L.PReLU(shared_axes=[1, 2])(L.Conv2DTranspose(5, 3, strides=2, padding="same")(z))
     z = L.ThresholdedReLU(theta=0.2)(L.UpSampling2D(interpolation="bilinear")(z))
     z = L.SpatialDropout2D(0.2)(L.ReLU(max_value=2.0)(z))
-    return keras.Model(x, [L.Dense(3, activation="softmax")(L.Flatten()(L.MaxPooling2D(4)(z))), L.GlobalAveragePooling2D()(z)])
+    return keras.Model(
+        x, [L.Dense(3, activation="softmax")(L.Flatten()(L.MaxPooling2D(4)(z))), L.GlobalAveragePooling2D()(z)]
+    )
 
 
 def sound() -> Any:
@@ -58,7 +60,9 @@ def functions() -> Any:
 
 def models() -> Any:
     """Models in models, of which one is frozen, and a layer that is called twice."""
-    inner = keras.Sequential([L.Dense(5, activation="relu", input_shape=(4,)), L.BatchNormalization(), L.Dense(4)], name="inner")
+    inner = keras.Sequential(
+        [L.Dense(5, activation="relu", input_shape=(4,)), L.BatchNormalization(), L.Dense(4)], name="inner"
+    )
     frozen = keras.Sequential([L.Dense(4), L.BatchNormalization()], name="frozen")
     frozen.build((None, 4))
     frozen.trainable = False

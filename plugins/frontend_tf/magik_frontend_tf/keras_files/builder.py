@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
+from magik_core.errors import GraphError
 from magik_core.graph import IR_VERSION, OPSET
 from magik_frontend_tf.keras_files.refusal import Refusal
 from magik_frontend_tf.keras_files.tensor import Tensor
@@ -18,14 +19,15 @@ Size = int | str | None  # None and names are open
 Shape = tuple[Size, ...]
 MAX_ELEMENTS = 1 << 31  # of one value
 MAX_MADE_BYTES = 1 << 30  # of all constants that are in no file
-MAX_NODES = 1 << 17
+MAX_NODES = 1 << 14  # the largest networks of keras.applications have a tenth
 SMALL = 64  # elements of a constant that shape inference may look at
 
 
 class Builder:
-    """Nodes, constants and types by name of value."""
+    """Nodes, constants and types by name of value; where: the model's name in messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
+        self.where = where
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
         self.types: dict[str, onnx.TypeProto] = {}
@@ -73,10 +75,11 @@ class Builder:
     def add_node(self, op: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attributes: Any) -> None:
         """Append a node whose outputs have names that are free.
 
-        Raises: Refusal: the inputs do not fit the operator, or the graph would be too large.
+        Raises: Refusal: the inputs do not fit the operator. GraphError: the graph would be too large.
         """
         if len(self.nodes) >= MAX_NODES:
-            raise Refusal("the model has too many layers", f"more than {MAX_NODES} nodes")
+            most = f"more than {MAX_NODES} nodes"
+            raise GraphError("the model has too many layers", where=self.where, found=most)
         node = helper.make_node(op, inputs, outputs, self.unique_node(name), **attributes)
         types = {i: self.types[i] for i in inputs if i}
         small = {

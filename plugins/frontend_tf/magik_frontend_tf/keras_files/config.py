@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from magik_core.errors import ModelError
@@ -62,6 +63,8 @@ def model(data: Mapping[str, Any], depth: int) -> Model:
         raise Damaged(f"model '{name}'", f"layers: {type(items).__name__}")
     if data["class_name"] == "Sequential":
         return _sequential(name, items, config if isinstance(config, dict) else {}, depth)
+    if not isinstance(config, dict):
+        raise Damaged(f"model '{name}'", "no input_layers and output_layers")
     layers = tuple(layer(item, depth) for item in items)
     ends = [_ends(config.get(key), f"{key} of model '{name}'") for key in ("input_layers", "output_layers")]
     _check_names(name, layers)
@@ -109,7 +112,7 @@ def _sequential(name: str, items: list[Any], config: Mapping[str, Any], depth: i
         dtype = first.config.get("dtype") if first.kind != "Embedding" else "int32"
         made = {"batch_input_shape": shape, "dtype": dtype}
         layers.insert(0, Layer(INPUT, f"{first.name}_input", made))
-    for before, here in zip(layers, layers[1:], strict=False):
+    for before, here in pairwise(layers):
         here.calls = (Call((Ref(before.name, 0, 0),)),)
     layers[0].calls = (Call(()),)
     _check_names(name, layers)
@@ -168,7 +171,7 @@ def _inner(kind: str, config: Mapping[str, Any], depth: int) -> tuple[Layer, ...
         backward = layer(given, depth + 1) if given else Layer(forward.kind, forward.name, turned)
         return (forward, backward)
     if kind == "RNN":
-        cell = config.get("cell")
+        cell: Any = config.get("cell")
         cells = cell["config"].get("cells") if _is_stack(cell) else [cell]
         return tuple(layer(one, depth + 1) for one in cells) if isinstance(cells, list) else ()
     return ()

@@ -46,7 +46,7 @@ class _Walk:
     """The state between layers."""
 
     def __init__(self, source: Source, request: Request) -> None:
-        self.source, self.builder, self.problems = source, Builder(), list[Problem]()
+        self.source, self.builder, self.problems = source, Builder(source.where), list[Problem]()
         self._stored: dict[tuple[int, str], str] = {}
         self._shapes = () if request.inputs else request.input_shapes
 
@@ -65,7 +65,7 @@ class _Walk:
             if layer.kind == INPUT:
                 ref = Ref(layer.name, 0, 0)
                 if given is None:
-                    values[ref] = self._guarded(layer, path, lambda layer=layer: [self._input(layer, model)])[0]  # type: ignore[misc]
+                    values[ref] = self._guarded(layer, path, lambda layer=layer: [self._input(layer, model)])[0]
                 continue
             args, kwargs = _filled(call.args, values), _filled(call.kwargs, values)
             if any(values.get(ref) is None for ref in call.refs()):
@@ -74,7 +74,7 @@ class _Walk:
                 made = self._guarded(
                     layer,
                     path,
-                    lambda layer=layer, args=args, kwargs=kwargs: self.run(layer, path, args, kwargs),  # type: ignore[misc]
+                    lambda layer=layer, args=args, kwargs=kwargs: self.run(layer, path, args, kwargs),
                 )
             values.update({Ref(layer.name, number, i): tensor for i, tensor in enumerate(made)})
         self._check_reached(model, values)

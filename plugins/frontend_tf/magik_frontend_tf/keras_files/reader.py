@@ -133,7 +133,7 @@ def _architecture(held: Contents, path: Path, options: Mapping[str, Any]) -> str
     raise ModelError(
         "the Keras file holds weights only, no layers",
         where=str(path),
-        found=", ".join((names or [])[:8]),
+        found=", ".join((names or sorted({n.partition("/vars/")[0] for n in held.arrays}))[:8]),
         need="a file of model.save(), or the layers beside it",
         hint="--frontend-option architecture=model.json, the file that model.to_json() gives",
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-
 from magik_frontend_tf.keras_files.call import Call, f32
 from magik_frontend_tf.keras_files.layers.registry import layer
 from magik_frontend_tf.keras_files.refusal import Refusal

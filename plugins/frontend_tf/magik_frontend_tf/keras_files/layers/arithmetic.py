@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from magik_frontend_tf.keras_files.call import Call, f32
+from magik_frontend_tf.keras_files.call import Call, Operand, f32
 from magik_frontend_tf.keras_files.layers import activations
 from magik_frontend_tf.keras_files.layers.merging import aligned
 from magik_frontend_tf.keras_files.layers.normalization import l2_normalize
@@ -167,7 +167,7 @@ def clip(c: Call, x: Tensor, x_min: float, x_max: float) -> Tensor:
 
 @function("clip_by_value")
 def clip_by_value(c: Call, x: Tensor, clip_value_min: float, clip_value_max: float) -> Tensor:
-    return clip(c, x, clip_value_min, clip_value_max)
+    return c.each(x, "Clip", f32(clip_value_min), f32(clip_value_max))
 
 
 @function("math.l2_normalize", "nn.l2_normalize")
@@ -178,7 +178,7 @@ def normalize(c: Call, x: Tensor, axis: Any = -1, epsilon: float = 1e-12) -> Ten
 @function("Matmul", "MatMul", "BatchMatMulV2", "matmul", "linalg.matmul")
 def matmul(c: Call, a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
     """Of tensors of two or more axes; the second may be a constant."""
-    names = []
+    names: list[Operand] = []
     for x, is_turned in ((a, transpose_a), (b, transpose_b)):
         if not isinstance(x, Tensor):
             array = numbers(c, x)

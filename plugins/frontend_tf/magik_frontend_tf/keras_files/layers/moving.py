@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from magik_frontend_tf.keras_files.call import Call, ints, tensors
@@ -111,7 +112,7 @@ def split(
         parts = [size // given] * given
     elif indices_or_sections is not None:
         edges = [0, *given, size]
-        parts = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+        parts = [b - a for a, b in pairwise(edges)]
     else:
         parts = list(given)
     if min(parts, default=0) < 1 or sum(parts) != size:
@@ -142,7 +143,9 @@ def get_item(c: Call, x: Tensor, key: Any = None, slice_spec: Any = None) -> Ten
     items = list(given) if isinstance(given, list) else [given]
     taken = sum(item is not None and item is not Ellipsis and item != "..." for item in items)
     bounds: dict[int, tuple[int | None, int | None]] = {}
-    gone, axis, added = [], 0, []
+    gone: list[int] = []
+    added: list[int] = []
+    axis = 0
     for item in items:
         if item is Ellipsis or item == "...":
             axis += x.rank - taken

@@ -200,7 +200,8 @@ def _cells(c: Call) -> Sequence[Layer]:
 
 def _state_inputs(c: Call, x: Tensor, cells: Sequence[Cell]) -> list[Tensor]:
     """Inputs of the graph for what the layer keeps between runs."""
-    batch, out = c.static(x, 0), []
+    batch = c.static(x, 0)
+    out: list[Tensor] = []
     for cell in cells:
         for _ in range(2 if cell.op == "LSTM" else 1):
             name = c.builder.add_input(f"{c.path}/{_state_name(len(out))}_in", FLOAT, (batch, cell.units))

@@ -40,18 +40,19 @@ def reshaped(c: Call, x: Tensor, sizes: Sequence[int | str | None]) -> Tensor:
     shape = c.shape(x)
     known = math.prod(n for n in sizes if isinstance(n, int) and n > 0)
     whole = _product(shape[1:])
-    sizes = [n if isinstance(n, int) and n > 0 else -1 for n in sizes]
-    if sizes.count(-1) == 1 and isinstance(whole, int) and whole > 0 and whole % known == 0:
-        sizes = [whole // known if n == -1 else n for n in sizes]
-    if isinstance(whole, int) and whole > 0 and -1 not in sizes and math.prod(sizes) != whole:
-        raise Refusal("the shape does not fit", f"{list(shape[1:])} to {sizes}", f"{whole} elements")
+    dims = [n if isinstance(n, int) and n > 0 else -1 for n in sizes]
+    if dims.count(-1) == 1 and whole > 0 and whole % known == 0:
+        dims = [whole // known if n == -1 else n for n in dims]
+    if whole > 0 and -1 not in dims and math.prod(dims) != whole:
+        raise Refusal("the shape does not fit", f"{list(shape[1:])} to {dims}", f"{whole} elements")
     is_line = x.order[0] == 0 and sum(n != 1 for n in shape[1:]) <= 1  # no order of its axes that matters
-    return c.tensor(c.reshape(x.forms[x.order] if is_line else c.plain(x), [shape[0], *sizes]))
+    return c.tensor(c.reshape(x.forms[x.order] if is_line else c.plain(x), [shape[0], *dims]))
 
 
 def _product(sizes: Sequence[int | str | None]) -> int:
     """-1 where a size is open."""
-    return math.prod(sizes) if all(isinstance(n, int) for n in sizes) else -1  # type: ignore[arg-type]
+    known = [n for n in sizes if isinstance(n, int)]
+    return math.prod(known) if len(known) == len(sizes) else -1
 
 
 @layer("Reshape")
@@ -114,7 +115,7 @@ def padded(c: Call, x: Tensor, by_axis: dict[int, tuple[int, int]], **attributes
 def cropping(c: Call) -> Tensor:
     rank = int(c.layer.kind[-2])
     found = dict(zip(_spatial(c, rank), sides(c, "cropping", rank), strict=True))
-    bounds = {axis: (a, -b if b else None) for axis, (a, b) in found.items()}
+    bounds: dict[int, tuple[int | None, int | None]] = {axis: (a, -b if b else None) for axis, (a, b) in found.items()}
     return sliced(c, c.x, bounds)
 
 

@@ -31,7 +31,7 @@ class Refused(Exception):
 
 
 def main() -> None:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     source: Any = io.BytesIO(sys.stdin.buffer.read()) if sys.argv[1] == "-" else sys.argv[1]
     out = sys.stdout.buffer
