@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magik_core.errors import GraphError, Problem
+from magik_core.errors import GraphError, ModelError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -34,7 +34,7 @@ def expand(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """The model in the quantize-dequantize form; a float model as it is.
 
     Args:   proto: sound by onnx_checks, sorted, of opset 13 or above. path: for messages.
-    Raises: GraphError: every node that cannot be converted.
+    Raises: GraphError: every node that cannot be converted. ModelError: text that is no text.
     """
     from magik_core.builtin import onnx_checks
     from magik_core.builtin.onnx_quantized.expansion import Expansion
@@ -47,7 +47,11 @@ def expand(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     wanted: dict[str, Params] = {}
     for _ in range(MAX_WALKS):
         expansion = Expansion(source, wanted)
-        expansion.run()
+        try:
+            expansion.run()
+        except UnicodeError as error:
+            found = f"{type(error).__name__}: {error}"
+            raise ModelError("the model holds a field that cannot be read", where=str(path), found=found) from None
         if not expansion.asked:
             break
         wanted = {**wanted, **expansion.asked}

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
 from magik_core.builtin import onnx_checks
 from magik_core.builtin.onnx_quantized import moved, reading
 from magik_core.builtin.onnx_quantized.params import Params
 from magik_core.builtin.onnx_quantized.source import Source
-from magik_core.builtin.onnx_quantized.table import Converter, table
+from magik_core.builtin.onnx_quantized.table import Converter, Function, table
 from magik_core.errors import Problem
 
 if TYPE_CHECKING:
@@ -86,9 +86,18 @@ class Expansion:
         converter = table().get((domain, node.op_type))
         if converter is not None:
             if self._counts(node, converter):
-                converter.function(node, self)
+                self._guarded(converter.function, node)
         elif not moved.convert(node, self):
             self._copy(node)
+
+    def _guarded(self, function: Function, node: NodeProto) -> None:
+        """Call a converter; attributes of other types than the operator's are the node's fault."""
+        try:
+            function(node, self)
+        except UnicodeError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:  # helpers of onnx and protobuf raise these
+            self.problem("a node holds a field that cannot be read", f"{type(error).__name__}: {error}"[:200])
 
     def _counts(self, node: NodeProto, converter: Converter) -> bool:
         """Whether a node has as many inputs and outputs as its operator."""
@@ -96,10 +105,11 @@ class Expansion:
             ("inputs", node.input, converter.inputs),
             ("outputs", node.output, converter.outputs),
         ):
-            needed = [name for name in names[:low] if name]
-            if len(needed) < low or len(names) > high:
+            optional = converter.optional if what == "inputs" else ()
+            lacking = [i for i in range(low) if i not in optional and not "".join(names[i : i + 1])]
+            if lacking or len(names) > high:
                 need = f"{low}" if low == high else f"{low} or more" if high > 1 << 20 else f"{low} to {high}"
-                self.problem(f"an operator has the wrong number of {what}", str(len(needed)), need)
+                self.problem(f"an operator has the wrong number of {what}", str(len([n for n in names if n])), need)
         return self.is_sound
 
     def _copy(self, node: NodeProto) -> None:
@@ -267,7 +277,9 @@ class Expansion:
         """A standard node, the first of a conversion named for the source's; returns its first output."""
         made = helper.make_node(op, list(inputs), list(outputs), self._label(op))
         for name, value in attributes.items():
-            if value is not None:
+            if isinstance(value, AttributeProto):
+                made.attribute.append(value)
+            elif value is not None:
                 made.attribute.append(helper.make_attribute(name, value))
         self.nodes.append(made)
         return made.output[0]
@@ -290,9 +302,9 @@ def at(node: NodeProto, place: int) -> str:
     return node.input[place] if place < len(node.input) else ""
 
 
-def attributes(node: NodeProto, *names: str) -> dict[str, Any]:
+def attributes(node: NodeProto, *names: str) -> dict[str, AttributeProto]:
     """Attributes of a node that carry over, those that it has."""
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute if a.name in names}
+    return {a.name: a for a in node.attribute if a.name in names}
 
 
 def used(nodes: Sequence[NodeProto], outputs: set[str]) -> Iterator[NodeProto]:

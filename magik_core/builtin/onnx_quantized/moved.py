@@ -44,10 +44,15 @@ def convert(node: NodeProto, to: Expansion) -> bool:
         return _move_dynamic(node, to, data)
     floats = [name for name in data if name in to.floats]
     known = next((to.params[name] for name in data if name in to.params), None)
-    if known is None:
-        if not floats and node.op_type in MOVED:
+    if known is None and not floats:
+        if node.op_type in MOVED:
             _remember(node, to, data)
         return False
+    if known is None:  # what nothing has rounded moves as floats
+        _emit(node, to, list(node.input), list(node.output))
+        if node.op_type in MOVED:
+            to.floats.update(node.output[:1] if node.op_type in INDICES else node.output)
+        return True
     if floats:
         to.problem("an operator mixes quantized tensors and others", f"'{floats[0]}'")
         return True
@@ -105,6 +110,8 @@ def _real_constant(to: Expansion, params: Params, name: str) -> str:
     array = np.zeros((), np.int64) if not name else to.source.array(name)
     if array is None or array.size != 1:
         to.problem("an input of codes must be one constant", f"'{name}'")
+        return name
+    if array.dtype.kind == "f":  # linger writes real limits
         return name
     return to.constant(f"{name or 'padding'}/real", np.asarray(params.value(int(array.flat[0])), np.float32))
 

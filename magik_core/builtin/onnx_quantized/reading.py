@@ -111,8 +111,7 @@ def _axis(to: Expansion, codes: str, axis: int | None, count: int) -> int | None
 
 def _reusable(to: Expansion, name: str, dims: list[int]) -> str:
     """The name of a constant of the source if it has the right shape already."""
-    tensor = to.source.tensors.get(name)
-    return name if tensor is not None and list(tensor.dims) == dims else ""
+    return name if name in to.source.own and list(to.source.tensors[name].dims) == dims else ""
 
 
 def _spread(values: tuple, count: int) -> tuple:  # type: ignore[type-arg]

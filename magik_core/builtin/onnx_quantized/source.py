@@ -29,7 +29,10 @@ class Source:
             tensor = _constant(node)
             if tensor is not None and node.output:
                 self.tensors[node.output[0]] = tensor
+        self.own = frozenset(self.tensors)  # without those that converters add
         self.inputs = {i.name: i.type.tensor_type.elem_type for i in graph.input if i.name not in self.tensors}
+        shaped = (i for i in graph.input if i.type.tensor_type.HasField("shape"))
+        self.ranks = {i.name: len(i.type.tensor_type.shape.dim) for i in shaped}
         self.outputs = {o.name for o in graph.output}
         self.declared = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
         self.maker = {name: node for node in self.nodes for name in node.output if name}
@@ -65,9 +68,16 @@ def _constant(node: onnx.NodeProto) -> TensorProto | None:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """The Python value of an attribute; text as str."""
+    """The Python value of an attribute; text as str.
+
+    Raises: TypeError: it is not of the default's type.
+    """
     found = next((a for a in node.attribute if a.name == name), None)
     if found is None:
         return default
     value = helper.get_attribute_value(found)
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    value = value.decode(errors="replace") if isinstance(value, bytes) else value
+    wanted = (int, float) if isinstance(default, float) else type(default)
+    if default is not None and not isinstance(value, wanted):
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value

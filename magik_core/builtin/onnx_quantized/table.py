@@ -7,14 +7,14 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import onnx
 
     from magik_core.builtin.onnx_quantized.expansion import Expansion
 
-    Function = Callable[[onnx.NodeProto, Expansion], None]
+Function: TypeAlias = "Callable[[onnx.NodeProto, Expansion], None]"
 
 ANY = 1 << 30
 PACKAGES = ("magik_core.builtin.onnx_quantized.layers", "magik_core.builtin.thinker.layers")
@@ -27,11 +27,13 @@ class Converter:
 
     Args:
         function: emits what the node becomes. inputs, outputs: the fewest and the most of them.
+        optional: places among the fewest that may be empty.
     """
 
     function: Function
     inputs: tuple[int, int]
     outputs: tuple[int, int]
+    optional: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -43,7 +45,11 @@ _TABLE: dict[tuple[str, str], Converter] = {}
 
 
 def converts(
-    *operators: str, domains: tuple[str, ...], inputs: int | tuple[int, int], outputs: int | tuple[int, int] = 1
+    *operators: str,
+    domains: tuple[str, ...],
+    inputs: int | tuple[int, int],
+    outputs: int | tuple[int, int] = 1,
+    optional: tuple[int, ...] = (),
 ) -> Callable[[Function], Function]:
     """Register a function for operators of some domains."""
 
@@ -51,7 +57,7 @@ def converts(
         counts = [(n, n) if isinstance(n, int) else n for n in (inputs, outputs)]
         for key in ((domain, name) for domain in domains for name in operators):
             assert key not in _TABLE, key
-            _TABLE[key] = Converter(function, counts[0], counts[1])
+            _TABLE[key] = Converter(function, counts[0], counts[1], optional)
         return function
 
     return register

@@ -36,13 +36,13 @@ def matmul_nbits(node: NodeProto, to: Expansion) -> None:
 
 def _per_column(node: NodeProto, to: Expansion, rows: int, columns: int, bits: int) -> None:
     packed, scales = to.source.array(node.input[1]), to.source.array(node.input[2])
-    zeros = to.source.array(at(node, 3)) if at(node, 3) else np.full(columns, 1 << (bits - 1), np.uint8)
-    if packed is None or scales is None or zeros is None:
+    zeros = to.source.array(at(node, 3)) if at(node, 3) else None
+    if packed is None or scales is None or (zeros is None and at(node, 3)):
         to.problem("packed weights or their scales are not constant")
         return
-    parts = [a.dtype == np.uint8 and a.size and a.size % columns == 0 for a in (packed, zeros)]
+    parts = [a.dtype == np.uint8 and a.size and a.size % columns == 0 for a in (packed, zeros) if a is not None]
     if not all(parts) or scales.dtype != np.float32 or scales.size != columns or scale_faults(list(scales.flat)):
-        found = f"{packed.size} bytes, {scales.size} scales, {zeros.size} zero points"
+        found = f"{packed.size} bytes, {scales.size} scales, {0 if zeros is None else zeros.size} zero points"
         to.problem("packed weights, scales or zero points do not fit", found, "positive float32 scales, one a column")
         return
     codes = _unpacked(packed.reshape(columns, -1), bits)[:, :rows]
@@ -51,7 +51,7 @@ def _per_column(node: NodeProto, to: Expansion, rows: int, columns: int, bits: i
         return
     name = to.unique(f"{node.input[1]}/codes")
     to.source.tensors[name] = to.tensor(name, np.ascontiguousarray(codes.T), TYPES[bits])
-    zero = _unpacked(zeros.reshape(columns, -1), bits)[:, 0] if at(node, 3) else zeros
+    zero = [1 << (bits - 1)] * columns if zeros is None else _unpacked(zeros.reshape(columns, -1), bits)[:, 0]
     params = Params(tuple(map(float, scales.flat)), tuple(map(int, zero)), TYPES[bits], 1)
     inputs = [node.input[0], to.real(name, params)]
     if not at(node, 5):

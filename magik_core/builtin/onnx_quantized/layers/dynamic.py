@@ -133,7 +133,7 @@ def _product(node: NodeProto, to: Expansion, inputs: list[str], bias: str) -> No
     to.node("Add", [to.between("MatMul", inputs, f"{node.output[0]}/product"), bias], [node.output[0]])
 
 
-@converts("DynamicQuantizeLSTM", domains=(MICROSOFT,), inputs=(12, 12), outputs=(1, 3))
+@converts("DynamicQuantizeLSTM", domains=(MICROSOFT,), inputs=12, outputs=(1, 3), optional=(3, 4, 5, 6, 7))
 def dynamic_quantize_lstm(node: NodeProto, to: Expansion) -> None:
     """LSTM in float, its weights transposed and with their codes."""
     weights = [_turned(to, node.input[place], node.input[scale], node.input[scale + 1]) for place, scale in _LSTM]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from magik_core.builtin.onnx_quantized.expansion import Expansion
 
 
-@converts("QLinearAdd", "QLinearMul", domains=(MICROSOFT,), inputs=(7, 8))
+@converts("QLinearAdd", "QLinearMul", domains=(MICROSOFT,), inputs=(7, 8), optional=(2, 5))
 def qlinear_binary(node: NodeProto, to: Expansion) -> None:
     """Add or Mul."""
     a, b = to.real_at(node, 0), to.real_at(node, 3)
@@ -26,7 +26,7 @@ def qlinear_binary(node: NodeProto, to: Expansion) -> None:
         to.result(node.output[0], y, node.op_type.removeprefix("QLinear"), [a, b])
 
 
-@converts("QLinearLeakyRelu", "QLinearSigmoid", domains=(MICROSOFT,), inputs=(4, 5))
+@converts("QLinearLeakyRelu", "QLinearSigmoid", domains=(MICROSOFT,), inputs=(4, 5), optional=(2,))
 def qlinear_unary(node: NodeProto, to: Expansion) -> None:
     """LeakyRelu or Sigmoid."""
     x, y = to.real_at(node, 0), to.read(node.output[0], at(node, 3), at(node, 4))
@@ -34,7 +34,7 @@ def qlinear_unary(node: NodeProto, to: Expansion) -> None:
         to.result(node.output[0], y, node.op_type.removeprefix("QLinear"), [x], **attributes(node, "alpha"))
 
 
-@converts("QLinearAveragePool", "QLinearGlobalAveragePool", domains=(MICROSOFT,), inputs=(4, 5))
+@converts("QLinearAveragePool", "QLinearGlobalAveragePool", domains=(MICROSOFT,), inputs=(4, 5), optional=(2,))
 def qlinear_pool(node: NodeProto, to: Expansion) -> None:
     """AveragePool or GlobalAveragePool."""
     check_layout(node, to)
@@ -44,7 +44,7 @@ def qlinear_pool(node: NodeProto, to: Expansion) -> None:
         to.result(node.output[0], y, node.op_type.removeprefix("QLinear"), [x], **attributes(node, *names))
 
 
-@converts("QLinearReduceMean", domains=(MICROSOFT,), inputs=(4, 5))
+@converts("QLinearReduceMean", domains=(MICROSOFT,), inputs=(4, 5), optional=(2,))
 def qlinear_reduce_mean(node: NodeProto, to: Expansion) -> None:
     """ReduceMean."""
     x, y = to.real_at(node, 0), to.read(node.output[0], at(node, 3), at(node, 4))

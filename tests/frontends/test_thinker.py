@@ -1,0 +1,443 @@
+"""LISTENAI graphs of both generations, against the arithmetic that their vendor's tools were seen to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from onnx import TensorProto
+
+from magik_core.builtin import onnx_frontend
+from magik_core.builtin.onnx_quantized.table import table
+from magik_core.errors import GraphError, Problem
+from tests.core import graphs
+from tests.frontends.qdq_reference import evaluate
+from tests.frontends.thinker_files import Array, Node, interpret, model, node
+
+RNG = np.random.default_rng(0)
+Q = "Quant"
+
+
+def load(path: Path, proto: onnx.ModelProto) -> ir.Model:
+    (path / "m.onnx").write_bytes(proto.SerializeToString())
+    return onnx_frontend.load(path / "m.onnx")
+
+
+def s8(*shape: int) -> Array:
+    return RNG.integers(-128, 128, shape).astype(np.int8)
+
+
+def s32(*shape: int, span: int = 3000) -> Array:
+    return RNG.integers(-span, span, shape).astype(np.int32)
+
+
+# ---- the net of section 4.2 --------------------------------------------------------------------------------
+
+
+def net(shift: int) -> tuple[list[Node], dict[str, Array]]:
+    """Every operator of the demo networks; the first convolution shifts right by `shift`."""
+    nodes = [
+        node("Quant", "x", "q", data_bits=8, scale_x=32.0),
+        node("Conv2dInt", "q w1 b1", "a", scale_x=32.0, scale_w=64.0, scale_o=2.0 ** (11 - shift), o_bits=8,
+             kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1], dilations=[1, 1], group=1),
+        node("Relu", "a", "r"),
+        node("Conv2dInt", "r w2", "c", scale_x=2.0 ** (11 - shift), scale_w=32.0, scale_o=2.0 ** (13 - shift),
+             o_bits=8, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1], dilations=[1, 1], group=4),
+        node("iqAdd", "c q", "s", scale_x=2.0 ** (13 - shift), scale_y=32.0, scale_o=2.0 ** min(3, 12 - shift)),
+        node("AvgPool2dInt", "s", "p", scale_x=2.0 ** min(3, 12 - shift), scale_o=2.0 ** min(4, 12 - shift), o_bits=8,
+             kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 0, 0], ceil_mode=0),
+        node("Reshape", "p shape", "f"),
+        node("LinearInt", "f wf bf", "y", scale_x=2.0 ** min(4, 12 - shift), scale_w=64.0,
+             scale_o=2.0 ** min(2, 11 - shift), o_bits=8),
+        node("Dequant", "y", "out", scale_o=2.0 ** min(2, 11 - shift)),
+    ]  # fmt: skip
+    constants = {
+        "w1": RNG.integers(-40, 40, (4, 4, 3, 3)).astype(np.int8), "b1": s32(4), "w2": s8(4, 1, 3, 3),
+        "shape": np.array([1, -1], np.int64), "wf": s8(6, 36), "bf": s32(6, span=20000),
+    }  # fmt: skip
+    return nodes, constants
+
+
+@pytest.mark.parametrize("shift", range(1, 10))
+def test_a_net_computes_what_the_vendors_does(tmp_path: Path, shift: int) -> None:
+    """Tolerance 0, for every tensor of codes on the way."""
+    nodes, constants = net(shift)
+    x = RNG.uniform(-5, 5, (1, 4, 6, 6)).astype(np.float32)
+    loaded = load(tmp_path, model(nodes, x.shape, constants, rank=2))
+    names = [out for _, _, out, _ in nodes[:-2]]  # what Dequant reads has the name of what it makes
+    values = {str(v.name): v for n in loaded.graph for v in n.outputs}
+    loaded.graph.outputs.extend(values[name] for name in names)
+    found = evaluate(loaded, {"x": x})
+    expected = interpret(nodes, {"x": x}, constants)
+    for name, y in zip(["out", *names], found, strict=True):
+        scale = next(a["scale_o"] for _, _, out, a in nodes if out == name) if name in "acsp" else None
+        codes = y if name == "out" else y * (scale or {"q": 32.0}.get(name) or scale_of(nodes, name))
+        np.testing.assert_array_equal(codes, expected[name], err_msg=name)
+
+
+def scale_of(nodes: Sequence[Node], name: str) -> float:
+    """The scale of a tensor that an operator without scales makes: that of its input."""
+    made = {out: (inputs[0], a) for _, inputs, out, a in nodes}
+    while "scale_o" not in made[name][1]:
+        name = made[name][0]
+    return float(made[name][1]["scale_o"])
+
+
+def test_the_net_meets_ties_and_both_ends() -> None:
+    """What the test above would miss otherwise."""
+    ties, ends = set(), set()
+    for shift in range(1, 10):
+        nodes, constants = net(shift)
+        x = RNG.uniform(-5, 5, (1, 4, 6, 6)).astype(np.float32)
+        values = interpret(nodes, {"x": x}, constants)
+        unrounded = nodes[1][:3] + ({**nodes[1][3], "scale_o": 2048.0, "o_bits": 32},)
+        acc = interpret([nodes[0], unrounded], {"x": x}, constants)["a"]
+        half = 1 << (shift - 1)
+        ties |= {np.sign(v) for v in acc[acc % (2 * half) == half]}
+        ends |= {int(v) for v in values["a"].flat} & {-128, 127}
+    assert ties == {-1, 1} and ends == {-128, 127}
+
+
+# ---- operators that are exact ------------------------------------------------------------------------------
+
+POOL = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 0, 0, 0]}
+QUANT = node("Quant", "x", "q", scale_x=16.0)
+TWO = [QUANT, node("Requant", "q", "k", data_bits=8, scale_x=16.0, scale_o=4.0, o_bits=8)]
+
+
+def case(nodes: list[Node], constants: dict[str, Array] | None = None, shape: Sequence[int] = (1, 4, 6, 6)) -> Any:
+    last = nodes[-1][3].get("scale_o") or nodes[-1][3].get("scale_w") or 16.0
+    return [*nodes, node("Dequant", nodes[-1][2], "out", scale_o=last)], constants or {}, shape
+
+
+EXACT = {
+    **{f"{op} to {o:g}": case([*TWO, node(op, "q k", "y", scale_x=16.0, scale_y=4.0, scale_o=o, **bits)])
+       for op, bits in (("iqAdd", {}), ("QAdd", {"x_bits": 8, "y_bits": 8, "o_bits": 8}), ("iqSub", {}))
+       for o in (2.0, 4.0, 8.0, 16.0, 32.0)},
+    **{f"{op} to {o:g}": case([*TWO, node(op, "q k", "y", scale_x=16.0, scale_y=4.0, scale_o=o)])
+       for op in ("iqMul", "QMul") for o in (1.0, 4.0, 64.0)},
+    **{f"{op} to {o:g}": case([*TWO, node(op, "q k", "y", scale_x_0=16.0, scale_x_1=4.0, scale_o=o, **axis)])
+       for op, axis in (("iqCat", {"dim": 1}), ("QCat", {"axis": 2})) for o in (2.0, 4.0, 16.0)},
+    "iqAdd of a constant": case([QUANT, node("iqAdd", "q c", "y", scale_x=16.0, scale_y=32.0, scale_o=8.0)],
+                                {"c": s8(4, 6, 6)}),
+    "QConv2d": case([QUANT, node("QConv2d", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=1.0, x_bits=8, w_bits=8,
+                                 o_bits=8, kernel_shape=[3, 3], strides=[2, 2])], {"w": s8(3, 4, 3, 3), "b": s32(3)}),
+    "16 bits out": case([QUANT, node("Conv2dInt", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=256.0, o_bits=16,
+                                     kernel_shape=[3, 3])], {"w": s8(3, 4, 3, 3), "b": s32(3)}),
+    "4 bits": case([QUANT, node("Conv2dInt", "q w", "y", scale_x=16.0, scale_w=4.0, scale_o=2.0, parameter_bits=4,
+                                o_bits=8, kernel_shape=[1, 1])], {"w": s8(3, 4, 1, 1) >> 4}),
+    "a bias of 16 bits": case([QUANT, node("Conv2dInt", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=1.0, o_bits=8,
+                                           kernel_shape=[1, 1])], {"w": s8(3, 4, 1, 1), "b": s32(3).astype(np.int16)}),
+    "QLinear of four axes": case([QUANT, node("QLinear", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=2.0,
+                                              o_bits=8)], {"w": s8(5, 6), "b": s32(5)}),
+    "LinearInt without bias": case([QUANT, node("Flatten", "q", "f"), node("LinearInt", "f w", "y", scale_x=16.0,
+                                    scale_w=32.0, scale_o=0.5, o_bits=8)], {"w": s8(5, 144)}),
+    **{op: case([QUANT, node(op, "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=16.0)],
+                {"w": s8(4), "b": s32(4)}) for op in ("BatchNorm2dInt", "QBatchNorm2d")},
+    "QAvgPool2d": case([QUANT, node("QAvgPool2d", "q", "y", scale_x=16.0, scale_o=32.0, count_include_pad=1,
+                                    divisor_override=-1, **POOL)]),
+    "AvgPool2dInt of 9": case([QUANT, node("AvgPool2dInt", "q", "y", scale_x=16.0, scale_o=16.0, kernel_shape=[3, 3],
+                                           strides=[3, 3], pads=[0, 0, 0, 0])]),
+    "MaxPool": case([QUANT, node("MaxPool", "q", "y", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])]),
+    "QMaxPool2d": case([QUANT, node("QMaxPool2d", "q", "y", **POOL)]),
+    **{op: case([*TWO, node("Transpose", "k", "t", perm=[0, 1, 3, 2]), node(op, "q t", "y", scale_x=16.0, scale_y=4.0,
+                                                                           scale_o=1.0)]) for op in ("BmmInt", "QBmm")},
+    "iqSum": case([QUANT, node("iqSum", "q", "y", scale_x=16.0, scale_o=0.25)]),
+    "iqClamp": case([QUANT, node("iqClamp", "q", "y", scale_x=16.0, scale_o=8.0, min=0.0, max=4.0)]),
+    "Requant": case([QUANT, node("Requant", "q", "y", data_bits=8, scale_x=16.0, scale_o=4096.0, o_bits=16)]),
+    "Relu": case([QUANT, node("Relu", "q", "y")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_an_operator_computes_what_the_vendors_does(tmp_path: Path, name: str) -> None:
+    nodes, constants, shape = EXACT[name]
+    domain = "linger" if nodes[-2][0].startswith("Q") else "thinker"
+    x = RNG.uniform(-9, 9, shape).astype(np.float32)
+    x.flat[:8] = np.arange(-4, 4) / 16 + 1 / 32  # ties
+    expected = interpret(nodes, {"x": x}, constants)["out"]
+    loaded = load(tmp_path, model(nodes, shape, constants, domain=domain, rank=expected.ndim))
+    np.testing.assert_array_equal(evaluate(loaded, {"x": x})[0], expected)
+
+
+@pytest.mark.parametrize(("op", "domain"), [("Gather", "thinker"), ("QEmbedding", "linger")])
+def test_an_embedding(tmp_path: Path, op: str, domain: str) -> None:
+    w, i = s8(10, 3), np.array([[3, 9, 0]], np.int64)
+    nodes = [node(op, "w x", "e", scale_w=32.0), node("Dequant", "e", "y", scale_x=32.0)]
+    loaded = load(tmp_path, model(nodes, (1, 3), {"w": w}, domain=domain, dtype=TensorProto.INT64, rank=3))
+    np.testing.assert_array_equal(evaluate(loaded, {"x": i})[0], w[i] / 32)
+
+
+def test_what_32_bits_hold_is_not_rounded(tmp_path: Path) -> None:
+    w, x = s8(3, 4, 1, 1), RNG.uniform(-2, 2, (1, 4, 2, 2)).astype(np.float32)
+    conv = node("Conv2dInt", "q w", "a", scale_x=16.0, scale_w=32.0, scale_o=512.0, o_bits=32, kernel_shape=[1, 1])
+    nodes = [QUANT, conv, node("Relu", "a", "r"), node("Dequant", "r", "y", scale_o=512.0)]
+    loaded = load(tmp_path, model(nodes, x.shape, {"w": w}))
+    assert [n.op_type for n in loaded.graph].count("QuantizeLinear") == 1
+    expected = interpret(nodes, {"x": x}, {"w": w})["y"]
+    np.testing.assert_array_equal(evaluate(loaded, {"x": x})[0], expected)
+
+
+# ---- operators that are the real function, rounded once ----------------------------------------------------
+
+
+def sigmoid(v: Array) -> Array:
+    return 1 / (1 + np.exp(-v))
+
+
+def softmax(v: Array, axis: int) -> Array:
+    e = np.exp(v - v.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def normal(v: Array) -> Array:
+    return (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
+
+
+W, B = s8(6), s32(6, span=1 << 20)
+CURVES: dict[str, tuple[Callable[[Array], Array], Node]] = {
+    "iqSigmoid": (sigmoid, node("iqSigmoid", "q", "y", scale_x=16.0, scale_o=128.0)),
+    "QSigmoid": (sigmoid, node("QSigmoid", "q", "y", scale_x=16.0, scale_o=32768.0, o_bits=16)),
+    "iqTanh": (np.tanh, node("iqTanh", "q", "y", scale_x=16.0, scale_o=128.0)),
+    "QTanh": (np.tanh, node("QTanh", "q", "y", scale_x=16.0, scale_o=128.0, o_bits=8)),
+    "QSwish": (lambda v: v * sigmoid(v), node("QSwish", "q", "y", scale_x=16.0, scale_o=16.0)),
+    "SoftmaxInt": (lambda v: softmax(v, 1), node("SoftmaxInt", "q", "y", scale_x=16.0, scale_o=128.0, dim=1)),
+    "QSoftmax": (lambda v: softmax(v, -1), node("QSoftmax", "q", "y", scale_x=16.0, scale_o=128.0, axis=-1)),
+    "LogSoftmaxInt": (
+        lambda v: np.log(softmax(v, 2)),
+        node("LogSoftmaxInt", "q", "y", scale_x=16.0, scale_o=8.0, dim=2),
+    ),
+    "QGLU": (
+        lambda v: v[:, :2] * sigmoid(v[:, 2:]),
+        node("QGLU", "q", "y", scale_x=16.0, scale_o=16.0, dim=1),
+    ),
+    "LayerNormInt": (
+        lambda v: normal(v) * W / 64 + B / (32768 * 64),
+        node("LayerNormInt", "q w b", "y", scale_x=16.0, scale_w=64.0, scale_o=16.0),
+    ),
+    "QGlobalAveragePool2d": (
+        lambda v: v.mean((2, 3), keepdims=True),
+        node("QGlobalAveragePool2d", "q", "y", scale_x=16.0, scale_o=16.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_function_is_rounded_once(tmp_path: Path, name: str) -> None:
+    function, of = CURVES[name]
+    domain = "linger" if name.startswith("Q") else "thinker"
+    scale, bits = of[3]["scale_o"], of[3].get("o_bits", 8)
+    nodes = [QUANT, of, node("Dequant", "y", "out", scale_o=scale)]
+    x = RNG.uniform(-9, 9, (1, 4, 5, 6)).astype(np.float32)
+    constants = {"w": W, "b": B} if "w" in of[1] else {}
+    loaded = load(tmp_path, model(nodes, x.shape, constants, domain=domain))
+    q = interpret(nodes[:1], {"x": x}, {})["q"] / 16
+    exact = np.clip(function(q), -(1 << (bits - 1)) / scale, ((1 << (bits - 1)) - 1) / scale)
+    for found in (evaluate(loaded, {"x": x})[0], graphs.run(loaded, {"x": x})[0]):
+        np.testing.assert_allclose(found, exact, atol=0.501 / scale)
+
+
+def test_gelu(tmp_path: Path) -> None:
+    nodes = [QUANT, node("QGelu", "q", "y", scale_x=16.0, scale_o=16.0), node("Dequant", "y", "out", scale_o=16.0)]
+    loaded = load(tmp_path, model(nodes, (1, 3), {}, domain="linger"))
+    found = graphs.run(loaded, {"x": np.array([[-1, 0, 2]], np.float32)})[0]
+    np.testing.assert_allclose(found, [[-0.158655, 0, 1.954500]], atol=0.501 / 16)
+
+
+# ---- recurrent ---------------------------------------------------------------------------------------------
+
+HIDDEN, SIZE, STEPS = 3, 4, 5
+
+
+def lstm_of_pytorch(x: Array, w: Array, r: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:
+    h = s = np.zeros((x.shape[1], HIDDEN))
+    out = []
+    for step in x:
+        i, f, g, o = np.split(step @ w.T + b + h @ r.T + c, 4, axis=1)
+        s = sigmoid(f) * s + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(s)
+        out.append(h)
+    return np.stack(out), h, s
+
+
+def gru_of_pytorch(x: Array, w: Array, r: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    h, out = np.zeros((x.shape[1], HIDDEN)), []
+    for step in x:
+        (xr, xz, xn), (hr, hz, hn) = np.split(step @ w.T + b, 3, axis=1), np.split(h @ r.T + c, 3, axis=1)
+        z = sigmoid(xz + hz)
+        h = (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn) + z * h
+        out.append(h)
+    return np.stack(out), h
+
+
+@pytest.mark.parametrize("batch_first", [0, 1])
+@pytest.mark.parametrize("forward", [0, 1])
+@pytest.mark.parametrize(("op", "domain", "gates"), [("LSTMInt", "thinker", 4), ("QLSTM", "linger", 4),
+                                                     ("GRUInt", "thinker", 3), ("QGRU", "linger", 3)])  # fmt: skip
+def test_recurrent(tmp_path: Path, op: str, domain: str, gates: int, batch_first: int, forward: int) -> None:
+    rows = gates * HIDDEN
+    constants = {"w": s8(rows, SIZE), "r": s8(rows, HIDDEN), "b": s32(rows), "c": s32(rows)}
+    scales = {"scale_i" if domain == "thinker" else "scale_x": 16.0, "scale_h": 128.0, "scale_c": 4096.0}
+    of = node(op, "q w r b c", "y h" + (" s" if gates == 4 else ""), **scales, scale_iw=64.0, scale_hw=64.0,
+              scale_o=64.0, o_bits=8, hidden_size=HIDDEN, input_size=SIZE, num_layers=1, batch_first=batch_first,
+              go_forward=forward)  # fmt: skip
+    nodes = [QUANT, of, node("Dequant", "y", "out", scale_o=64.0)]
+    x = RNG.uniform(-2, 2, (2, STEPS, SIZE) if batch_first else (STEPS, 2, SIZE)).astype(np.float32)
+    loaded = load(tmp_path, model(nodes, x.shape, constants, domain=domain))
+    assert {"LSTM", "GRU"} & {n.op_type for n in loaded.graph}
+    q = interpret(nodes[:1], {"x": x}, {})["q"] / 16
+    q = q.transpose(1, 0, 2) if batch_first else q
+    weights = constants["w"] / 64, constants["r"] / 64, constants["b"] / 1024, constants["c"] / 8192
+    exact = (lstm_of_pytorch if gates == 4 else gru_of_pytorch)(q if forward else q[::-1], *weights)[0]
+    exact = exact if forward else exact[::-1]
+    exact = exact.transpose(1, 0, 2) if batch_first else exact
+    np.testing.assert_allclose(graphs.run(loaded, {"x": x})[0], exact, atol=0.51 / 64)
+
+
+def test_the_last_states_of_a_recurrent_node(tmp_path: Path) -> None:
+    rows = 4 * HIDDEN
+    constants = {"w": s8(rows, SIZE), "r": s8(rows, HIDDEN), "b": s32(rows), "c": s32(rows)}
+    of = node("QLSTM", "q h0 c0 w r b c", "y h s", scale_x=16.0, scale_h=128.0, scale_c=4096.0, scale_iw=64.0,
+              scale_hw=64.0, scale_o=64.0, hidden_size=HIDDEN, batch_first=0, has_hidden=1, has_cell=1)  # fmt: skip
+    nodes = [QUANT, of, node("Dequant", "h", "out", scale_x=128.0)]
+    shapes = {"x": (STEPS, 2, SIZE), "h0": (1, 2, HIDDEN), "c0": (1, 2, HIDDEN)}
+    loaded = load(tmp_path, model(nodes, (), constants, domain="linger", inputs=shapes, rank=3))
+    feeds = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    feeds["x"] = RNG.uniform(-2, 2, shapes["x"]).astype(np.float32)
+    q = interpret(nodes[:1], feeds, {})["q"] / 16
+    weights = constants["w"] / 64, constants["r"] / 64, constants["b"] / 1024, constants["c"] / 8192
+    exact = lstm_of_pytorch(q, *weights)[1][None]
+    np.testing.assert_allclose(graphs.run(loaded, feeds)[0], exact, atol=0.51 / 128)
+
+
+# ---- form ----------------------------------------------------------------------------------------------------
+
+
+def test_values_and_nodes_keep_their_names(tmp_path: Path) -> None:
+    nodes, constants = net(4)
+    loaded = load(tmp_path, model(nodes, (1, 4, 6, 6), constants, rank=2))
+    names = {str(v.name) for n in loaded.graph for v in n.outputs}
+    assert {out for _, _, out, _ in nodes} - names == {"y"}  # the codes that Dequant reads: y/codes
+    assert {"Conv2dInt_a", "LinearInt_y", "iqAdd_s"} <= {n.name for n in loaded.graph}
+    assert {n.domain for n in loaded.graph} == {""} and dict(loaded.graph.opset_imports) == {"": 24}
+    types = [n.op_type for n in loaded.graph]
+    assert types.count("QuantizeLinear") == 10  # of eight tensors, and of both inputs of the sum
+
+
+def test_a_graph_without_its_quant_and_dequant(tmp_path: Path) -> None:
+    """As the vendor's packer leaves it: codes go in and come out; here they are floats."""
+    nodes, constants = net(4)
+    proto = model(nodes[1:-1], (), constants, dtype=TensorProto.INT8, out_type=TensorProto.INT8,
+                  inputs={"q": (1, 4, 6, 6)}, rank=2)  # fmt: skip
+    loaded = load(tmp_path, proto)
+    x = RNG.uniform(-5, 5, (1, 4, 6, 6)).astype(np.float32)
+    assert [v.dtype for v in (*loaded.graph.inputs, *loaded.graph.outputs)] == [ir.DataType.FLOAT] * 2
+    expected = interpret(nodes, {"x": x}, constants)["out"]
+    np.testing.assert_array_equal(evaluate(loaded, {"q": x})[0], expected)
+
+
+def test_a_constant_behind_quant(tmp_path: Path) -> None:
+    c = RNG.uniform(-1, 1, (1, 3)).astype(np.float32)
+    nodes = [QUANT, node("Quant", "c", "k", scale_x=64.0),
+             node("iqMul", "q k", "y", scale_x=16.0, scale_y=64.0, scale_o=16.0),
+             node("Dequant", "y", "out", scale_o=16.0)]  # fmt: skip
+    x = RNG.uniform(-5, 5, (1, 3)).astype(np.float32)
+    found = evaluate(load(tmp_path, model(nodes, (1, 3), {"c": c})), {"x": x})[0]
+    np.testing.assert_array_equal(found, interpret(nodes, {"x": x}, {"c": c})["out"])
+
+
+# ---- what is refused -----------------------------------------------------------------------------------------
+
+CONV = {"scale_x": 16.0, "scale_w": 32.0, "scale_o": 1.0, "kernel_shape": [1, 1]}
+WEIGHTS = {"w": s8(3, 4, 1, 1), "v": s8(8), "m": s8(12, 4), "r": s8(12, 3), "b": s32(12)}
+RNN = {"scale_x": 16.0, "scale_h": 1.0, "scale_iw": 1.0, "scale_hw": 1.0, "hidden_size": 3}
+WRONG: dict[str, tuple[Node, str, str]] = {
+    "no scale": (node("Conv2dInt", "q w", "y", kernel_shape=[1, 1], scale_x=16.0), "a node has no scale", ""),
+    "3": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_w": 3.0}), "a scale is no power of two", "scale_w 3.0"),
+    "0": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_w": 0.0}), "a scale is no power of two", "scale_w 0.0"),
+    "nan": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_o": float("nan")}), "a scale is no power of two", "nan"),
+    "text": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_o": "8"}), "a scale is no power of two", "'8'"),
+    "7 bits": (node("Conv2dInt", "q w", "y", **CONV, o_bits=7), "a number of bits is not supported", "o_bits 7"),
+    "scale": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_x": 8.0}),
+              "the scale of an input is not that of what makes it", "scale_x 8, but 'q' has 16"),
+    "float": (node("Conv2dInt", "x w", "y", **CONV), "an input is not quantized", "'x' is float"),
+    "weights": (node("Conv2dInt", "q q", "y", **CONV), "weights are no constant of integers", "'q'"),
+    "act": (node("Conv2dInt", "q w", "y", **CONV, act_type=2), "a fused activation is not supported", "act_type 2"),
+    "4 bits": (node("Conv2dInt", "q w", "y", **CONV, w_bits=4), "weights of 4 bits do not fit", "'w' holds"),
+    "ceil": (node("AvgPool2dInt", "q", "y", scale_x=16.0, scale_o=1.0, **POOL, ceil_mode=1),
+             "how a window beyond the edge is averaged is not known", "ceil_mode 1"),
+    "divisor": (node("QAvgPool2d", "q", "y", scale_x=16.0, scale_o=1.0, **POOL, divisor_override=3),
+                "an average has a divisor of its own", "divisor_override 3"),
+    "sum": (node("iqSum", "q", "y", scale_x=16.0, scale_o=1.0, dim=1), "a sum over some axes has no known form", "dim"),
+    "clamp": (node("iqClamp", "q", "y", scale_x=16.0, scale_o=1.0, min=0.0), "a clamp has no limits", "max None"),
+    "batch norm": (node("BatchNorm2dInt", "q v v v v", "y", scale_x=16.0, scale_w=1.0, scale_o=1.0),
+                   "a normalization has statistics of its own", "5 inputs"),
+    "linear": (node("LinearInt", "q v", "y", scale_x=16.0, scale_w=1.0, scale_o=1.0),
+               "weights of a Linear are no matrix", "[8]"),
+    "layers": (node("LSTMInt", "q m r b b", "y", **RNN, num_layers=2), "a recurrent node has several layers", "2"),
+    "lengths": (node("LSTMInt", "q v m r b b", "y", **RNN),
+                "a recurrent node has lengths, or some of its states only", "6 inputs"),
+    "hidden": (node("LSTMInt", "q m r b b", "y", **{**RNN, "hidden_size": 5}),
+               "weights do not fit the hidden size", "'m' [12, 4] for hidden_size 5"),
+    "biases": (node("LSTMInt", "q m r m m", "y", **RNN), "biases are no lists", "'m'"),
+    "matrix": (node("LSTMInt", "q b r b b", "y", **RNN), "weights are no matrix", "'b'"),
+    "relu": (node("QRelu", "x", "y"), "an input is not quantized", "'x'"),
+    "zero point": (node("Quant", "x", "y", scale_x=1.0, zero_point=3), "a zero point is not 0", "3"),
+    "inputs": (node("Conv2dInt", "q", "y", **CONV), "an operator has the wrong number of inputs", "1"),
+    "outputs": (node("Conv2dInt", "q w", "y z", **CONV), "an operator has the wrong number of outputs", "2"),
+    "unquantized": (node("Sqrt", "q", "y"), "an operator computes with the codes of a quantized tensor", "'q'"),
+}  # fmt: skip
+
+
+def problems_of(path: Path, proto: onnx.ModelProto) -> tuple[Problem, ...]:
+    with pytest.raises(GraphError) as caught:
+        load(path, proto)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_refused(tmp_path: Path, name: str) -> None:
+    wrong, what, found = WRONG[name]
+    proto = model([QUANT, wrong], (1, 4, 6, 6), WEIGHTS, domain="linger" if wrong[0].startswith("Q") else "thinker")
+    if wrong[0] == "Sqrt":
+        proto.graph.node[-1].domain = ""
+    problems = problems_of(tmp_path, proto)
+    assert problems[0].what == what and found in problems[0].found
+    assert wrong[2].split()[0] in problems[0].where and "m.onnx" in problems[0].where
+
+
+def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
+    bad = {**CONV, "scale_w": 3.0}
+    nodes = [QUANT, node("Conv2dInt", "q w", "a", **bad), node("iqSum", "q", "s", scale_x=1.0, dim=1),
+             node("iqAdd", "a s", "y", scale_x=1.0, scale_y=1.0, scale_o=1.0)]  # fmt: skip
+    problems = problems_of(tmp_path, model(nodes, (1, 4, 6, 6), WEIGHTS))
+    assert [p.what for p in problems] == [
+        "a scale is no power of two",
+        "the scale of an input is not that of what makes it",
+        "a sum over some axes has no known form",
+    ]
+
+
+def test_unknown_operators_are_named_together(tmp_path: Path) -> None:
+    nodes = [QUANT, node("iqVar", "q", "v"), node("QSparifyFFN", "q", "y")]
+    proto = model(nodes, (1, 4), {})
+    assert [p.found for p in problems_of(tmp_path, proto)] == ["thinker.iqVar", "thinker.QSparifyFFN"]
+
+
+def test_every_operator_of_both_domains_is_tested() -> None:
+    text = Path(__file__).read_text()
+    missing = {op for domain, op in table() if domain in ("thinker", "linger") and f'"{op}' not in text}
+    assert missing <= SAME_FUNCTION, missing - SAME_FUNCTION
+
+
+SAME_FUNCTION = {  # other names of what is tested
+    "BatchNorm1dInt", "Conv1dInt", "ConvTranspose1dInt", "ConvTranspose2dInt", "EmbeddingInt", "GLUInt", "GluInt",
+    "MatMulInt", "MaxPool2d", "MaxPool2dInt", "QAvgPool1d", "QBatchNorm1d", "QConv1d", "QConvBN1d", "QConvBN2d",
+    "QConvTranspose1d", "QConvTranspose2d", "QConvTransposeBN1d", "QConvTransposeBN2d", "QLayerNorm", "QMatmul",
+    "QMaxPool1d", "QReLU", "ReQuant", "iqDiv", "softmaxInt",
+}  # fmt: skip
