@@ -54,8 +54,8 @@ NETS: dict[str, tuple[str, dict[str, Array]]] = {
     "softmax": ("g (float[2,3,4] x) => (float[2,3,4] y) { y = Softmax<axis=1>(x) }", {}),
     "where": ("g (bool[2,5] t, float[2,5] x, float[2,5] z) => (float[2,5] y) { y = Where(t, x, z) }", {}),
     "average pool": ("g (float[1,2,6,6] x) => (float[1,2,3,3] y) "
-                     "{ y = AveragePool<kernel_shape=[2,2],strides=[2,2]>(x) }", {}),
-    "global pool": ("g (float[1,2,6,6] x) => (float[1,2,1,1] y) { y = GlobalAveragePool(x) }", {}),
+                     "{ s = Sigmoid(x) y = AveragePool<kernel_shape=[2,2],strides=[2,2]>(s) }", {}),
+    "global pool": ("g (float[1,2,6,6] x) => (float[1,2,1,1] y) { s = Sigmoid(x) y = GlobalAveragePool(s) }", {}),
     "max pool": ("g (float[1,2,6,6] x) => (float[1,2,6,6] y) "
                  "{ s = Sigmoid(x) y = MaxPool<kernel_shape=[3,3],pads=[1,1,1,1]>(s) }", {}),
     "transpose": ("g (float[2,5] x) => (float[5,2] y) { s = Sigmoid(x) y = Transpose(s) }", {}),

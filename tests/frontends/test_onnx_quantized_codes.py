@@ -30,6 +30,13 @@ from tests.frontends.onnx_quantized_files import (
     u8,
 )
 
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    RNG.bit_generator.state = START
+
 
 def compare(path: Path, source: onnx.ModelProto, codes: Feeds, scale: float, zero: int) -> ir.Model:
     """The codes that onnxruntime makes of codes, and the floats that the loaded model makes of their values."""
@@ -84,6 +91,8 @@ def test_codes_that_are_only_counted(tmp_path: Path) -> None:
 MICROSOFT: dict[str, tuple[onnx.NodeProto, Sequence[int], dict[str, Array]]] = {
     "QLinearAdd": (n("QLinearAdd", "x s z x s2 z s2 z2", "y", MS), (2, 3, 4), {}),
     "QLinearSoftmax before 13": (n("QLinearSoftmax", "x s z s2 z2", "y", MS, axis=1, opset=12), (2, 3, 4), {}),
+    "QLinearWhere": (n("QLinearWhere", "t x s z w s2 z s2 z2", "y", MS), (2, 3, 4),
+                     {"t": RNG.integers(0, 2, (2, 3, 4)) > 0, "w": u8(2, 3, 4) >> 2}),
     "QLinearMatMul": (n("QLinearMatMul", "x s z w sw zw s2 z2", "y"), (2, 3, 2),
                       {"w": u8(4, 2), "sw": np.array([0.01, 0.02], np.float32), "zw": np.array([128, 120], np.uint8)}),
     "QLinearMatMul of two": (n("QLinearMatMul", "x s z w s z s2 z2", "y"), (2, 3, 2), {"w": u8(4, 2)}),

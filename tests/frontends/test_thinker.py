@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -12,14 +11,21 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto
 
+import magik_core as magik
 from magik_core.builtin import onnx_frontend
 from magik_core.builtin.onnx_quantized.table import table
+from magik_core.net import load as load_net
 from tests.core import graphs
 from tests.frontends.qdq_reference import evaluate
+from tests.frontends.thinker_cases import EXACT, QUANT, RNG, net, s8, s32
 from tests.frontends.thinker_files import Array, Node, interpret, model, node
 
-RNG = np.random.default_rng(0)
-Q = "Quant"
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    RNG.bit_generator.state = START
 
 
 def load(path: Path, proto: onnx.ModelProto) -> ir.Model:
@@ -27,39 +33,7 @@ def load(path: Path, proto: onnx.ModelProto) -> ir.Model:
     return onnx_frontend.load(path / "m.onnx")
 
 
-def s8(*shape: int) -> Array:
-    return RNG.integers(-128, 128, shape).astype(np.int8)
-
-
-def s32(*shape: int, span: int = 3000) -> Array:
-    return RNG.integers(-span, span, shape).astype(np.int32)
-
-
 # ---- the net of section 4.2 --------------------------------------------------------------------------------
-
-
-def net(shift: int) -> tuple[list[Node], dict[str, Array]]:
-    """Every operator of the demo networks; the first convolution shifts right by `shift`."""
-    nodes = [
-        node("Quant", "x", "q", data_bits=8, scale_x=32.0),
-        node("Conv2dInt", "q w1 b1", "a", scale_x=32.0, scale_w=64.0, scale_o=2.0 ** (11 - shift), o_bits=8,
-             kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1], dilations=[1, 1], group=1),
-        node("Relu", "a", "r"),
-        node("Conv2dInt", "r w2", "c", scale_x=2.0 ** (11 - shift), scale_w=32.0, scale_o=2.0 ** (13 - shift),
-             o_bits=8, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1], dilations=[1, 1], group=4),
-        node("iqAdd", "c q", "s", scale_x=2.0 ** (13 - shift), scale_y=32.0, scale_o=2.0 ** min(3, 12 - shift)),
-        node("AvgPool2dInt", "s", "p", scale_x=2.0 ** min(3, 12 - shift), scale_o=2.0 ** min(4, 12 - shift), o_bits=8,
-             kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 0, 0], ceil_mode=0),
-        node("Reshape", "p shape", "f"),
-        node("LinearInt", "f wf bf", "y", scale_x=2.0 ** min(4, 12 - shift), scale_w=64.0,
-             scale_o=2.0 ** min(2, 11 - shift), o_bits=8),
-        node("Dequant", "y", "out", scale_o=2.0 ** min(2, 11 - shift)),
-    ]  # fmt: skip
-    constants = {
-        "w1": RNG.integers(-40, 40, (4, 4, 3, 3)).astype(np.int8), "b1": s32(4), "w2": s8(4, 1, 3, 3),
-        "shape": np.array([1, -1], np.int64), "wf": s8(6, 36), "bf": s32(6, span=20000),
-    }  # fmt: skip
-    return nodes, constants
 
 
 @pytest.mark.parametrize("shift", range(1, 10))
@@ -77,6 +51,23 @@ def test_a_net_computes_what_the_vendors_does(tmp_path: Path, shift: int) -> Non
         scale = next(a["scale_o"] for _, _, out, a in nodes if out == name) if name in "acsp" else None
         codes = y if name == "out" else y * (scale or {"q": 32.0}.get(name) or scale_of(nodes, name))
         np.testing.assert_array_equal(codes, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("shift", range(1, 10))
+def test_the_runtime_computes_what_the_vendors_does(tmp_path: Path, shift: int) -> None:
+    """Converted and run on the host library: tolerance 0."""
+    nodes, constants = net(shift)
+    x = RNG.uniform(-5, 5, (1, 4, 6, 6)).astype(np.float32)
+    expected = interpret(nodes, {"x": x}, constants)["out"]
+    np.testing.assert_array_equal(on_host(tmp_path, model(nodes, x.shape, constants, rank=2), x), expected)
+
+
+def on_host(path: Path, proto: onnx.ModelProto, x: Array) -> Array:
+    """The output of the model that magik makes, by its own runtime."""
+    (path / "m.onnx").write_bytes(proto.SerializeToString())
+    result = magik.convert(path / "m.onnx", path / "net")
+    (y,) = load_net(result.outputs[1]).run({"x": x}).values()
+    return y
 
 
 def scale_of(nodes: Sequence[Node], name: str) -> float:
@@ -104,54 +95,6 @@ def test_the_net_meets_ties_and_both_ends() -> None:
 
 # ---- operators that are exact ------------------------------------------------------------------------------
 
-POOL = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 0, 0, 0]}
-QUANT = node("Quant", "x", "q", scale_x=16.0)
-TWO = [QUANT, node("Requant", "q", "k", data_bits=8, scale_x=16.0, scale_o=4.0, o_bits=8)]
-
-
-def case(nodes: list[Node], constants: dict[str, Array] | None = None, shape: Sequence[int] = (1, 4, 6, 6)) -> Any:
-    last = nodes[-1][3].get("scale_o") or nodes[-1][3].get("scale_w") or 16.0
-    return [*nodes, node("Dequant", nodes[-1][2], "out", scale_o=last)], constants or {}, shape
-
-
-EXACT = {
-    **{f"{op} to {o:g}": case([*TWO, node(op, "q k", "y", scale_x=16.0, scale_y=4.0, scale_o=o, **bits)])
-       for op, bits in (("iqAdd", {}), ("QAdd", {"x_bits": 8, "y_bits": 8, "o_bits": 8}), ("iqSub", {}))
-       for o in (2.0, 4.0, 8.0, 16.0, 32.0)},
-    **{f"{op} to {o:g}": case([*TWO, node(op, "q k", "y", scale_x=16.0, scale_y=4.0, scale_o=o)])
-       for op in ("iqMul", "QMul") for o in (1.0, 4.0, 64.0)},
-    **{f"{op} to {o:g}": case([*TWO, node(op, "q k", "y", scale_x_0=16.0, scale_x_1=4.0, scale_o=o, **axis)])
-       for op, axis in (("iqCat", {"dim": 1}), ("QCat", {"axis": 2})) for o in (2.0, 4.0, 16.0)},
-    "iqAdd of a constant": case([QUANT, node("iqAdd", "q c", "y", scale_x=16.0, scale_y=32.0, scale_o=8.0)],
-                                {"c": s8(4, 6, 6)}),
-    "QConv2d": case([QUANT, node("QConv2d", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=1.0, x_bits=8, w_bits=8,
-                                 o_bits=8, kernel_shape=[3, 3], strides=[2, 2])], {"w": s8(3, 4, 3, 3), "b": s32(3)}),
-    "16 bits out": case([QUANT, node("Conv2dInt", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=256.0, o_bits=16,
-                                     kernel_shape=[3, 3])], {"w": s8(3, 4, 3, 3), "b": s32(3)}),
-    "4 bits": case([QUANT, node("Conv2dInt", "q w", "y", scale_x=16.0, scale_w=4.0, scale_o=2.0, parameter_bits=4,
-                                o_bits=8, kernel_shape=[1, 1])], {"w": s8(3, 4, 1, 1) >> 4}),
-    "a bias of 16 bits": case([QUANT, node("Conv2dInt", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=1.0, o_bits=8,
-                                           kernel_shape=[1, 1])], {"w": s8(3, 4, 1, 1), "b": s32(3).astype(np.int16)}),
-    "QLinear of four axes": case([QUANT, node("QLinear", "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=2.0,
-                                              o_bits=8)], {"w": s8(5, 6), "b": s32(5)}),
-    "LinearInt without bias": case([QUANT, node("Flatten", "q", "f"), node("LinearInt", "f w", "y", scale_x=16.0,
-                                    scale_w=32.0, scale_o=0.5, o_bits=8)], {"w": s8(5, 144)}),
-    **{op: case([QUANT, node(op, "q w b", "y", scale_x=16.0, scale_w=32.0, scale_o=16.0)],
-                {"w": s8(4), "b": s32(4)}) for op in ("BatchNorm2dInt", "QBatchNorm2d")},
-    "QAvgPool2d": case([QUANT, node("QAvgPool2d", "q", "y", scale_x=16.0, scale_o=32.0, count_include_pad=1,
-                                    divisor_override=-1, **POOL)]),
-    "AvgPool2dInt of 9": case([QUANT, node("AvgPool2dInt", "q", "y", scale_x=16.0, scale_o=16.0, kernel_shape=[3, 3],
-                                           strides=[3, 3], pads=[0, 0, 0, 0])]),
-    "MaxPool": case([QUANT, node("MaxPool", "q", "y", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])]),
-    "QMaxPool2d": case([QUANT, node("QMaxPool2d", "q", "y", **POOL)]),
-    **{op: case([*TWO, node("Transpose", "k", "t", perm=[0, 1, 3, 2]), node(op, "q t", "y", scale_x=16.0, scale_y=4.0,
-                                                                           scale_o=1.0)]) for op in ("BmmInt", "QBmm")},
-    "iqSum": case([QUANT, node("iqSum", "q", "y", scale_x=16.0, scale_o=0.25)]),
-    "iqClamp": case([QUANT, node("iqClamp", "q", "y", scale_x=16.0, scale_o=8.0, min=0.0, max=4.0)]),
-    "Requant": case([QUANT, node("Requant", "q", "y", data_bits=8, scale_x=16.0, scale_o=4096.0, o_bits=16)]),
-    "Relu": case([QUANT, node("Relu", "q", "y")]),
-}  # fmt: skip
-
 
 @pytest.mark.parametrize("name", EXACT)
 def test_an_operator_computes_what_the_vendors_does(tmp_path: Path, name: str) -> None:
@@ -162,6 +105,21 @@ def test_an_operator_computes_what_the_vendors_does(tmp_path: Path, name: str) -
     expected = interpret(nodes, {"x": x}, constants)["out"]
     loaded = load(tmp_path, model(nodes, shape, constants, domain=domain, rank=expected.ndim))
     np.testing.assert_array_equal(evaluate(loaded, {"x": x})[0], expected)
+
+
+# codes of 16 bits have no kernels yet; a division by constants is magik's own, a product with rounded reciprocals
+OTHER = frozenset({"16 bits out", "Requant", "iqDiv"})
+
+
+@pytest.mark.parametrize("name", sorted(EXACT.keys() - OTHER))
+def test_an_operator_runs_as_the_vendors_does(tmp_path: Path, name: str) -> None:
+    """Converted and run on the host library: tolerance 0."""
+    nodes, constants, shape = EXACT[name]
+    domain = "linger" if nodes[-2][0].startswith("Q") else "thinker"
+    x = RNG.uniform(-9, 9, shape).astype(np.float32)
+    expected = interpret(nodes, {"x": x}, constants)["out"]
+    proto = model(nodes, shape, constants, domain=domain, rank=expected.ndim)
+    np.testing.assert_array_equal(on_host(tmp_path, proto, x).reshape(expected.shape), expected)
 
 
 @pytest.mark.parametrize(("op", "domain"), [("Gather", "thinker"), ("QEmbedding", "linger")])
@@ -232,7 +190,7 @@ def test_a_function_is_rounded_once(tmp_path: Path, name: str) -> None:
     domain = "linger" if name.startswith("Q") else "thinker"
     scale, bits = of[3]["scale_o"], of[3].get("o_bits", 8)
     nodes = [QUANT, of, node("Dequant", "y", "out", scale_o=scale)]
-    x = RNG.uniform(-9, 9, (1, 4, 5, 6)).astype(np.float32)
+    x = (RNG.integers(-140, 140, (1, 4, 5, 6)) / 16 + 1 / 64).astype(np.float32)  # no ties: onnxruntime rounds others
     constants = {"w": W, "b": B} if "w" in of[1] else {}
     loaded = load(tmp_path, model(nodes, x.shape, constants, domain=domain))
     q = interpret(nodes[:1], {"x": x}, {})["q"] / 16
@@ -286,8 +244,9 @@ def test_recurrent(tmp_path: Path, op: str, domain: str, gates: int, batch_first
               scale_o=64.0, o_bits=8, hidden_size=HIDDEN, input_size=SIZE, num_layers=1, batch_first=batch_first,
               go_forward=forward)  # fmt: skip
     nodes = [QUANT, of, node("Dequant", "y", "out", scale_o=64.0)]
-    x = RNG.uniform(-2, 2, (2, STEPS, SIZE) if batch_first else (STEPS, 2, SIZE)).astype(np.float32)
-    loaded = load(tmp_path, model(nodes, x.shape, constants, domain=domain))
+    shape = (2, STEPS, SIZE) if batch_first else (STEPS, 2, SIZE)
+    x = (RNG.integers(-32, 32, shape) / 16 + 1 / 64).astype(np.float32)
+    loaded = load(tmp_path, model(nodes, shape, constants, domain=domain))
     assert {"LSTM", "GRU"} & {n.op_type for n in loaded.graph}
     q = interpret(nodes[:1], {"x": x}, {})["q"] / 16
     q = q.transpose(1, 0, 2) if batch_first else q
@@ -351,14 +310,14 @@ def test_a_constant_behind_quant(tmp_path: Path) -> None:
 
 
 def test_every_operator_of_both_domains_is_tested() -> None:
-    text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_thinker*.py"))
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("*thinker*.py"))
     missing = {op for domain, op in table() if domain in ("thinker", "linger") and f'"{op}' not in text}
     assert missing <= SAME_FUNCTION, missing - SAME_FUNCTION
 
 
 SAME_FUNCTION = {  # other names of what is tested
-    "BatchNorm1dInt", "Conv1dInt", "ConvTranspose1dInt", "ConvTranspose2dInt", "EmbeddingInt", "GLUInt", "GluInt",
-    "MatMulInt", "MaxPool2d", "MaxPool2dInt", "QAvgPool1d", "QBatchNorm1d", "QConv1d", "QConvBN1d", "QConvBN2d",
-    "QConvTranspose1d", "QConvTranspose2d", "QConvTransposeBN1d", "QConvTransposeBN2d", "QLayerNorm", "QMatmul",
-    "QMaxPool1d", "QReLU", "ReQuant", "iqDiv", "softmaxInt",
+    "ConvTranspose1dInt", "EmbeddingInt", "GLUInt", "GluInt",
+    "MatMulInt", "MaxPool2d", "MaxPool2dInt", "QAvgPool1d", "QBatchNorm1d", "QConvBN1d", "QConvBN2d",
+    "QConvTranspose1d", "QConvTransposeBN1d", "QConvTransposeBN2d", "QLayerNorm", "QMatmul",
+    "QMaxPool1d", "QReLU", "ReQuant", "softmaxInt",
 }  # fmt: skip

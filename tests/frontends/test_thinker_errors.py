@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 from magik_core.errors import GraphError, Problem
-from tests.frontends.test_thinker import POOL, QUANT, load, s8, s32
+from tests.frontends.test_thinker import load
+from tests.frontends.thinker_cases import POOL, QUANT, s8, s32
 from tests.frontends.thinker_files import Node, model, node
 
 CONV = {"scale_x": 16.0, "scale_w": 32.0, "scale_o": 1.0, "kernel_shape": [1, 1]}

@@ -126,8 +126,32 @@ def reshape(a: Mapping[str, Any], x: Array, shape: Array) -> Array:
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape)])
 
 
+def conv_1d(a: Mapping[str, Any], x: Array, w: Array, b: Array | None = None) -> Array:
+    left, right = a.get("pads", [0, 0])
+    flat = {**a, "strides": [1, *a.get("strides", [1])], "pads": [0, left, 0, right]}
+    return conv(flat, x[:, :, None], w[:, :, None], b)[:, :, 0]
+
+
+def conv_transpose(a: Mapping[str, Any], x: Array, w: Array, b: Array) -> Array:
+    """Each code adds its window of weights; group 1."""
+    (sy, sx), (top, left, bottom, right) = a["strides"], a["pads"]
+    (count, _, high, wide), (_, channels, kh, kw) = x.shape, w.shape
+    acc = np.zeros((count, channels, (high - 1) * sy + kh, (wide - 1) * sx + kw), np.int64)
+    for i, j in np.ndindex(high, wide):
+        part = np.einsum("nc,cohw->nohw", x[:, :, i, j].astype(np.int64), w.astype(np.int64))
+        acc[:, :, i * sy : i * sy + kh, j * sx : j * sx + kw] += part
+    acc = acc[:, :, top : acc.shape[2] - bottom, left : acc.shape[3] - right] + b.reshape(1, -1, 1, 1)
+    return requant(acc, a["scale_x"] * a["scale_w"], a["scale_o"])
+
+
+def div(a: Mapping[str, Any], x: Array, y: Array) -> Array:
+    real = (x / a["scale_x"]) / (y / a["scale_y"])
+    return saturate(np.floor(real * a["scale_o"] + 0.5).astype(np.int64))
+
+
 def batch_norm(a: Mapping[str, Any], x: Array, w: Array, b: Array) -> Array:
-    acc = x.astype(np.int64) * w.reshape(1, -1, 1, 1) + b.reshape(1, -1, 1, 1)
+    sizes = (1, -1, *(1,) * (x.ndim - 2))
+    acc = x.astype(np.int64) * w.reshape(sizes) + b.reshape(sizes)
     return requant(acc, a["scale_x"] * a["scale_w"], a["scale_o"])
 
 
@@ -137,6 +161,12 @@ MEANING: dict[str, Callable[..., Array]] = {
     "Requant": lambda a, x: requant(x, a["scale_x"], a["scale_o"], a["o_bits"]),
     "Conv2dInt": conv,
     "QConv2d": conv,
+    "Conv1dInt": conv_1d,
+    "QConv1d": conv_1d,
+    "ConvTranspose2dInt": conv_transpose,
+    "QConvTranspose2d": conv_transpose,
+    "BatchNorm1dInt": batch_norm,
+    "iqDiv": div,
     "LinearInt": linear,
     "QLinear": linear,
     "BatchNorm2dInt": batch_norm,
