@@ -107,8 +107,7 @@ def test_an_operator_computes_what_the_vendors_does(tmp_path: Path, name: str) -
     np.testing.assert_array_equal(evaluate(loaded, {"x": x})[0], expected)
 
 
-# codes of 16 bits have no kernels yet; a division by constants is magik's own, a product with rounded reciprocals
-OTHER = frozenset({"16 bits out", "Requant", "iqDiv"})
+OTHER = frozenset({"iqDiv"})  # by constants it is a product with the codes of their reciprocals
 
 
 @pytest.mark.parametrize("name", sorted(EXACT.keys() - OTHER))
