@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from magik_core.errors import BuildError, UsageError
+from magik_core.errors import BuildError
 from magik_core.makefile import filled
 from magik_core.net import Net, Port
 
@@ -22,7 +22,7 @@ class Sample:
     """What the program shall do.
 
     Args:
-        task: one of TASKS.
+        task: one of TASKS, empty: by the outputs' shapes.
         labels: names of the classes, from the first; anchors: of YOLO heads, width and height in pixels of the
             network's input, `boxes` pairs for each head; detector: of DETECTORS.
         is_center, is_relative, background: how a table of boxes is meant: center and size or corners; parts of
@@ -30,7 +30,7 @@ class Sample:
             None: the first of two.
     """
 
-    task: str
+    task: str = ""
     labels: tuple[str, ...] = ()
     anchors: tuple[float, ...] = ()
     detector: str = "yolov5"
@@ -40,30 +40,28 @@ class Sample:
     background: int | None = None
 
 
-def choose(net: Net, *, task: str = "", anchors: Sequence[float] = ()) -> str:
-    """The task that a model's outputs look like, or `task` when they allow it.
+def choose(net: Net, sample: Sample = Sample()) -> str:
+    """The task that a model's outputs look like, or the sample's when they allow it.
 
-    Raises: BuildError: they do not. UsageError: there is no such task.
+    Raises: BuildError: they do not.
     """
     able = {
         "classification": _is_classification(net),
         "detection": _tables(net) is not None,
-        "yolo": bool(anchors) and _boxes_of_heads(net, anchors) > 0,
+        "yolo": bool(sample.anchors) and _boxes_of_heads(net, sample.anchors) > 0,
         "raw": True,
     }
-    if not task:
+    if not sample.task:
         return next(name for name in ("yolo", "detection", "classification", "raw") if able[name])
-    if task not in TASKS:
-        raise UsageError("there is no such sample", where="--sample", found=task, need=", ".join(TASKS))
-    if not able[task]:
+    if not able[sample.task]:
         needs = {
             "classification": "one output with one axis longer than 1",
             "detection": "two outputs (1, N, 4) and (1, N, classes), and an image as input",
             "yolo": "--anchors, an image as input, outputs (1, boxes * (5 + classes), H, W), as many boxes each",
         }
         shapes = ", ".join(f"{port.name} {port.shape}" for port in net.outputs)
-        raise BuildError("the outputs do not fit the sample", where=task, found=shapes, need=needs[task])
-    return task
+        raise BuildError("the outputs do not fit the sample", where=sample.task, found=shapes, need=needs[sample.task])
+    return sample.task
 
 
 def source(net: Net, sample: Sample, name: str, program: str) -> str:

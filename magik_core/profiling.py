@@ -135,14 +135,14 @@ def profile(
         threads,
         layers,
         soc.name if soc else "",
-        _words(soc, instructions_per_cycle) if soc else "",
+        _formula(soc, instructions_per_cycle) if soc else "",
         tuple(notes),
         compiler,
     )
 
 
-def _words(soc: SoC, rate: float) -> str:
-    """What the estimate is."""
+def _formula(soc: SoC, rate: float) -> str:
+    """How the estimate is made, for people."""
     return (
         f"instructions counted under QEMU / ({(soc.clock_hz or 0) / 1e9:g} GHz x {rate:g} instructions per cycle, "
         "an assumption); waiting for memory is not in it, so a board is slower where weights miss the cache"

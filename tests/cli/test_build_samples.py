@@ -38,7 +38,7 @@ def test_labels(magik: Magik, digits: Path, digit, tmp_path: Path) -> None:
 def test_which_sample_fits(digits: Path) -> None:
     loaded = net.load(digits)
     assert board_sample.choose(loaded) == "classification"
-    assert board_sample.choose(loaded, task="raw") == "raw"
+    assert board_sample.choose(loaded, Sample("raw")) == "raw"
 
 
 def head(path: Path, channels: int) -> Path:
