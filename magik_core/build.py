@@ -115,12 +115,10 @@ def _check(options: Options) -> None:
         ("target", "--target", options.target, TARGETS),
         ("choice of kernels", "--ops", options.ops, ("model", "all")),
         ("build type", "--build-type", options.build_type, tuple(BUILD_TYPES)),
-        ("detector", "--detector", options.sample.detector, tuple(board_sample.DETECTORS)),
-        ("sample", "--sample", options.sample.task, ("", *board_sample.TASKS)),
     ):
         if value not in known:
-            need = ", ".join(filter(None, known))
-            raise UsageError(f"there is no such {key}", where=option, found=value, need=need)
+            raise UsageError(f"there is no such {key}", where=option, found=value, need=", ".join(known))
+    board_sample.check(options.sample)
 
 
 def _check_folder(folder: Path) -> None:
