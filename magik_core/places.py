@@ -109,10 +109,13 @@ def qemu(chain: Toolchain, model: Path, isa: str, shapes: Sequence[Shape] = ()) 
 def board(address: str, chain: Toolchain, model: Path, isa: str, shapes: Sequence[Shape] = ()) -> Place:
     """A board that ssh reaches: the program and the files are copied to a folder of their own and removed again.
 
-    Args: address: user@board; the rest as `qemu`.
+    Args:   address: user@board; the rest as `qemu`.
+    Raises: UsageError: it is no address. BuildError: there is no ssh, or as `qemu`.
     """
     if address.startswith("-") or not address.strip():
-        raise BuildError("not the address of a board", found=address, need="user@board, as ssh takes it")
+        raise UsageError(
+            "not the address of a board", where="--host", found=address, need="user@board, as ssh takes it"
+        )
     if not shutil.which("ssh"):
         raise BuildError("there is no ssh", need="ssh in PATH")
     program = tools.digest(chain)
