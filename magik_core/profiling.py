@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from magik_core import net, proof, qemu, toolchain, tools
 from magik_core.errors import LoadError, MagikError, RunError
-from magik_core.report import Description, Series
+from magik_core.report import Description, Row, Series
 from magik_core.soc import SoC
 from magik_core.toolchain import Toolchain
 
@@ -118,10 +118,7 @@ def profile(
     if soc is not None and mips is None:
         mips = True  # an estimate is made of instructions
     loaded = net.load(model, threads=threads)
-    described = _describe(model)
-    if described is None and needs_program:
-        hint = "give the .mgk that `magik convert` wrote beside the .bin"
-        raise LoadError("a page needs the program", where=str(model), need="a .mgk", hint=hint)
+    described = _describe(model, needs_program)
     rows = described.rows if described else ()
     inputs = proof.random_inputs(loaded, 1)[0]
     steps, times = _measure(loaded, inputs, repeat)
@@ -130,17 +127,8 @@ def profile(
         notes.append(f"no estimate for {soc.name}: it is made of instructions on MIPS, which --no-mips does not count")
     rate = soc.clock_hz * instructions_per_cycle if soc is not None and soc.clock_hz else None
     layers = tuple(
-        Layer(
-            rows[i].name if rows else "",
-            kernel,
-            isa,
-            rows[i].macs if rows else None,
-            rows[i].activation_bytes + rows[i].weight_bytes if rows else None,
-            int(statistics.median(times[i])),
-            counts[i] if counts else None,
-            counts[i] / rate if counts and rate else None,
-        )
-        for i, (kernel, isa) in enumerate(steps)
+        _layer(rows[i] if rows else None, steps[i], times[i], counts[i] if counts else None, rate)
+        for i in range(len(steps))
     )
     if not rows:
         notes.append("names, MACs and bytes are in the .mgk, which is not beside the model file")
@@ -154,6 +142,21 @@ def profile(
         tuple(notes),
         compiler,
         described,
+    )
+
+
+def _layer(
+    row: Row | None, step: tuple[str, str], times: Sequence[int], count: int | None, rate: float | None
+) -> Layer:
+    """A step's costs. Args: row: of its description; rate: instructions per second of the chip."""
+    return Layer(
+        row.name if row else "",
+        *step,
+        row.macs if row else None,
+        row.activation_bytes + row.weight_bytes if row else None,
+        int(statistics.median(times)),
+        count,
+        count / rate if count is not None and rate else None,
     )
 
 
@@ -202,9 +205,12 @@ def _compiler(chain: Toolchain) -> str:
     return version if chain.name in version else f"{chain.name} {version}".strip()
 
 
-def _describe(model: Path) -> Description | None:
+def _describe(model: Path, is_needed: bool) -> Description | None:
     """The description of the model file's program, from itself or the `.mgk` beside it."""
     stored = proof.stored(model)
+    if stored is None and is_needed:
+        hint = "give the .mgk that `magik convert` wrote beside the .bin"
+        raise LoadError("a page needs the program", where=str(model), need="a .mgk", hint=hint)
     return Description.of(*stored) if stored else None
 
 
