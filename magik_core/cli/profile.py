@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from magik_core.profiling import Layer, Profile
 
 COLUMNS = ("#", "layer", "kernel", "kind", "MACs", "bytes", "time us", "%", "instructions", "per MAC", "estimate us")
+SPARE = ("kind", "kernel", "bytes", "per MAC", "%")  # that a narrow terminal does without, in this order
 
 
 def command(
@@ -73,7 +74,7 @@ def _write(html: Path, found: Profile) -> None:
 
 def _show(found: Profile) -> None:
     rows = [_cells(str(i), layer.name, layer, found.nanoseconds) for i, layer in enumerate(found.layers)]
-    _console.table(COLUMNS, [*rows, _total(found)])
+    _console.table(COLUMNS, [*rows, _total(found)], spare=SPARE)
     runs, threads = _console.many(found.repeat, "run"), _console.many(found.threads, "thread")
     _console.words(f"time: median of {runs} of each layer on this computer, {threads}")
     if found.compiler:

@@ -248,9 +248,20 @@ def test_an_ssh_that_is_no_program(ssh: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_board_is_no_option(refused, model: Path) -> None:
-    assert "not the address of a board\nfound: -oProxyCommand=x" in refused(
-        "verify", model, "--host", "-oProxyCommand=x"
-    )
+    said = refused("verify", model, "--host", "-oProxyCommand=x", code=2)
+    assert "not the address of a board\nwhere: --host\nfound: -oProxyCommand=x" in said
+
+
+def test_stored_digests_reach_no_terminal(magik, model: Path) -> None:
+    """A kernel's name may be anything there: its control characters are shown, not sent."""
+    assert magik("verify", model, "--target", "host", "--isa", "portable", "--save").code == 0
+    path = model.with_suffix(".digests.json")
+    stored = json.loads(path.read_text())
+    stored["samples"][0]["layers"][0] = "\x1b[31mlut\x07\x9b2J 00000000"
+    path.write_text(json.dumps(stored))
+    done = magik("verify", model, "--target", "host", "--isa", "portable")
+    assert done.code == 1 and "layer 0 " in done.out
+    assert {c for c in done.out + done.err if ord(c) < 32 or 127 <= ord(c) < 160} == {"\n"}
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------------
