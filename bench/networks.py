@@ -123,7 +123,7 @@ def fsrcnn(kind: str) -> Format:
         f"fsrcnn {kind}",
         f"fsrcnn/FSRCNN{kind}.pb",
         "tf",
-        lambda ref: (np.float32(ref["y_u8"] / 255)[None, None, ..., None],),
+        lambda ref: ((ref["y_u8"].astype(np.float32) / 255)[None, None, ..., None],),
         lambda ref: (ref[f"FSRCNN{kind}"][None],),
     )
 

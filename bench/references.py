@@ -63,13 +63,19 @@ def torch(found: Format, path: Path, samples: Iterable[Arrays]) -> Iterator[list
     torch = importlib.import_module("torch")
     module, _, function = found.options["model"].partition(":")
     network = getattr(importlib.import_module(module), function)(**found.options.get("arguments", {}))
-    network.load_state_dict(torch.load(path, weights_only=True))
+    network.load_state_dict(_weights(torch, path))
     network.eval()
     with torch.no_grad():
         for sample in samples:
             y = network(*map(torch.from_numpy, sample))
             values = y.values() if isinstance(y, dict) else y if isinstance(y, (tuple, list)) else (y,)
             yield [value.numpy() for value in values]
+
+
+def _weights(torch: Any, path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return importlib.import_module("magik_frontend_torch.safetensors").read(path)
+    return torch.load(path, weights_only=True)
 
 
 def tensorflow(found: Format, path: Path, samples: Iterable[Arrays]) -> Iterator[list[np.ndarray]]:
