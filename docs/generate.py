@@ -232,10 +232,24 @@ def moved_operators() -> str:
 
 
 def mxnet_layers() -> str:
-    """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
     layers = importlib.import_module("magik_frontend_mxnet.layers")
+    return families(layers, layers.families())
+
+
+def keras_layers() -> str:
+    layers = importlib.import_module("magik_frontend_tf.keras_files.layers")
+    return families(layers, layers.families())
+
+
+def keras_functions() -> str:
+    layers = importlib.import_module("magik_frontend_tf.keras_files.layers")
+    return families(layers, layers.functions())
+
+
+def families(layers: Any, named: Mapping[str, Sequence[str]]) -> str:
+    """Layers by family: a family is a file, its docstring says what it holds."""
     rows = []
-    for name, ops_ in layers.families().items():
+    for name, ops_ in named.items():
         said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
         rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
     return table(("family", "layers"), rows)
@@ -297,6 +311,7 @@ BLOCKS = {
     "passes.md": {"passes": rewrites},
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
+    "keras.md": {"layers": keras_layers, "functions": keras_functions},
     "mxnet.md": {"layers": mxnet_layers},
     "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
     "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},

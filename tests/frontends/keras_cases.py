@@ -121,8 +121,8 @@ case("normalization inverted", (5,), lambda: L.Normalization(mean=2.0, variance=
 
 # ---- activations
 NAMES = ["celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear",
-         "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign",
-         "squareplus", "swish", "tanh", "tanh_shrink"]  # fmt: skip
+         "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus",
+         "softsign", "squareplus", "swish", "tanh", "tanh_shrink"]  # fmt: skip
 for name in NAMES:
     case(f"activation {name}", (17,), lambda n=name: L.Activation(n))
 case("activation as layer", (17,), lambda: L.Dense(5, activation=L.LeakyReLU(0.1)))

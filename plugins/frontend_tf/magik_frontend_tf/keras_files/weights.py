@@ -61,7 +61,8 @@ def share(model: Model, version: int) -> None:
 
 
 def _key(layer: Layer) -> str:
-    return json.dumps([layer.kind, layer.name, layer.config], sort_keys=True, default=str)
+    own = {key: value for key, value in layer.config.items() if not isinstance(value, dict)}
+    return json.dumps([layer.kind, layer.name, own], sort_keys=True, default=str)
 
 
 def _from_group(layer: Layer, held: Contents, path: str) -> None:
