@@ -151,7 +151,7 @@ OPTIONS: Mapping[str, Options] = {
     "RESIZE_NEAREST_NEIGHBOR": Options(74, _fields("align_corners:?", "half_pixel_centers:?")),
     "SOFTMAX": Options(9, _fields("beta:f")),
     "SPACE_TO_DEPTH": Options(19, _fields("block_size")),
-    "SPLIT": Options(34, _fields("num_splits")),
+    "SPLIT": Options(35, _fields("num_splits")),
     "SPLIT_V": Options(79, _fields("num_splits")),
     "SQUEEZE": Options(30, {"squeeze_dims": Field(0, "integers")}),
     "STRIDED_SLICE": Options(
