@@ -40,7 +40,7 @@ def convert(model: Model, request: Request) -> ir.Model:
         walk.graph_inputs,
         outputs,
         nodes=walk.builder.nodes,
-        initializers=walk.builder.initializers,
+        initializers=[v for v in walk.builder.initializers if v.uses()],
         opset_imports={"": graph.OPSET},
         name=model.name,
     )

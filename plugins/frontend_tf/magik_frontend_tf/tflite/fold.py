@@ -28,7 +28,11 @@ def fold(builder: Builder, made: Sequence[Made], since: int) -> list[Made]:
         return list(made)
     nodes = builder.nodes[since:]
     del builder.nodes[since:]
-    return [one if isinstance(one, np.ndarray) else _evaluate(nodes, one) for one in values]
+    found = [one if isinstance(one, np.ndarray) else _evaluate(nodes, one) for one in values]
+    for node in nodes:  # what they read is read by nobody now
+        for i in range(len(node.inputs)):
+            node.replace_input_with(i, None)
+    return found
 
 
 def _evaluate(nodes: Sequence[ir.Node], wanted: ir.Value) -> np.ndarray:
