@@ -13,9 +13,18 @@ DATA = Path(__file__).resolve().parents[1] / "data/tflite/cases.npz.xz"
 Case = dict[str, np.ndarray]
 
 
-@cache
 def recorded() -> dict[str, Case]:
     """By case: model, in:N and out:N in order, inq:N and outq:N (scale and zero point, 0 where there are none)."""
+    return {name: case for name, case in _archive().items() if not name.startswith("built/")}
+
+
+def built(name: str) -> Case:
+    """A file that TFLite itself does not run here: only `model`."""
+    return _archive()[f"built/{name}"]
+
+
+@cache
+def _archive() -> dict[str, Case]:
     out: dict[str, Case] = {}
     with np.load(io.BytesIO(lzma.decompress(DATA.read_bytes()))) as archive:
         for key in archive.files:

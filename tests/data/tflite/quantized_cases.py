@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from build import Op, Tensor, stored
+from writer import Op, Tensor, stored
 
 RNG = np.random.default_rng(8)
 CASES: dict[str, list[Op]] = {}

@@ -117,7 +117,8 @@ class Builder:
 
         Raises: Refusal: a zero point is no code of the type.
         """
-        dtype = ml_dtypes.iinfo(DTYPES[kind])
+        limits: Any = ml_dtypes.iinfo  # untyped
+        dtype = limits(DTYPES[kind])
         if how.zero_point.min() < dtype.min or how.zero_point.max() > dtype.max:
             found = f"{how.zero_point.min()} to {how.zero_point.max()}"
             raise Refusal("a zero point is no code", found, f"{dtype.min} to {dtype.max} for {kind}")

@@ -61,7 +61,9 @@ Function = Callable[["Call"], Made | Sequence[Made]]
 class Call:
     """One operator."""
 
-    def __init__(self, builder: Builder, op: Operator, inputs: Sequence[Known | None], outputs: Sequence[Tensor]) -> None:
+    def __init__(
+        self, builder: Builder, op: Operator, inputs: Sequence[Known | None], outputs: Sequence[Tensor]
+    ) -> None:
         self.builder, self.op, self.outputs = builder, op, outputs
         self._inputs = list(inputs)
 

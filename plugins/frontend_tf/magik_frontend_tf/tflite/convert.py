@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
@@ -13,8 +14,8 @@ from magik_core.errors import ModelError, Problem, UsageError
 from magik_core.hookspecs import Request
 from magik_frontend_tf.tflite import constants, dilation, fold, layers
 from magik_frontend_tf.tflite.axes import plain
-from magik_frontend_tf.tflite.builder import Builder, Refusal, graph_type
-from magik_frontend_tf.tflite.call import REALS, Call, Known, Laid, Made, is_quantized
+from magik_frontend_tf.tflite.builder import REALS, Builder, Refusal, graph_type
+from magik_frontend_tf.tflite.call import Call, Known, Laid, Made, is_quantized
 from magik_frontend_tf.tflite.operators import CUSTOM
 from magik_frontend_tf.tflite.schema import Model, Operator, Tensor
 
@@ -143,7 +144,7 @@ class _Walk:
 
     def _convert(self, call: Call, since: int) -> None:
         found = layers.table()[call.op.name](call)
-        made: list[Made] = list(found) if isinstance(found, (list, tuple)) else [found]
+        made = list(found) if isinstance(found, (list, tuple)) else [cast(Made, found)]
         if len(made) != len(call.outputs):
             raise Refusal("an operator has the wrong number of outputs", len(call.outputs), f"{len(made)}")
         inputs = [call.input(i) for i in range(call.count) if call.has(i)]
@@ -233,7 +234,9 @@ def _static(tensor: Tensor) -> tuple[int, ...]:
     if open_:
         sizes = ", ".join("?" if axis in open_ else str(max(n, 1)) for axis, n in enumerate(signature))
         hint = f"INPUT_SHAPE: [[{sizes}]]"
-        raise Refusal("the size of an input is not known", list(signature), "a number for every size but the batch", hint)
+        raise Refusal(
+            "the size of an input is not known", list(signature), "a number for every size but the batch", hint
+        )
     return tuple(max(size, 1) for size in signature)
 
 

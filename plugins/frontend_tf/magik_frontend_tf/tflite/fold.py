@@ -28,7 +28,7 @@ def fold(builder: Builder, made: Sequence[Made], since: int) -> list[Made]:
         return list(made)
     nodes = builder.nodes[since:]
     del builder.nodes[since:]
-    found = [one if isinstance(one, np.ndarray) else _evaluate(nodes, one) for one in values]
+    found: list[Made] = [one if isinstance(one, np.ndarray) else _evaluate(nodes, one) for one in values]
     for node in nodes:  # what they read is read by nobody now
         for i in range(len(node.inputs)):
             node.replace_input_with(i, None)
@@ -40,17 +40,13 @@ def _evaluate(nodes: Sequence[ir.Node], wanted: ir.Value) -> np.ndarray:
     if stored is not None:
         return stored
     made = [value for node in nodes for value in node.outputs]
-    names = {id(value): f"v{i}" for i, value in enumerate(made)}
+    names: dict[int, str] = {id(value): f"v{i}" for i, value in enumerate(made)}
     given: dict[str, np.ndarray] = {}
     protos = []
     for node in nodes:
-        inputs = []
-        for value in node.inputs:
-            name = "" if value is None else names.setdefault(id(value), f"c{len(names)}")
-            array = graph.constant(value)
-            if array is not None:
-                given[name] = array
-            inputs.append(name)
+        inputs = ["" if value is None else names.setdefault(id(value), f"c{len(names)}") for value in node.inputs]
+        arrays = [graph.constant(value) for value in node.inputs]
+        given |= {name: array for name, array in zip(inputs, arrays, strict=True) if array is not None}
         proto = onnx.helper.make_node(node.op_type, inputs, [names[id(v)] for v in node.outputs])
         proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
         protos.append(proto)

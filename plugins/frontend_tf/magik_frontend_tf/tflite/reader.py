@@ -47,7 +47,9 @@ def _model(file: Flatbuffer, path: Path) -> Model:
     root = file.root
     version = root.scalar(0, "I")
     if version != VERSION:
-        raise ModelError("the file is of another version", where=str(path), found=str(version), need=f"version {VERSION}")
+        raise ModelError(
+            "the file is of another version", where=str(path), found=str(version), need=f"version {VERSION}"
+        )
     graphs = root.tables(2)
     if not graphs:
         raise ModelError("the file holds no graph", where=str(path), need="a subgraph")

@@ -137,7 +137,6 @@ OPTIONS: Mapping[str, Options] = {
     "L2_NORMALIZATION": _activated(12),
     "L2_POOL_2D": _POOL,
     "LEAKY_RELU": Options(75, _fields("alpha:f")),
-    "LOCAL_RESPONSE_NORMALIZATION": Options(13, _fields("radius", "bias:f", "alpha:f", "beta:f")),
     "MAX_POOL_2D": _POOL,
     "MEAN": _REDUCER,
     "MIRROR_PAD": Options(77, {"mode": Field(0, MIRRORS)}),

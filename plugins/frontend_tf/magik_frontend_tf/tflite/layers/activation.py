@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-from magik_frontend_tf.tflite.axes import IMAGE
 from magik_frontend_tf.tflite.builder import Refusal
 from magik_frontend_tf.tflite.call import Call, Laid
 from magik_frontend_tf.tflite.layers import operator
@@ -82,19 +80,7 @@ def l2_normalization(c: Call) -> Laid:
     return Laid(c.activated(c.emit("LpNormalization", x.value, axis=_last(c, x), p=2)), x.order)
 
 
-@operator("LOCAL_RESPONSE_NORMALIZATION")
-def local_response_normalization(c: Call) -> Laid:
-    """Over channels; TFLite's alpha is of each of them, ONNX's of all in the window."""
-    size = 2 * c.option("radius") + 1
-    if size < 1:
-        raise Refusal("a window has no size", size, "1 or more")
-    alpha, beta, bias = (float(c.option(name)) for name in ("alpha", "beta", "bias"))
-    return Laid(c.emit("LRN", c.image(), size=size, alpha=alpha * size, beta=beta, bias=bias), IMAGE)
-
-
 def _last(c: Call, x: Laid) -> int:
     if not x.order:
         raise Refusal("a single number has no axis")
     return x.order.index(len(x.order) - 1)
-
-

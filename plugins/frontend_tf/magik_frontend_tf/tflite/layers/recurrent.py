@@ -45,7 +45,7 @@ def bidirectional(c: Call) -> list[Made]:
 @operator("UNIDIRECTIONAL_SEQUENCE_RNN")
 def rnn(c: Call) -> ir.Value:
     _check_states(c, (4,))
-    part = ([c.input(1)], [c.input(2)], [c.input(3)], [])
+    part: Part = ([c.input(1)], [c.input(2)], [c.input(3)], [])
     return _run(c, "RNN", [part], bool(c.option("time_major")))[0]
 
 
@@ -63,13 +63,20 @@ def _gates(c: Call, start: int) -> Part:
         log.warning("'%s': the limit of %g of the cell of an LSTM is left out", c.outputs[0].name, clip)
     w, r, b = ([c.input(i) for i in range(at, at + 4)] for at in (start, start + 4, start + 11))
     peepholes = [c.input(i) for i in range(start + 8, start + 11)] if c.has(start + 8) else []
-    return [w[i] for i in GATES], [r[i] for i in GATES], [b[i] for i in GATES], [peepholes[i] for i in PEEPHOLES[: len(peepholes)]]
+    return (
+        [w[i] for i in GATES],
+        [r[i] for i in GATES],
+        [b[i] for i in GATES],
+        [peepholes[i] for i in PEEPHOLES[: len(peepholes)]],
+    )
 
 
 def _check_states(c: Call, indices: Sequence[int]) -> None:
     for index in indices:
         if c.has(index) and (c.input(index).array is None or np.any(c.array(index))):
-            raise Refusal("the first state of a recurrent layer is an input", f"'{c.input(index).tensor.name}'", "zeros")
+            raise Refusal(
+                "the first state of a recurrent layer is an input", f"'{c.input(index).tensor.name}'", "zeros"
+            )
 
 
 def _run(c: Call, op: str, parts: Sequence[Part], is_time_major: bool) -> list[ir.Value]:

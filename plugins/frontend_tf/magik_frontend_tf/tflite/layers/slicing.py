@@ -78,11 +78,7 @@ def _bounds(c: Call, i: int, size: int, lists: list[list[int]], masks: dict[str,
 
 
 def _sliced(c: Call, x: Laid, begins: Sequence[int], ends: Sequence[int], steps: Sequence[int]) -> Laid:
-    whole = [
-        axis
-        for axis, size in enumerate(c.shape(0))
-        if (begins[axis], ends[axis], steps[axis]) != (0, size, 1)
-    ]
+    whole = [axis for axis, size in enumerate(c.shape(0)) if (begins[axis], ends[axis], steps[axis]) != (0, size, 1)]
     for axis in whole:
         size = len(range(begins[axis], ends[axis], steps[axis]))
         if not 0 <= begins[axis] < c.shape(0)[axis] or ends[axis] > c.shape(0)[axis] or size < 1:
