@@ -33,7 +33,7 @@ def case(label: str, name: str, *inputs: Any, table: str = "", out: str = "f32",
 
 # ---- functions of one value
 for op in ("ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "HARD_SWISH", "LOGISTIC", "NEG", "RELU", "RELU6",
-           "RELU_N1_TO_1", "RELU_0_TO_1", "ROUND", "SIN", "SQUARE", "TANH", "LOG_SOFTMAX", "ZEROS_LIKE"):  # fmt: skip
+           "RELU_N1_TO_1", "RELU_0_TO_1", "ROUND", "SIN", "SQUARE", "TANH", "LOG_SOFTMAX"):  # fmt: skip
     case(op.lower(), op, x())
 for op in ("LOG", "SQRT", "RSQRT"):
     case(op.lower(), op, x(low=0.1))
@@ -171,6 +171,10 @@ case("mirror_pad_edge", "MIRROR_PAD", x(), ints((0, 0), (1, 1), (0, 1), (0, 0)),
 CASES["fill"] = [
     Op("FILL", [ints(1, 5, 7, 3), np.float32(2.0)], [full := Tensor(type="f32")]),
     Op("MUL", [x(), full], [Tensor()], "MulOptions", {}),
+]
+CASES["zeros_like"] = [
+    Op("ZEROS_LIKE", [image := x()], [nothing := Tensor((5, 7, 3))]),
+    Op("SUB", [nothing, image], [Tensor()], "SubOptions", {}),
 ]
 CASES["shape"] = [  # as Keras flattens: [batch, -1]
     Op("SHAPE", [image := x()], [sizes := Tensor((4,), "s32")], "ShapeOptions", {"outType": 2}),

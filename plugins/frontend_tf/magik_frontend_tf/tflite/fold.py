@@ -42,12 +42,13 @@ def _evaluate(nodes: Sequence[ir.Node], wanted: ir.Value) -> np.ndarray:
     made = [value for node in nodes for value in node.outputs]
     names: dict[int, str] = {id(value): f"v{i}" for i, value in enumerate(made)}
     given: dict[str, np.ndarray] = {}
-    protos = []
+    protos: list[onnx.NodeProto] = []
     for node in nodes:
-        inputs = ["" if value is None else names.setdefault(id(value), f"c{len(names)}") for value in node.inputs]
+        inputs = [str(names.setdefault(id(v), f"c{len(names)}")) if v is not None else "" for v in node.inputs]
+        outputs = [names[id(value)] for value in node.outputs]
         arrays = [graph.constant(value) for value in node.inputs]
-        given |= {name: array for name, array in zip(inputs, arrays, strict=True) if array is not None}
-        proto = onnx.helper.make_node(node.op_type, inputs, [names[id(v)] for v in node.outputs])
+        given |= {name: a for name, a in zip(inputs, arrays, strict=True) if a is not None}
+        proto = onnx.helper.make_node(node.op_type, inputs, outputs)
         proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
         protos.append(proto)
     result = onnx.helper.make_tensor_value_info(names[id(wanted)], int(wanted.dtype or 1), None)
@@ -55,6 +56,6 @@ def _evaluate(nodes: Sequence[ir.Node], wanted: ir.Value) -> np.ndarray:
     body = onnx.helper.make_graph(protos, "constant", [], [result], stores)
     model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", graph.OPSET)])
     try:
-        return np.asarray(ReferenceEvaluator(model).run(None, {})[0])
+        return np.asarray(next(iter(ReferenceEvaluator(model).run(None, {}))))
     except Exception as error:  # numpy raises many kinds
         raise Refusal("stored numbers cannot be put together", " ".join(str(error).split())[:200]) from None
