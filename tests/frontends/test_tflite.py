@@ -141,7 +141,7 @@ def test_axes_of_weights(tmp_path: Path) -> None:
 
 
 def test_weights_alone(tmp_path: Path) -> None:
-    """A file that quantizes weights and nothing else: DequantizeLinear on them (the small ones stay), no QuantizeLinear."""
+    """A file that quantizes weights and nothing else: DequantizeLinear on them (small ones stay)."""
     found = [n.op_type for n in load(tmp_path, files.recorded()["converted/dense_weights"]).graph]
     assert found.count("DequantizeLinear") == 1 and "QuantizeLinear" not in found
     assert "DequantizeLinear" not in [n.op_type for n in load(tmp_path, files.recorded()["converted/image_f16"]).graph]

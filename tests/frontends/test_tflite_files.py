@@ -97,7 +97,7 @@ def net(
         stored = {} if array is None else {"data": memoryview(array.tobytes()), "shape": array.shape}
         tensors.append(Tensor(i, f"t{i}", **{"type": "f32", "shape": (1, 2, 2, 3), **keys, **stored}))
     made = tuple(range(len(inputs), len(tensors)))
-    free = tuple(i for i in range(len(inputs)) if "data" not in inputs[i])
+    free = tuple(i for i in range(len(inputs)) if "data" not in inputs[i] and "is_variable" not in inputs[i])
     op = Operator(0, name, "", tuple(range(len(inputs))), made, options)
     return Model(Path("net.tflite"), "main", "", tuple(tensors), free, made, (op,))
 
@@ -132,10 +132,11 @@ REFUSED: dict[str, tuple[Model, str]] = {
     "sizes": (net("RESIZE_BILINEAR", [F32, ints(2)], align_corners=False, half_pixel_centers=False),
               "the sizes of an output are none"),
     "groups": (net("CONV_2D", [F32, reals(4, 1, 1, 2)], **CONV), "the weights of a convolution do not fit"),
-    "multiplier": (net("DEPTHWISE_CONV_2D", [F32, reals(1, 1, 1, 4)], **CONV), "the weights of a convolution do not fit"),
+    "multiplier": (net("DEPTHWISE_CONV_2D", [F32, reals(1, 1, 1, 4)], **CONV),
+                   "the weights of a convolution do not fit"),
     "weights' axes": (net("CONV_2D", [F32, reals(4, 3)], **CONV), "the weights of a convolution have not 4 axes"),
-    "bias": (net("CONV_2D", [F32, reals(4, 1, 1, 3), reals(1, 4)], **CONV), "a bias has not one axis"),
-    "bias's size": (net("CONV_2D", [F32, reals(4, 1, 1, 3), reals(5)], **CONV), "an operator does not fit its input"),
+    "bias": (net("CONV_2D", [F32, reals(4, 1, 1, 3), reals(1, 4)], **CONV), "a bias does not fit its weights"),
+    "bias's size": (net("CONV_2D", [F32, reals(4, 1, 1, 3), reals(5)], **CONV), "a bias does not fit its weights"),
     "stride": (net("CONV_2D", [F32, reals(4, 1, 1, 3)], **{**CONV, "stride_w": 0}), "a stride is none"),
     "dilation": (net("CONV_2D", [F32, reals(4, 1, 1, 3)], **{**CONV, "dilation_h": -1}), "a dilation is none"),
     "activation": (net("CONV_2D", [F32, reals(4, 1, 1, 3)], **{**CONV, "activation": "SIGN_BIT"}),
@@ -187,7 +188,7 @@ REFUSED: dict[str, tuple[Model, str]] = {
                   "a condition has another shape than what it selects"),
     "slope": (net("PRELU", [X3, reals(1, 1, 1, 3)]), "a slope has more axes than its input"),
     "broadcast": (net("ADD", [F32, {"shape": (1, 2, 2, 4)}], activation=""), "an operator does not fit its input"),
-    "number": (net("SOFTMAX", [{"shape": ()}], beta=1.0), "the size of an input is not known"),
+    "number": (net("SOFTMAX", [{"shape": ()}], beta=1.0), "a single number has no axis"),
     "NaN": (net("ADD", [F32, {"data": np.float32([np.nan, 1, 2])}], activation=""), "a stored value is not a number"),
     "missing": (net("ADD", [F32], activation=""), "an input is missing"),
     "zero point": (net("RELU", [{**F32, **per([0.1], [200])}]), "a zero point is no code"),
@@ -212,7 +213,7 @@ REFUSED: dict[str, tuple[Model, str]] = {
     "state": (net("UNIDIRECTIONAL_SEQUENCE_RNN", [X3, reals(4, 3), reals(4, 4), reals(4), {"shape": (1, 4)}],
                   activation="TANH", time_major=False), "the first state of a recurrent layer is an input"),
     "size of a state": (net("UNIDIRECTIONAL_SEQUENCE_RNN", [X3, reals(4, 3), reals(4, 4), reals(4),
-                            {"shape": (1 << 30, 4), "is_variable": True, "data": b""}], activation="TANH",
+                            {"shape": (1 << 30, 4), "is_variable": True}], activation="TANH",
                             time_major=False), "a state has no sensible size"),
     "diagonal": (net("UNIDIRECTIONAL_SEQUENCE_LSTM", [X3, *WEIGHTS], **{**LSTM, "diagonal": True}),
                  "recurrent weights are diagonal"),
@@ -340,10 +341,12 @@ def test_what_comes_too_late(tmp_path: Path) -> None:
     model = source(tmp_path, "float/moves_between_images")
     backwards = tuple(reversed(model.operators))
     with pytest.raises(flatbuffer.FormatError, match="which nobody has made"):
-        reader._check_order(backwards, model.tensors, model.inputs)
+        reader._check_order(backwards, model.tensors, model.inputs, ())
     twice = (*model.operators, model.operators[0])
     with pytest.raises(flatbuffer.FormatError, match="makes tensor"):
-        reader._check_order(twice, model.tensors, model.inputs)
+        reader._check_order(twice, model.tensors, model.inputs, ())
+    with pytest.raises(flatbuffer.FormatError, match="made by nobody"):
+        reader._check_order((), model.tensors, model.inputs, model.outputs)
 
 
 def mutated(data: bytearray, rng: random.Random) -> bytes:

@@ -164,10 +164,10 @@ class _Walk:
         order = plain(len(sizes)) if order is None else order
         is_real = is_quantized(tensor) or tensor.type in REALS
         kind = ir.DataType.FLOAT if is_real else graph_type(tensor.type)
+        if value.dtype == ir.DataType.FLOAT and tensor.quantization is not None and not is_real:
+            raise Refusal("an activation is quantized in a type that is not read", tensor.type, "u8, s8 or s16")
         if value.dtype != kind:
             value = call.emit("Cast", value, to=int(kind))
-        elif tensor.quantization is not None and not is_quantized(tensor) and value.dtype == ir.DataType.FLOAT:
-            raise Refusal("an activation is quantized in a type that is not read", tensor.type, "u8, s8 or s16")
         if is_quantized(tensor):
             value = self._quantized(value, tensor, since)
         if value.name is None:

@@ -60,7 +60,7 @@ def _model(file: Flatbuffer, path: Path) -> Model:
     found = main.tables(3)
     operators = tuple(_operator(table, i, codes, len(tensors)) for i, table in enumerate(found))
     inputs, outputs = (_indices(main.integers(n), len(tensors), "of the graph") for n in (1, 2))
-    _check_order(operators, tensors, inputs)
+    _check_order(operators, tensors, inputs, outputs)
     text = root.text(3)
     return Model(path, main.text(4) or path.stem, text, tensors, inputs, outputs, operators)
 
@@ -179,8 +179,10 @@ def _option(table: Table | None, field: Field, index: int) -> Any:
     return field.kind[number]
 
 
-def _check_order(operators: tuple[Operator, ...], tensors: tuple[Tensor, ...], inputs: tuple[int, ...]) -> None:
-    """Nobody reads what is made later, and nothing is made twice."""
+def _check_order(
+    operators: tuple[Operator, ...], tensors: tuple[Tensor, ...], inputs: tuple[int, ...], outputs: tuple[int, ...]
+) -> None:
+    """Nobody reads what is made later or never, and nothing is made twice."""
     if sum(len(op.inputs) + len(op.outputs) for op in operators) > MAX_EDGES:
         raise FormatError(f"more than {MAX_EDGES} inputs and outputs")
     made = set(inputs) | {t.index for t in tensors if t.data or t.is_variable or t.is_sparse or 0 in t.shape}
@@ -192,3 +194,6 @@ def _check_order(operators: tuple[Operator, ...], tensors: tuple[Tensor, ...], i
             if index in made:
                 raise FormatError(f"operator {op.index}, {op.name}, makes tensor {index} again")
             made.add(index)
+    for index in outputs:
+        if index not in made:
+            raise FormatError(f"output {index} is made by nobody")

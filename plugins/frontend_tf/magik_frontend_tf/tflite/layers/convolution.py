@@ -25,7 +25,7 @@ def conv(c: Call) -> Laid:
         found = f"{channels} channels, weights of {list(c.shape(1))}"
         raise Refusal("the weights of a convolution do not fit", found)
     w = c.laid(c.input(1), IMAGE)
-    return _convolved(c, w, (kh, kw), channels // per_group)
+    return _convolved(c, w, (kh, kw), out, channels // per_group)
 
 
 @operator("DEPTHWISE_CONV_2D")
@@ -36,14 +36,14 @@ def depthwise(c: Call) -> Laid:
     if first != 1 or out % channels:
         found = f"{channels} channels, weights of {list(c.shape(1))}"
         raise Refusal("the weights of a convolution do not fit", found)
-    return _convolved(c, c.laid(c.input(1), INPUTS_FIRST), (kh, kw), channels)
+    return _convolved(c, c.laid(c.input(1), INPUTS_FIRST), (kh, kw), out, channels)
 
 
-def _convolved(c: Call, w: ir.Value, kernel: tuple[int, int], group: int) -> Laid:
+def _convolved(c: Call, w: ir.Value, kernel: tuple[int, int], out: int, group: int) -> Laid:
     strides, dilations = _pair(c, "stride"), _pair(c, "dilation")
     where = padding(c, kernel, strides, dilations)
     y = c.emit(
-        "Conv", c.image(0), w, _bias(c, 2), kernel_shape=list(kernel), strides=strides, dilations=dilations,
+        "Conv", c.image(0), w, _bias(c, 2, out), kernel_shape=list(kernel), strides=strides, dilations=dilations,
         group=group, **where,
     )  # fmt: skip
     return Laid(c.activated(y), IMAGE)
@@ -70,7 +70,7 @@ def transpose_conv(c: Call) -> Laid:
     sizes = c.ints(0)
     if len(sizes) != 4 or min(sizes) < 1:
         raise Refusal("the sizes of an output are none", sizes, "4 positive sizes")
-    _, kh, kw, _ = _weights(c, 1)
+    channels, kh, kw, _ = _weights(c, 1)
     strides, image = _pair(c, "stride"), c.image(2)
     begins, ends, added = [], [], []
     for out, size, k, s in zip(sizes[1:3], c.shape(2)[1:3], (kh, kw), strides, strict=True):
@@ -82,7 +82,7 @@ def transpose_conv(c: Call) -> Laid:
         ends.append(max(total, 0) - begins[-1])
         added.append(max(-total, 0))
     y = c.emit(
-        "ConvTranspose", image, c.laid(c.input(1), INPUTS_FIRST), _bias(c, 3), kernel_shape=[kh, kw],
+        "ConvTranspose", image, c.laid(c.input(1), INPUTS_FIRST), _bias(c, 3, channels), kernel_shape=[kh, kw],
         strides=strides, pads=[*begins, *ends], output_padding=added if any(added) else None,
     )  # fmt: skip
     return Laid(c.activated(y), IMAGE)
@@ -100,7 +100,7 @@ def fully_connected(c: Call) -> Laid | ir.Value:
     if width < 1 or count % width:
         raise Refusal("the weights of a dense layer do not fit", f"{list(c.shape(0))}, weights of {list(c.shape(1))}")
     x = c.plain(0) if c.rank(0) == 2 and c.shape(0)[1] == width else _rows(c, [count // width, width])
-    y = c.activated(c.emit("Gemm", x, c.plain(1), _bias(c, 2), transB=1))
+    y = c.activated(c.emit("Gemm", x, c.plain(1), _bias(c, 2, out), transB=1))
     if not c.option("keep_num_dims") or c.rank(0) == 2:
         return y
     return c.emit("Reshape", _as_output(c, y), c.integers([*c.shape(0)[:-1], out], "shape"))
@@ -138,11 +138,11 @@ def quantized(c: Call, value: ir.Value, name: str, index: int | None) -> ir.Valu
     return c.builder.quantized(value, f"{name}/rows", tensor.type, tensor.quantization)
 
 
-def _bias(c: Call, index: int) -> ir.Value | None:
+def _bias(c: Call, index: int, count: int) -> ir.Value | None:
     if not c.has(index):
         return None
-    if c.rank(index) != 1:
-        raise Refusal("a bias has not one axis", list(c.shape(index)))
+    if c.shape(index) != (count,):
+        raise Refusal("a bias does not fit its weights", list(c.shape(index)), f"{count} numbers")
     return c.plain(index)
 
 
