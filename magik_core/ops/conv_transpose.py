@@ -13,6 +13,7 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, floats, weights
 from magik_core.ops.convolution import (
     Pair,
+    add_weight,
     channel_multipliers,
     check_window,
     clip,
@@ -23,7 +24,7 @@ from magik_core.ops.convolution import (
     quantize_affine,
     two_axes,
 )
-from magik_core.program import QuantParams, Shape, WeightParams
+from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -110,8 +111,7 @@ class ConvTranspose(Op):
             return
         assert isinstance(x.quant, QuantParams)
         codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, np.zeros(per_group * groups), groups)
-        quant = WeightParams(tuple(float(s) for s in scales))
-        to.emit(node, op, [x, to.add(f"{name}/w", codes, "s8", quant), to.add(f"{name}/b", b, "s32")], y)
+        to.emit(node, op, [x, add_weight(to, name, codes, scales), to.add(f"{name}/b", b, "s32")], y)
 
     def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:
         return ((x[0], *self.outputs(x[1:-1], w[1:-1]), w[0]),)

@@ -11,9 +11,9 @@ from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.add import Add
 from magik_core.ops.cases import Input, case, floats, weights
-from magik_core.ops.convolution import channel_multipliers, clip, code_limits, quantize_affine
+from magik_core.ops.convolution import add_weight, channel_multipliers, clip, code_limits, quantize_affine
 from magik_core.ops.reshape import Reshape
-from magik_core.program import QuantParams, Shape, Tensor, WeightParams
+from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -108,8 +108,7 @@ def emit_gemm(
     assert isinstance(x.quant, QuantParams)
     zeros = np.full(w.shape[1], float(x.quant.zero_point))
     codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, zeros, 1)
-    meaning = WeightParams(tuple(float(s) for s in scales))
-    constants = [to.add(f"{prefix}/w", codes, "s8", meaning), to.add(f"{prefix}/b", b, "s32")]
+    constants = [add_weight(to, prefix, codes, scales), to.add(f"{prefix}/b", b, "s32")]
     return to.emit(node, op, [x, *constants], y, name=name, quant=quant)
 
 
