@@ -221,6 +221,16 @@ def mxnet_layers() -> str:
     return table(("family", "layers"), rows)
 
 
+def tflite_operators() -> str:
+    """The builtin operators of TFLite by family, as those of MXNet."""
+    layers = importlib.import_module("magik_frontend_tf.tflite.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "operators"), rows)
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -278,6 +288,7 @@ BLOCKS = {
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
+    "tflite.md": {"tflite": tflite_operators},
 }
 
 

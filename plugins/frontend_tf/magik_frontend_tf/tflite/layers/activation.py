@@ -75,9 +75,11 @@ def log_softmax(c: Call) -> Laid:
 
 @operator("L2_NORMALIZATION")
 def l2_normalization(c: Call) -> Laid:
-    """Over the last axis."""
+    """Over the last axis: by the root of the sum of squares, at least 1e-6, as TFLite has it."""
     x = c.any()
-    return Laid(c.activated(c.emit("LpNormalization", x.value, axis=_last(c, x), p=2)), x.order)
+    total = c.emit("ReduceSum", c.emit("Mul", x.value, x.value), c.integers([_last(c, x)], "axes"))
+    norm = c.emit("Sqrt", c.emit("Clip", total, c.number(1e-6, "low")))
+    return Laid(c.activated(c.emit("Div", x.value, norm)), x.order)
 
 
 def _last(c: Call, x: Laid) -> int:
