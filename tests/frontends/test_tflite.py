@@ -12,7 +12,7 @@ from magik_frontend_tf import tflite
 from magik_frontend_tf.tflite import layers, reader
 
 from magik_core import graph
-from magik_core.errors import UsageError
+from magik_core.errors import ModelError, UsageError
 from magik_core.hookspecs import Request
 from magik_core.prepare import prepare
 from tests.core.graphs import run
@@ -207,3 +207,12 @@ def test_the_tail_of_a_detector_is_cut_off(tmp_path: Path, caplog: pytest.LogCap
         model = load(tmp_path, files.built("detector"))
     assert [v.name for v in model.graph.outputs] == ["t1", "t3"]
     assert "TFLite_Detection_PostProcess is cut off; outputs are 't1' and 't3'" in caplog.text
+
+
+def test_what_lies_behind_an_output_need_not_be_known(tmp_path: Path) -> None:
+    case = files.built("refused")
+    model = load(tmp_path, case, Request(outputs=("t1",)))
+    assert [n.op_type for n in model.graph] == ["Relu"]
+    assert [v.name for v in model.graph.outputs] == ["t1"]
+    with pytest.raises(ModelError, match="MyOperator"):
+        load(tmp_path, case, Request(outputs=("t1", "none")))

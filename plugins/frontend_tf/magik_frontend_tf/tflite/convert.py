@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -29,7 +30,7 @@ def convert(model: Model, request: Request) -> ir.Model:
 
     Raises: ModelError: every operator that cannot be taken. UsageError: INPUT_SHAPE does not fit an input.
     """
-    walk = _Walk(dilation.merge(model))
+    walk = _Walk(dilation.merge(_needed(model, request.outputs)))
     walk.check_operators()
     walk.inputs(request)
     for op in walk.model.operators:
@@ -48,6 +49,20 @@ def convert(model: Model, request: Request) -> ir.Model:
     out = ir.Model(made, ir_version=graph.IR_VERSION, producer_name="magik-frontend-tf")
     graph.remove_dead(out)
     return out
+
+
+def _needed(model: Model, names: Sequence[str]) -> Model:
+    """The model up to the tensors of OUTPUT, so that what lies behind them need not be known."""
+    by_name = {tensor.name: tensor.index for tensor in model.tensors}
+    wanted = tuple(by_name[name] for name in names if name in by_name)
+    if not names or len(wanted) < len(names):
+        return model  # the core knows which names are wrong
+    needed, kept = set(wanted), []
+    for op in reversed(model.operators):
+        if needed.intersection(op.outputs):
+            needed.update(op.inputs)
+            kept.append(op)
+    return replace(model, operators=tuple(reversed(kept)), outputs=wanted)
 
 
 class _Walk:
