@@ -156,8 +156,10 @@ def lstm(step: Step) -> Layer | None:
         after = step.run([cell.after, state.after], tried)
         for i, f, g, o, last in permutations(range(len(blocks)), 5):
             is_cell = close(after[0], known[f] * tried[1 + ic] + known[i] * known[g])
-            if is_cell and close(after[1], known[o] * known[last]) and _reads(blocks[last].node, cell):
-                return _lstm(step, [blocks[k] for k in (i, o, f, g)], blocks[last], ih, ic)
+            is_shown = is_cell and close(after[1], known[o] * known[last]) and _reads(blocks[last].node, cell)
+            layer = _lstm(step, [blocks[k] for k in (i, o, f, g)], blocks[last], ih, ic) if is_shown else None
+            if layer is not None:  # i and g may be the wrong way round: their product is the same
+                return layer
     return None
 
 

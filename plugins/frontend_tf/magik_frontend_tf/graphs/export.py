@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from magik_core import graph
 from magik_core.errors import MagikError, ModelError, Problem
-from magik_frontend_tf.graphs import recurrent, tidy
+from magik_frontend_tf.graphs import recurrent, tidy, transposes
 from magik_frontend_tf.graphs.cutting import graph_def
 from magik_frontend_tf.graphs.net import Net, free_name, make_node, needed, node_of
 from magik_frontend_tf.graphs.refuse import OPSET
@@ -43,6 +43,7 @@ def export(net: Net, path: Path) -> bytes:
     model = ir.from_proto(proto)
     tidy.rename(model, {ref: name for name, ref in net.inputs.items()}, {ref: n for n, ref in net.outputs.items()})
     recurrent.recognize(model)
+    model = transposes.lower(model)
     tidy.tidy(model)
     model.graph.name = path.parent.name if path.name == "saved_model.pb" else path.stem
     return bytes(ir.to_proto(model).SerializeToString(deterministic=True))

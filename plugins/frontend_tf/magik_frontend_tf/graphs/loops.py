@@ -89,7 +89,15 @@ def _loop(node: ir.Node, body: ir.Graph) -> Recurrence:
         raise Unlike("the length of its sequence is not known")
     _check_steps(node, body, read.inputs[1], shape[0], fixed)
     collected = zip(body.outputs[1 + carried :], node.outputs[carried:], strict=True)
-    return Recurrence(node, sequence, read.outputs[0], states, tuple(collected), fixed)
+    return Recurrence(node, sequence, _part(read), states, tuple(collected), fixed)
+
+
+def _part(read: ir.Node) -> ir.Value:
+    """What a step reads, without an axis of time of size 1."""
+    value = read.outputs[0]
+    reader = graph.sole_consumer(value)
+    axes = graph.constant(reader.inputs[1]) if reader is not None and reader.op_type == "Squeeze" else None
+    return reader.outputs[0] if reader is not None and axes is not None and axes.tolist() == [0] else value
 
 
 def _is_sequence(node: ir.Node) -> bool:
@@ -139,8 +147,8 @@ def _check_steps(
     steps = Evaluator([index, body.outputs[0], *(whole[b][0] for b in now)], [iteration, going, *now], fixed)
     for step in range(length):
         found = steps.run([np.array(step, np.int64), np.array(True), *now.values()])
-        if int(found[0]) != step:
-            raise Unlike(f"it reads part {int(found[0])} of its sequence at step {step}")
+        if found[0].tolist() not in (step, [step]):
+            raise Unlike(f"it reads part {found[0].tolist()} of its sequence at step {step}")
         now = dict(zip(now, found[2:], strict=True))
         is_last = step == length - 1
         if bool(np.all(found[1])) == is_last and not (is_last and most == length):

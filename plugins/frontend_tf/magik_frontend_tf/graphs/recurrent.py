@@ -7,13 +7,12 @@ import onnx_ir as ir
 
 from magik_core import graph
 from magik_core.errors import ModelError, Problem
-from magik_frontend_tf.graphs import cells, loops
+from magik_frontend_tf.graphs import cells, loops, settle
 from magik_frontend_tf.graphs.cells import Layer
 from magik_frontend_tf.graphs.loops import Recurrence, Unlike, _passed
 
 LOOPS = frozenset({"Loop", "Scan"})
 DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
-MAX_ROUNDS = 8  # of folding and inference
 
 
 def recognize(model: ir.Model) -> None:
@@ -23,7 +22,7 @@ def recognize(model: ir.Model) -> None:
     """
     if not any(node.op_type in LOOPS for node in model.graph):
         return
-    _settle(model)
+    settle.settle(model)
     problems = []
     for node in list(model.graph):
         if node.op_type in LOOPS:
@@ -36,13 +35,6 @@ def recognize(model: ir.Model) -> None:
                 problems.append(Problem("a loop is no recurrent layer", where, str(why), need, hint))
     if problems:
         raise ModelError(problems=problems)
-
-
-def _settle(model: ir.Model) -> None:
-    for _ in range(MAX_ROUNDS):
-        graph.infer(model, strict=False)
-        if not graph.fold(model):
-            return
 
 
 def _replace(model: ir.Model, found: Recurrence, layer: Layer) -> None:

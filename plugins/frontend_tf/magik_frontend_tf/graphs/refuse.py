@@ -24,7 +24,8 @@ REFUSED = frozenset([
     "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "RandomUniformLike", "RaggedTensorToSparse",
     "RaggedTensorToTensor", "RaggedTensorToVariant", "RaggedTensorFromVariant", "RaggedGather", "RaggedRange",
     "StringJoin", "StringSplit", "StringSplitV2", "StringLower", "StringUpper", "StringNGrams",
-    "StringToHashBucketFast", "StaticRegexReplace", "RegexReplace", "RegexFullMatch", "StaticRegexFullMatch", "UnicodeDecode",
+    "StringToHashBucketFast", "StaticRegexReplace", "RegexReplace", "RegexFullMatch", "StaticRegexFullMatch",
+    "UnicodeDecode",
 ])  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from magik_core import graph
 
+MOVED = "/nchw"  # how transposes.py names what was in NHWC
 NUMBERED = re.compile(r"__\d+$")  # how tf2onnx names nodes of its own
 
 
@@ -60,7 +61,19 @@ def tidy(model: ir.Model) -> None:
     for node in model.graph:
         if not node.name or NUMBERED.search(node.name):
             node.name = next((v.name for v in node.outputs if v.name), None)
+    _restore_names(model)
     graph.name_everything(model)
+
+
+def _restore_names(model: ir.Model) -> None:
+    """A value that was moved to NCHW has its own name back where nothing else has it now."""
+    taken = {value.name for value in graph.values(model)}
+    for node in model.graph:
+        for value in node.outputs:
+            name = (value.name or "").removesuffix(MOVED)
+            if name not in taken and value.name != name:
+                value.name = name
+                taken.add(name)
 
 
 def _as_real(value: ir.Value) -> None:
