@@ -241,6 +241,16 @@ def mxnet_layers() -> str:
     return table(("family", "layers"), rows)
 
 
+def tflite_operators() -> str:
+    """The builtin operators of TFLite by family, as those of MXNet."""
+    layers = importlib.import_module("magik_frontend_tf.tflite.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "operators"), rows)
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -300,6 +310,7 @@ BLOCKS = {
     "mxnet.md": {"layers": mxnet_layers},
     "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
     "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},
+    "tflite.md": {"tflite": tflite_operators},
 }
 
 

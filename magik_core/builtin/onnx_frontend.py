@@ -31,7 +31,9 @@ def sniff(path: str | Path) -> bool:
     except OSError:
         return False
     # Field 1 (ir_version) as a small varint, then producer_name, producer_version, domain or graph.
-    return len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A)
+    # A SavedModel begins alike, but what stands in the place of the short producer_name is a whole graph.
+    is_model = len(head) > 3 and head[0] == 0x08 and 0 < head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A)
+    return is_model and not (head[2] == 0x12 and head[3] >= 0x80)
 
 
 def load(path: str | Path, request: Request | None = None) -> ir.Model:
