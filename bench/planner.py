@@ -32,6 +32,7 @@ from magik_core.plugins import load
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, values_to_calibrate
+from magik_core.read import read
 from magik_core.recipe import Recipe
 from magik_core.reshape import reshape, stacked
 from magik_core.share import groups_of
@@ -80,7 +81,7 @@ def shared_folder() -> Path:
 
 def prepared(net: Net, shared: Path) -> ir.Model:
     """The model with static shapes, after the passes."""
-    source = load().sniff(shared / net.path).load(shared / net.path, {})
+    source = read(shared / net.path)
     model = prepare(source, input_shapes=net.shapes, constants=net.constants)
     passes.run(model)
     return model

@@ -244,7 +244,7 @@ def kind(schema: Mapping[str, Any], is_many: bool = False) -> str:
         return kind(schema["anyOf"][0], is_many)
     if schema["type"] == "array":
         return ("lists of " if is_many else "list of ") + kind(schema["items"], True)
-    word = {"string": "text", "integer": "integer", "number": "number"}[schema["type"]]
+    word = {"string": "text", "object": "object", "integer": "integer", "number": "number"}[schema["type"]]
     return word + "s" * (is_many and word != "text")
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from magik_core import config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
+from magik_core.hookspecs import Request
 from magik_core.missing import nearest
 from magik_core.recipe import Recipe
 
@@ -107,6 +108,10 @@ class Config(BaseModel):
         default=(), description="Channel order that the model wants: RGB, BGR or GRAY; images are loaded so"
     )
     output: Names = Field(default=(), description="End at these tensors; the model's own outputs when empty")
+    frontend: str = Field(default="", description="Read the model with this frontend; the one that knows it when empty")
+    frontend_options: dict[str, Any] = Field(
+        default={}, description='Options of the frontend, e.g. {"model": "package.module:function"}'
+    )
     quant_dataset_path: str = Field(
         default="", description="Calibration data: a folder or file of images, .npy, .npz or .bin"
     )
@@ -190,6 +195,10 @@ class Config(BaseModel):
             weight_method=self.quant_weight_method,
             is_float=is_float,
         )
+
+    def request(self, example_inputs: Sequence[Any] = ()) -> Request:
+        """What is asked of the frontend."""
+        return Request(self.input, self.output, self.input_shape, tuple(example_inputs), self.frontend_options)
 
     def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
         """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.

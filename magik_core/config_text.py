@@ -9,7 +9,7 @@ from typing import Any
 
 from magik_core.errors import UsageError
 
-TEXTS = ("SOC", "QUANT_DATASET_PATH", "QUANT_FEATURE_METHOD", "QUANT_WEIGHT_METHOD")
+TEXTS = ("SOC", "FRONTEND", "QUANT_DATASET_PATH", "QUANT_FEATURE_METHOD", "QUANT_WEIGHT_METHOD")
 TEMPLATE: Mapping[str, Any] = {  # the keys and the order of the vendor's `--gen_config`
     "SOC": "",
     "INPUT": [],
@@ -79,7 +79,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def value(key: str, text: str) -> Any:
     """The JSON value that a command line's text stands for; what fits no form stays text."""
     text = text.strip()
-    if text.startswith("["):
+    if text.startswith(("[", "{")):
         try:
             return json.loads(text)
         except json.JSONDecodeError:

@@ -8,7 +8,7 @@ imports what is heavy when the thing is used, not before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,25 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 @dataclass(frozen=True)
+class Request:
+    """What is asked of a frontend besides the model. The core cuts the graph and binds its sizes after `load`;
+    a frontend heeds them only where its reader has to.
+
+    Args:
+        inputs, outputs: tensors to begin and to end at (INPUT, OUTPUT); empty: the model's own.
+        input_shapes: one per input, in the source's axis order (INPUT_SHAPE).
+        example_inputs: of a model in memory, where its framework traces it.
+        options: the frontend's own (FRONTEND_OPTIONS), their names checked.
+    """
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    example_inputs: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Frontend:
     """A reader of one source format.
 
@@ -34,13 +53,17 @@ class Frontend:
         name: as in `--frontend`, e.g. "onnx".
         suffixes: of its files, with the dot, for messages and for people.
         sniff: whether a file or folder is of this format, from its bytes; never raises, imports nothing.
-        load: read it, with options as text; raises ModelError. The framework is imported here.
+        load: read a path, or an object that it takes; raises ModelError. The framework is imported here.
+        options: that it knows, each with a sentence that says what it does.
+        takes: whether an object in memory is a model of this framework; never raises, imports nothing.
     """
 
     name: str
     suffixes: tuple[str, ...]
     sniff: Callable[[Path], bool]
-    load: Callable[[Path, Mapping[str, str]], ir.Model]
+    load: Callable[[Any, Request], ir.Model]
+    options: Mapping[str, str] = field(default_factory=dict)
+    takes: Callable[[object], bool] = lambda model: False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from magik_core.errors import ModelError, UsageError
+from magik_core.errors import ModelError, Problem, UsageError
 
 SOCS: Mapping[str, str] = {
     "T40": "magik-backend-t40",
@@ -25,14 +25,18 @@ SUFFIXES: Mapping[str, str] = {
     ".pt": "torch",
     ".pth": "torch",
     ".pt2": "torch",
+    ".jit": "torch",
     ".pb": "tf",
     ".tflite": "tf",
     ".h5": "tf",
+    ".hdf5": "tf",
     ".keras": "tf",
     ".caffemodel": "caffe",
     ".prototxt": "caffe",
     ".params": "mxnet",
+    "-symbol.json": "mxnet",
 }
+PACKAGES: Mapping[str, str] = {"torch": "torch", "tensorflow": "tf", "keras": "tf", "tf_keras": "tf"}  # of objects
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -57,18 +61,33 @@ def quantizer(name: str, known: Iterable[str]) -> NoReturn:
     _refuse("quantizer", "QUANT_FEATURE_METHOD, QUANT_WEIGHT_METHOD", name, known, {})
 
 
-def format_of(path: Path, known: Iterable[str]) -> NoReturn:
-    """Raise for a model that no frontend knows."""
-    other = SUFFIXES.get(path.suffix.lower(), "")
+def format_of(model: object, known: Iterable[str]) -> NoReturn:
+    """Raise for a model, a path or an object, that no frontend knows."""
     known = tuple(known)
-    hint = f"pip install {FRONTENDS[other]}" if other and other not in known else ""
+    if isinstance(model, (str, Path)):
+        path = Path(model)
+        other = next((name for end, name in SUFFIXES.items() if path.name.lower().endswith(end)), "")
+        other = "tf" if (path / "saved_model.pb").is_file() else other
+        where, found = str(path), "an empty file" if path.is_file() and path.stat().st_size == 0 else ""
+    else:
+        packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+        other = next((name for package, name in PACKAGES.items() if package in packages), "")
+        where, found = "", f"a {type(model).__module__}.{type(model).__qualname__}"
     raise ModelError(
         "no frontend knows this format",
-        where=str(path),
-        found="an empty file" if path.is_file() and path.stat().st_size == 0 else "",
+        where=where,
+        found=found,
         need=f"a model of one of: {', '.join(known)}",
-        hint=hint,
+        hint=f"pip install {FRONTENDS[other]}" if other and other not in known else "",
     )
+
+
+def option(frontend: str, name: str, known: Iterable[str]) -> Problem:
+    """An option that a frontend does not have."""
+    known = tuple(known)
+    near = nearest(name, known)
+    what, need = f"the {frontend} frontend has no such option", f"one of: {', '.join(known)}" if known else "none"
+    return Problem(what, "FRONTEND_OPTIONS", name, need, f"did you mean {near}?" if near else "")
 
 
 def _refuse(kind: str, where: str, name: str, known: Iterable[str], homes: Mapping[str, str]) -> NoReturn:

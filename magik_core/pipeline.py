@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, real_weights, values_to_calibrate
+from magik_core.read import read
 from magik_core.recipe import Recipe
 from magik_core.samples import Samples, open_samples
 from magik_core.soc import SoC
@@ -85,12 +86,12 @@ class Result:
 
 
 def convert(
-    model: str | Path | ir.Model,
+    model: str | Path | ir.Model | object,
     output: str | Path | None = None,
     *,
     config: Config | str | Path | None = None,
     recipe: Recipe | None = None,
-    frontend: str | None = None,
+    example_inputs: Sequence[Any] = (),
     is_float: bool = False,
     progress: Progress = _silent,
     notes: Notes = _silent,
@@ -101,7 +102,8 @@ def convert(
     """Convert a model and write `OUT.bin` (the board's), `OUT.mgk` (the PC's) and `OUT.mk.h` (as a C array).
 
     Args:
-        model: a source file, or a graph already loaded; output: their path, with or without a suffix.
+        model: a source file, a graph already loaded, or what a frontend takes, such as a torch.nn.Module, which
+            is traced with `example_inputs`; output: the path to write, with or without a suffix.
         config: or the path of its file; keys: `soc="T41"`, `calibration="images/"`, any of its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
@@ -113,7 +115,7 @@ def convert(
     installed = plugins.load()
     chosen = recipe or settings.recipe(is_float=is_float)
     source, soc, _, targets = together(  # everything that is wrong with what was asked, at once
-        lambda: _load(model, frontend),
+        lambda: read(model, settings.frontend, settings.request(example_inputs)),
         lambda: installed.soc(settings.soc),
         lambda: _check_calibration(chosen, settings),
         lambda: () if output is None else _targets(output),
@@ -126,13 +128,11 @@ def convert(
     if chosen.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
     graph, quantization = _quantization(graph, chosen, samples, progress, threads)
-    name = _base(targets[0]).name if targets else _stem(model)
-    program = lower(graph, quantization, name=name, ops=installed.onnx_ops)
+    program = lower(graph, quantization, name=_name(targets, model), ops=installed.onnx_ops)
     program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
     _write(program, placed, targets)
-    seconds = time.perf_counter() - started
     return Result(
         _stem(model, keep=True),
         soc.name,
@@ -141,7 +141,7 @@ def convert(
         targets,
         findings,
         0 if samples is None else len(samples),
-        seconds,
+        time.perf_counter() - started,
         _warnings(program, chosen),
     )
 
@@ -155,10 +155,10 @@ def _place(program: Program, soc: SoC) -> Plan:
 
 
 def check(
-    model: str | Path | ir.Model,
+    model: str | Path | ir.Model | object,
     *,
     config: Config | str | Path | None = None,
-    frontend: str | None = None,
+    example_inputs: Sequence[Any] = (),
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> tuple[Finding, ...]:
@@ -168,7 +168,10 @@ def check(
     """
     settings = _settings(config, keys)
     installed = plugins.load()
-    soc, source = together(lambda: installed.soc(settings.soc), lambda: _load(model, frontend))
+    soc, source = together(
+        lambda: installed.soc(settings.soc),
+        lambda: read(model, settings.frontend, settings.request(example_inputs)),
+    )
     graph = _graph(source, settings, constants, _silent)
     program = _rehearse(graph, settings.recipe())
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
@@ -192,15 +195,6 @@ def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Co
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
     base = {} if config is None else {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
     return Config.parse({**base, **plain})
-
-
-def _load(model: str | Path | ir.Model, frontend: str | None) -> ir.Model:
-    """The source model as a frontend reads it."""
-    if isinstance(model, ir.Model):
-        return model
-    installed = plugins.load()
-    reader = installed.frontend(frontend) if frontend else installed.sniff(model)
-    return reader.load(Path(model), {})
 
 
 def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | None, notes: Notes) -> ir.Model:
@@ -319,10 +313,15 @@ def _base(path: Path) -> Path:
     return path
 
 
-def _stem(model: str | Path | ir.Model, *, keep: bool = False) -> str:
-    if isinstance(model, ir.Model):
-        return model.graph.name or "model"
-    return str(model) if keep else Path(model).stem
+def _name(targets: Sequence[Path], model: object) -> str:
+    """Of the program: the output's, or the model's."""
+    return _base(targets[0]).name if targets else _stem(model)
+
+
+def _stem(model: object, *, keep: bool = False) -> str:
+    if isinstance(model, (str, Path)):
+        return str(model) if keep else Path(model).stem
+    return (model.graph.name if isinstance(model, ir.Model) else type(model).__name__) or "model"
 
 
 def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:

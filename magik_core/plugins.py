@@ -179,30 +179,30 @@ class Plugins:
         """The quantizer of that name; raises UsageError as `soc` does."""
         return _pick(self.quantizers, name) or missing.quantizer(name, self.quantizers)
 
-    def sniff(self, path: str | Path) -> Frontend:
-        """The one frontend that knows the file.
+    def sniff(self, model: object) -> Frontend:
+        """The one frontend that knows the file at a path, or that takes an object.
 
         Raises:
             ModelError: there is no such file, or nobody knows it.
             UsageError: several do; names them.
         """
-        path = Path(path)
-        if not path.exists():
-            raise ModelError("there is no such model", where=str(path))
-        fits: list[Frontend] = [item.value for item in self.items("frontend") if self._sniffs(item, path)]
+        if isinstance(model, (str, Path)) and not Path(model).exists():
+            raise ModelError("there is no such model", where=str(model))
+        fits: list[Frontend] = [item.value for item in self.items("frontend") if self._knows(item, model)]
         if len(fits) > 1:
             raise UsageError(
                 "several frontends read this model",
-                where=str(path),
+                where=str(model) if isinstance(model, (str, Path)) else type(model).__name__,
                 found=", ".join(frontend.name for frontend in fits),
                 need="one of them, by name",
                 hint=f"pass --frontend {fits[0].name}",
             )
-        return fits[0] if fits else missing.format_of(path, self.frontends)
+        return fits[0] if fits else missing.format_of(model, self.frontends)
 
-    def _sniffs(self, item: Item, path: Path) -> bool:
+    def _knows(self, item: Item, model: object) -> bool:
         try:
-            return bool(item.value.sniff(path))
+            is_path = isinstance(model, (str, Path))
+            return bool(item.value.sniff(Path(model)) if is_path else item.value.takes(model))  # type: ignore[arg-type]
         except Exception as error:  # the contract says it never raises: the plugin's fault, not the model's
             self._fail(item.source, error)
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from magik_core.builtin import onnx_checks
 from magik_core.errors import GraphError, ModelError, Problem
@@ -12,6 +12,8 @@ from magik_core.errors import GraphError, ModelError, Problem
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
+
+    from magik_core.hookspecs import Request
 
 SUFFIXES = (".onnx",)
 MAX_BYTES = (1 << 31) - 1  # protobuf's own limit; larger models keep their weights beside the file
@@ -32,10 +34,10 @@ def sniff(path: str | Path) -> bool:
     return len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A)
 
 
-def load(path: str | Path, options: Mapping[str, Any] | None = None) -> ir.Model:
+def load(path: str | Path, request: Request | None = None) -> ir.Model:
     """Read an ONNX file: external data in, functions inlined, opset converted, node by node checked.
 
-    Args:    path: the file; external data must lie in its folder. options: none are known.
+    Args:    path: the file; external data must lie in its folder. request: the core heeds it.
     Raises:  ModelError: the file cannot be read. GraphError: what it holds is no sound graph.
     """
     from onnx_ir.passes import common

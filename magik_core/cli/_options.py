@@ -24,7 +24,27 @@ def _key(*names: str, key: str, say: str, metavar: str) -> object:
 Model = Annotated[Path, typer.Argument(help="The model to read.", metavar="MODEL")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each pass did, or why it declined.")]
-Frontend = Annotated[str | None, typer.Option(help="Read the model with this frontend, do not guess.", metavar="NAME")]
+Frontend = Annotated[
+    str | None,
+    _key("--frontend", key="FRONTEND", say="Read the model with this frontend, do not guess.", metavar="NAME"),
+]
+FrontendOptions = Annotated[
+    list[str] | None,
+    _key(
+        "--frontend-option",
+        key="FRONTEND_OPTIONS",
+        say="Give the frontend an option; repeatable.",
+        metavar="NAME=VALUE",
+    ),
+]
+Factory = Annotated[
+    str | None,
+    typer.Option("--model", help="The function that makes the network a file has only the weights of. It is run.",
+                 metavar="PACKAGE.MODULE:FUNCTION"),
+]  # fmt: skip
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Unpickle a checkpoint: that runs whatever code is in it.")
+]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads; the result is the same for any number.")]
 ImageColor = Annotated[
     str | None,
@@ -91,6 +111,30 @@ def config(path: Path | None, sets: list[str] | None, **options: str | None) -> 
         raise UsageError(problems=problems)
     texts |= {key: text for key, text in options.items() if text is not None}
     return base.with_overrides(texts) if texts else base
+
+
+def with_frontend_options(config: Config, items: list[str] | None, factory: str | None, allows_pickle: bool) -> Config:
+    """The config with `--frontend-option NAME=VALUE`, `--model` and `--allow-pickle` in FRONTEND_OPTIONS.
+
+    Raises: UsageError: everything that is no name and value, at once.
+    """
+    options, problems = dict(config.frontend_options), []
+    for item in items or ():
+        name, equals, text = item.partition("=")
+        if not equals or not name.strip():
+            problems.append(
+                Problem("--frontend-option wants a name and a value", "--frontend-option", item, "NAME=VALUE")
+            )
+            continue
+        try:
+            options[name.strip()] = json.loads(text)
+        except (ValueError, RecursionError):
+            options[name.strip()] = text
+    if problems:
+        raise UsageError(problems=problems)
+    options |= {"model": factory} if factory else {}
+    options |= {"allow_pickle": True} if allows_pickle else {}
+    return config.model_copy(update={"frontend_options": options})
 
 
 def constants(items: list[str] | None) -> dict[str, Any]:

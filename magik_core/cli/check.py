@@ -25,17 +25,23 @@ def command(
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
+    frontend_options: _options.FrontendOptions = None,
+    factory: _options.Factory = None,
+    allows_pickle: _options.AllowPickle = False,
     is_json: _options.Json = False,
 ) -> None:
     """Report what keeps a model from running on a chip; exit 1 if anything does.
 
     A blocker cannot be converted. A notice says what the chip's accelerator would not take.
     """
-    chosen = _options.config(config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs)
+    chosen = _options.config(
+        config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
+    )
+    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound = _options.constants(constants)
     from magik_core import pipeline
 
-    findings = pipeline.check(model, config=chosen, frontend=frontend, constants=bound)
+    findings = pipeline.check(model, config=chosen, constants=bound)
     blockers = sum(not finding.is_notice for finding in findings)
     if is_json:
         _console.as_json(

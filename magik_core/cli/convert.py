@@ -32,6 +32,9 @@ def command(
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
+    frontend_options: _options.FrontendOptions = None,
+    factory: _options.Factory = None,
+    allows_pickle: _options.AllowPickle = False,
     is_float: Annotated[
         bool, typer.Option("--float", help="Quantize nothing: the reference to debug against.")
     ] = False,
@@ -51,8 +54,9 @@ def command(
     """
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
-    keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method}
+    keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
     chosen = _options.config(config, sets, **keys)
+    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound = _options.constants(constants)
     from magik_core import pipeline
 
@@ -61,7 +65,6 @@ def command(
             model,
             output,
             config=chosen,
-            frontend=frontend,
             recipe=replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias),
             constants=bound,
             progress=progress,

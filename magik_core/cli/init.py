@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from magik_core import plugins
 from magik_core.cli import _console, _options
 from magik_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from magik_core.config import Config
 
 DEFAULT = Path("magik.cfg")
 
@@ -20,6 +23,9 @@ def command(
     model: Annotated[Path | None, typer.Argument(help="Fill in its inputs and shapes.", metavar="[MODEL]")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")] = DEFAULT,
     frontend: _options.Frontend = None,
+    frontend_options: _options.FrontendOptions = None,
+    factory: _options.Factory = None,
+    allows_pickle: _options.AllowPickle = False,
     is_forced: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a config file: empty keys to fill in, or a model's inputs and your answers.
@@ -37,7 +43,8 @@ def command(
         )
     values = dict(config_text.TEMPLATE)
     if model is not None:
-        values |= _of_model(model, frontend)
+        asked = _options.config(None, None, FRONTEND=frontend)
+        values |= _of_model(model, _options.with_frontend_options(asked, frontend_options, factory, allows_pickle))
         if sys.stdin.isatty():
             values |= _ask(values)
         config.Config.parse(values)
@@ -50,11 +57,11 @@ def command(
     _console.words(f"wrote {output}")
 
 
-def _of_model(path: Path, frontend: str | None) -> dict[str, Any]:
-    """INPUT, INPUT_SHAPE and OUTPUT; a shape that is not fixed is left for the user."""
-    loaded = plugins.load()
-    reader = loaded.frontend(frontend) if frontend else loaded.sniff(path)
-    graph = reader.load(path, {}).graph
+def _of_model(path: Path, asked: Config) -> dict[str, Any]:
+    """INPUT, INPUT_SHAPE, OUTPUT and how it is read; a shape that is not fixed is left for the user."""
+    from magik_core.read import read
+
+    graph = read(path, asked.frontend, asked.request()).graph
     inputs = [value for value in graph.inputs if value.name not in graph.initializers]
     shapes = [None if value.shape is None else list(value.shape) for value in inputs]
     is_fixed = all(shape is not None and all(isinstance(dim, int) for dim in shape) for shape in shapes)
@@ -65,6 +72,8 @@ def _of_model(path: Path, frontend: str | None) -> dict[str, Any]:
         "INPUT_SHAPE": (shapes[0] if len(shapes) == 1 else shapes) if is_fixed else [],
         "OUTPUT": [value.name for value in graph.outputs],
         "QUANT_DATASET_PATH": "",
+        **({"FRONTEND": asked.frontend} if asked.frontend else {}),
+        **({"FRONTEND_OPTIONS": asked.frontend_options} if asked.frontend_options else {}),
     }
 
 

@@ -29,8 +29,13 @@ def command(
         Path | None, typer.Option(help="Also write a page with charts to this file.", metavar="FILE")
     ] = None,
     is_plan: Annotated[bool, typer.Option("--plan", help="The memory plan only, with every tensor's place.")] = False,
+    inputs: _options.Inputs = None,
     input_shape: _options.Shape = None,
+    outputs: _options.Outputs = None,
     frontend: _options.Frontend = None,
+    frontend_options: _options.FrontendOptions = None,
+    factory: _options.Factory = None,
+    allows_pickle: _options.AllowPickle = False,
     is_json: _options.Json = False,
 ) -> None:
     """Show operators, shapes, bits, MACs and memory of a model file or a source model.
@@ -39,8 +44,9 @@ def command(
     """
     from magik_core.describe import describe
 
-    sizes = _options.config(None, None, INPUT_SHAPE=input_shape).input_shape
-    found = describe(model, frontend=frontend, input_shapes=sizes)
+    asked = _options.config(None, None, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend)
+    asked = _options.with_frontend_options(asked, frontend_options, factory, allows_pickle)
+    found = describe(model, frontend=asked.frontend, request=asked.request())
     if html is not None:
         from magik_core import pack
         from magik_core.html import render

@@ -19,7 +19,7 @@ from PIL import Image
 
 from magik_core import library, net, pipeline, plugins
 from magik_core.cli._feeds import feeds
-from magik_core.config import KEYS, Config
+from magik_core.config import Config
 from magik_core.errors import LoadError
 from magik_core.legalize import Finding
 from magik_core.net import Port
@@ -69,17 +69,30 @@ OPTIONS = {
     "QUANT_DATASET_SIZE": "--calib-size",
     "QUANT_FEATURE_METHOD": "--feature-method",
     "QUANT_WEIGHT_METHOD": "--weight-method",
+    "FRONTEND": "--frontend",
 }
 
 
 def test_convert_passes_everything_on(magik, asked) -> None:
     magik("convert", "m.onnx", "-o", "m.bin", "--frontend", "onnx", "--float", "--threads", "2")
     assert (asked["model"], asked["output"]) == (Path("m.onnx"), Path("m.bin"))
-    assert (asked["frontend"], asked["recipe"].is_float, asked["threads"]) == ("onnx", True, 2)
-    assert asked["config"] == Config()
+    assert (asked["recipe"].is_float, asked["threads"]) == (True, 2)
+    assert asked["config"] == Config(frontend="onnx")
 
 
-@pytest.mark.parametrize("key", KEYS)
+def test_options_of_a_frontend(magik, asked) -> None:
+    flags = ("--frontend-option", "width=0.5", "--frontend-option", "name=net", "--model", "a.b:c", "--allow-pickle")
+    assert magik("convert", "m.pt", *flags).code == 0
+    want = {"width": 0.5, "name": "net", "model": "a.b:c", "allow_pickle": True}
+    assert asked["config"].frontend_options == want
+    assert magik("convert", "m.pt", "--set", f"FRONTEND_OPTIONS={json.dumps(want)}").code == 0
+    assert asked["config"].frontend_options == want
+    done = magik("convert", "m.pt", "--frontend-option", "width", "--frontend-option", "=3")
+    assert done.code == 2
+    assert done.err.count("--frontend-option wants a name and a value") == 2
+
+
+@pytest.mark.parametrize("key", OPTIONS)
 def test_every_key_by_its_option_and_by_set(magik, asked, key: str) -> None:
     want = Config.parse({key: FULL[key]})
     assert magik("convert", "m.onnx", OPTIONS[key], TEXTS[key]).code == 0

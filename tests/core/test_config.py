@@ -24,6 +24,8 @@ FULL = {
     "QUANT_DATASET_SIZE": 20,
     "QUANT_FEATURE_METHOD": "KL",
     "QUANT_WEIGHT_METHOD": "MSE",
+    "FRONTEND": "caffe",
+    "FRONTEND_OPTIONS": {"weights": "net.caffemodel"},
 }
 VALUES = {
     "soc": "T41",
@@ -37,6 +39,8 @@ VALUES = {
     "quant_dataset_size": 20,
     "quant_feature_method": "KL",
     "quant_weight_method": "MSE",
+    "frontend": "caffe",
+    "frontend_options": {"weights": "net.caffemodel"},
 }
 TEXTS = {
     "SOC": "T41",
@@ -50,6 +54,8 @@ TEXTS = {
     "QUANT_DATASET_SIZE": "20",
     "QUANT_FEATURE_METHOD": "KL",
     "QUANT_WEIGHT_METHOD": "MSE",
+    "FRONTEND": "caffe",
+    "FRONTEND_OPTIONS": '{"weights": "net.caffemodel"}',
 }
 
 

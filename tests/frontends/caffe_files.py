@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from magik_core.hookspecs import Request
+
 if TYPE_CHECKING:
     import onnx_ir as ir
 
@@ -86,7 +88,7 @@ def outputs(path: Path, feeds: dict[str, np.ndarray], **options: str) -> dict[st
 
     from tests.core.graphs import run
 
-    model = load(path, options)
+    model = load(path, Request(options=options))
     return dict(zip([str(v.name) for v in model.graph.outputs], run(model, feeds), strict=True))
 
 

@@ -12,6 +12,7 @@ from magik_frontend_caffe import load
 from magik_frontend_caffe.data import DATA
 from magik_frontend_caffe.layers import table
 
+from magik_core.hookspecs import Request
 from tests.frontends import caffe_reference as ref
 from tests.frontends.caffe_files import inputs_text, layer_text, nodes, outputs, write
 
@@ -212,7 +213,7 @@ def test_layer(case: Case, tmp_path: Path) -> None:
     for got, want in zip(found.values(), wanted, strict=True):
         assert got.shape == np.shape(want) and got.dtype == np.float32
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-5)
-    assert "l" in [name for name, _ in nodes(load(path, {}))]
+    assert "l" in [name for name, _ in nodes(load(path, Request()))]
 
 
 def test_every_layer_has_a_case() -> None:

@@ -16,6 +16,7 @@ from magik_frontend_caffe.text import Text
 from magik_frontend_caffe.wire import Wire
 
 from magik_core.errors import MagikError, ModelError, Problem
+from magik_core.hookspecs import Request
 from tests.frontends import caffe_reference as ref
 from tests.frontends.caffe_files import blob, caffemodel, field, inputs_text, layer_text, outputs, varint, write
 
@@ -29,7 +30,7 @@ X = RNG.normal(size=SHAPE).astype(np.float32)
 
 def problem_of(path: Path, **options: str) -> Problem:
     with pytest.raises(ModelError) as caught:
-        load(path, options)
+        load(path, Request(options=options))
     (problem,) = caught.value.problems
     return problem
 
@@ -160,7 +161,7 @@ def test_values_that_do_not_fit_are_reported_together(tmp_path: Path) -> None:
         "layer { pooling_param {\n pool: MEAN\n kernel_size: -1\n global_pooling: maybe }\n elu_param { alpha: nan } }"
     )
     with pytest.raises(ModelError) as caught:
-        load(write(tmp_path, text), {})
+        load(write(tmp_path, text), Request())
     what = "a value does not fit its field"
     assert [(p.what, p.where, p.found, p.need) for p in caught.value.problems] == [
         (what, "net.prototxt, line 2", "pool: MEAN", "one of: MAX, AVE, STOCHASTIC"),
@@ -242,7 +243,7 @@ def test_every_truncation_of_the_weights_is_an_error(tmp_path: Path) -> None:
     for size in range(len(data)):
         weights.write_bytes(data[:size])
         with pytest.raises(ModelError):
-            load(path, {})
+            load(path, Request())
 
 
 def test_every_truncation_of_the_net_is_an_error_or_a_net(tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def test_every_truncation_of_the_net_is_an_error_or_a_net(tmp_path: Path) -> Non
     for size in range(len(TEXT.rstrip())):
         path.write_text(TEXT[:size])
         with pytest.raises(ModelError):
-            load(path, {})
+            load(path, Request())
 
 
 ALL = "".join([
@@ -273,7 +274,7 @@ def test_mutated_files_are_refused_or_read(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, ALL)
     target = path if kind == "net" else path.with_suffix(".caffemodel")
     path.with_suffix(".caffemodel").write_bytes(weights)
-    load(path, {})
+    load(path, Request())
     data, refused, started = target.read_bytes(), 0, time.monotonic()
     tokens = [b"0", b"-1", b"9999999999", b"{", b"}", b"4294967295", b"65535", b"[", b"]", b":", b"nan", b"2147483647"]
     for _ in range(400):
@@ -287,7 +288,7 @@ def test_mutated_files_are_refused_or_read(tmp_path: Path, kind: str) -> None:
                 mutated[at] = rng.randrange(256)
         target.write_bytes(mutated)
         try:
-            load(path, {})
+            load(path, Request())
         except MagikError:
             refused += 1
     assert 0 < refused < 400

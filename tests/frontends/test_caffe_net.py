@@ -12,7 +12,9 @@ from magik_frontend_caffe.layers import detection
 
 from magik_core import graph
 from magik_core.errors import MagikError, ModelError, Problem, UsageError
+from magik_core.hookspecs import Request
 from magik_core.prepare import prepare
+from magik_core.read import read
 from tests.conftest import ROOT
 from tests.frontends import caffe_reference as ref
 from tests.frontends.caffe_files import inputs_text, layer_text, nodes, outputs, write
@@ -23,7 +25,7 @@ RECORDED = sorted((ROOT / "tests/data/caffe").glob("*.prototxt"))
 
 def problems_of(path: Path, error: type[MagikError] = ModelError, **options: str) -> tuple[Problem, ...]:
     with pytest.raises(error) as caught:
-        load(path, options)
+        load(path, Request(options=options))
     assert type(caught.value) is error
     return caught.value.problems
 
@@ -51,7 +53,7 @@ def test_in_place_layers_keep_the_blobs_name_for_the_last(tmp_path: Path) -> Non
         named("other", "AbsVal", "", ["a"], ["b"]),
         named("drop", "Dropout", "", ["a"], ["a"]),
     )
-    model = load(write(tmp_path, text), {})
+    model = load(write(tmp_path, text), Request())
     made = [("scale/mul", "Mul"), ("scale", "Add"), ("relu", "Relu"), ("other", "Abs"), ("drop", "Identity")]
     assert nodes(model) == made
     assert [n.outputs[0].name for n in model.graph] == ["scale/mul", "a/scale", "a/relu", "b", "a"]
@@ -60,14 +62,14 @@ def test_in_place_layers_keep_the_blobs_name_for_the_last(tmp_path: Path) -> Non
 
 
 def test_an_input_that_is_overwritten_keeps_its_name(tmp_path: Path) -> None:
-    model = load(write(tmp_path, net(named("neg", "Power", "power_param { scale: -1 }", ["x"], ["x"]))), {})
+    model = load(write(tmp_path, net(named("neg", "Power", "power_param { scale: -1 }", ["x"], ["x"]))), Request())
     assert [v.name for v in model.graph.inputs] == ["x"]
     assert [v.name for v in model.graph.outputs] == ["x_1"]
 
 
 def test_layers_of_one_name_are_numbered(tmp_path: Path) -> None:
     text = net(layer_text("ReLU"), layer_text("AbsVal", "", ["y"], ["z"]))
-    assert nodes(load(write(tmp_path, text), {})) == [("l", "Relu"), ("l_1", "Abs")]
+    assert nodes(load(write(tmp_path, text), Request())) == [("l", "Relu"), ("l_1", "Abs")]
 
 
 @pytest.mark.parametrize(("rule", "is_in"), [
@@ -80,7 +82,7 @@ def test_rules_of_phases(tmp_path: Path, rule: str, is_in: bool) -> None:
     text = 'state { phase: TRAIN level: 2 stage: "deploy" }' + net(
         layer_text("ReLU"), named("m", "AbsVal", rule, ["y"], ["z"])
     )
-    assert ("m" in dict(nodes(load(write(tmp_path, text), {})))) is is_in
+    assert ("m" in dict(nodes(load(write(tmp_path, text), Request())))) is is_in
 
 
 def test_a_training_net_ends_before_its_losses(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_training_net_ends_before_its_losses(tmp_path: Path) -> None:
             inputs={},
         )
     )
-    model = load(write(tmp_path, text), {})
+    model = load(write(tmp_path, text), Request())
     assert [v.name for v in model.graph.outputs] == ["y"]
     assert graph.static_shape(model.graph.inputs[0]) == (2, 3, 4, 5)
 
@@ -115,7 +117,7 @@ def test_v1_layers(tmp_path: Path) -> None:
     (y,) = outputs(path, {"x": x}).values()
     wanted = np.tanh(np.maximum(ref.conv(x, w, b), 0).reshape(1, -1) @ v.T + c)
     np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-5)
-    assert load(path, {}).graph.name == "old"
+    assert load(path, Request()).graph.name == "old"
 
 
 @pytest.mark.parametrize("layer", [
@@ -125,7 +127,7 @@ def test_v1_layers(tmp_path: Path) -> None:
     'input: "x" input_dim: 1 input_dim: 3 input_dim: 6 input_dim: 6 ',
 ])  # fmt: skip
 def test_inputs(tmp_path: Path, layer: str) -> None:
-    model = load(write(tmp_path, net(layer, layer_text("ReLU"), inputs={})), {})
+    model = load(write(tmp_path, net(layer, layer_text("ReLU"), inputs={})), Request())
     assert graph.static_shape(model.graph.inputs[0]) == (1, 3, 6, 6)
 
 
@@ -137,7 +139,7 @@ def test_other_sizes_than_the_prototxts(tmp_path: Path) -> None:
         layer_text("Crop", "crop_param { axis: 2 }", ["u", "p"], ["c"]),
         layer_text("ShuffleChannel", "shuffle_channel_param { group: 3 }", ["c"], ["y"]),
     )
-    model = prepare(load(write(tmp_path, text), {}), input_shapes=[[1, 3, 9, 14]])
+    model = prepare(load(write(tmp_path, text), Request()), input_shapes=[[1, 3, 9, 14]])
     assert graph.static_shape(model.graph.outputs[0]) == (1, 3, 4, 7)
 
 
@@ -177,7 +179,7 @@ FEEDS = {
 
 def test_detection_is_cut_off_with_a_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        model = load(write(tmp_path, SSD), {})
+        model = load(write(tmp_path, SSD), Request())
     assert [v.name for v in model.graph.outputs] == ["loc", "conf"]
     said = "DetectionOutput 'det' is cut off; outputs are 'loc', 'conf', offsets and scores of boxes"
     assert caplog.messages == [f"net.prototxt: {said}"]
@@ -212,7 +214,7 @@ def test_prior_boxes(tmp_path: Path, param: str, expected: tuple[object, ...]) -
 def test_outputs_that_are_constant_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = net(layer_text("ReLU"), layer_text("PriorBox", "prior_box_param { min_size: 2 img_size: 9 }", ["y"], ["p"]),
                named("abs", "AbsVal", "", ["y"], ["z"]))  # fmt: skip
-    assert [v.name for v in load(write(tmp_path, text), {}).graph.outputs] == ["z"]
+    assert [v.name for v in load(write(tmp_path, text), Request()).graph.outputs] == ["z"]
     assert caplog.messages == ["net.prototxt: output 'p' is constant and is left out"]
 
 
@@ -377,10 +379,13 @@ def test_boxes_that_cannot_be_decoded(tmp_path: Path, change: tuple[str, str], w
 
 def test_options(tmp_path: Path) -> None:
     path = write(tmp_path, net(layer_text("ReLU")))
-    found = problems_of(path, UsageError, weight="x", detection="none")
-    assert [(p.what, p.where) for p in found] == [
-        ("the caffe frontend has no such option", "weight"),
-        ("an option has no such value", "detection"),
-    ]
-    assert found[0].hint == "did you mean weights?"
-    assert found[1].need == f"one of: {detection.DECODE}, cut"
+    (value,) = problems_of(path, UsageError, detection="none")
+    assert (value.what, value.where) == ("an option has no such value", "detection")
+    assert value.need == f"one of: {detection.DECODE}, cut"
+    (path_,) = problems_of(path, UsageError, weights=7)
+    assert (path_.what, path_.found) == ("an option is no path", "7")
+    with pytest.raises(UsageError) as caught:
+        read(path, request=Request(options={"weight": "x"}))
+    (name,) = caught.value.problems
+    assert (name.what, name.found) == ("the caffe frontend has no such option", "weight")
+    assert name.hint == "did you mean weights?"

@@ -13,6 +13,7 @@ from magik_frontend_mxnet.layers.registry import FUNCTIONS
 
 from magik_core import graph
 from magik_core.errors import GraphError, Problem
+from magik_core.hookspecs import Request
 from magik_core.prepare import prepare
 from tests.core.graphs import run
 from tests.frontends import mxnet_files as files
@@ -42,7 +43,7 @@ def test_layer_computes_what_mxnet_does(name: str, is_open: bool, tmp_path: Path
         if node["name"] in inputs:
             shape = inputs[node["name"]].shape
             node.setdefault("attrs", {})["__shape__"] = str((0,) * len(shape) if is_open else shape)
-    model = load(files.write(tmp_path, symbol, case["params"].tobytes()), {})
+    model = load(files.write(tmp_path, symbol, case["params"].tobytes()), Request())
     assert [v.name for v in model.graph.outputs] == list(outputs)
     assert_close(run(model, {str(v.name): inputs[str(v.name)] for v in model.graph.inputs}), outputs)
     bound = prepare(model, input_shapes=[inputs[str(v.name)].shape for v in model.graph.inputs])
@@ -60,7 +61,7 @@ def test_every_layer_is_recorded() -> None:
 
 def test_multicast_hands_on_its_inputs(tmp_path: Path) -> None:
     symbol = files.symbol(("null", "x", {}, []), ("amp_multicast", "m", {"num_outputs": "1"}, [0]))
-    assert_close(run(load(files.write(tmp_path, symbol, {}), {}), {"x": X}), {"m_output": X})
+    assert_close(run(load(files.write(tmp_path, symbol, {}), Request()), {"x": X}), {"m_output": X})
 
 
 # ---- names, inputs, outputs ------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ def small() -> tuple[dict[str, object], dict[str, np.ndarray]]:
 
 
 def test_names_are_kept(tmp_path: Path) -> None:
-    model = load(files.write(tmp_path, *small()), {})
+    model = load(files.write(tmp_path, *small()), Request())
     assert [(n.name, n.op_type, n.outputs[0].name) for n in model.graph] == [
         ("conv", "Conv", "conv_output"),
         ("act", "PRelu", "act_output"),
@@ -101,14 +102,14 @@ def test_names_are_kept(tmp_path: Path) -> None:
 
 def test_either_file_is_the_model(tmp_path: Path) -> None:
     path = files.write(tmp_path, *small())
-    prints = {graph.fingerprint(load(p, {})) for p in (path, path.with_name("net-0000.params"))}
+    prints = {graph.fingerprint(load(p, Request())) for p in (path, path.with_name("net-0000.params"))}
     assert len(prints) == 1
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_reals_are_f32(dtype: str, tmp_path: Path) -> None:
     symbol, arrays = small()
-    model = load(files.write(tmp_path, symbol, {k: v.astype(dtype) for k, v in arrays.items()}), {})
+    model = load(files.write(tmp_path, symbol, {k: v.astype(dtype) for k, v in arrays.items()}), Request())
     assert {v.dtype for v in model.graph.initializers.values()} == {ir.DataType.FLOAT}
 
 
@@ -130,7 +131,7 @@ def test_old_symbols(tmp_path: Path) -> None:
         "aux:bn_moving_mean": np.float32([0.5, 2]),
         "aux:bn_moving_var": np.float32([0.5, 3.5]),
     }
-    got = run(load(files.write(tmp_path, symbol, arrays), {}), {"x": X})
+    got = run(load(files.write(tmp_path, symbol, arrays), Request()), {"x": X})
     mean, variance, beta = (np.float32(v).reshape(1, 2, 1, 1) for v in ([0.5, 2], [0.5, 3.5], [1, -1]))
     assert_close(got, {"flat_output": (2 * ((X - mean) / np.sqrt(variance + 0.5) + beta)).reshape(3, -1)})
 
@@ -142,7 +143,7 @@ def test_dtype_of_an_input(tmp_path: Path) -> None:
         ("Embedding", "e", {"input_dim": "3", "output_dim": "2"}, [0, 1]),
     )
     table, x = np.arange(6, dtype=np.float32).reshape(3, 2), np.int32([[0, 2, 1, 1, 2]])
-    model = load(files.write(tmp_path, symbol, {"table": table}), {})
+    model = load(files.write(tmp_path, symbol, {"table": table}), Request())
     assert model.graph.inputs[0].dtype == ir.DataType.INT32
     assert_close(run(model, {"x": x}), {"e_output": table[x]})
 
@@ -154,13 +155,13 @@ def test_an_input_behind_a_split_has_known_axes(tmp_path: Path) -> None:
         ("SliceChannel", "s", {"num_outputs": "3"}, [0]),
         ("Convolution", "conv", {"kernel": "(1, 1)", "num_filter": "3", "no_bias": "True"}, [2, 1]),
     )
-    model = load(files.write(tmp_path, symbol, {"conv_weight": np.ones((3, 2, 1, 1), np.float32)}), {})
+    model = load(files.write(tmp_path, symbol, {"conv_weight": np.ones((3, 2, 1, 1), np.float32)}), Request())
     assert [d for d in model.graph.inputs[0].shape or () if isinstance(d, int)] == [6]
 
 
 def test_heads_that_no_layer_makes_are_copied(tmp_path: Path) -> None:
     symbol = files.symbol(("null", "x", {}, []), ("relu", "r", {}, [0]), heads=(0, 1, 1))
-    model = load(files.write(tmp_path, symbol, {}), {})
+    model = load(files.write(tmp_path, symbol, {}), Request())
     assert [v.name for v in model.graph.outputs] == ["x_output", "r_output", "r_output_output"]
     assert_close(run(model, {"x": X}), {"x": X, "r": np.maximum(X, 0), "r again": np.maximum(X, 0)})
 
@@ -170,7 +171,7 @@ def test_heads_that_no_layer_makes_are_copied(tmp_path: Path) -> None:
 
 def problems_of(path: Path) -> tuple[Problem, ...]:
     with pytest.raises(GraphError) as caught:
-        load(path, {})
+        load(path, Request())
     return caught.value.problems
 
 
@@ -273,7 +274,7 @@ def test_what_a_layer_cannot_take(
     path = files.write(tmp_path, symbol, {f"w{i}": w for i, w in enumerate(weights)})
     if not what:  # what prepare says
         with pytest.raises(GraphError):
-            prepare(load(path, {}))
+            prepare(load(path, Request()))
         return
     (problem,) = problems_of(path)
     assert problem.what == what and problem.where == f"{op} 'layer' in net-symbol.json", problem
@@ -335,7 +336,7 @@ def test_parameters_that_cannot_be_put_together(tmp_path: Path, monkeypatch: pyt
 def test_many_layers_of_one_name_take_no_time(tmp_path: Path) -> None:
     count = 3000
     symbol = files.symbol(("null", "x", {}, []), *(("relu", "r", {}, [i]) for i in range(count)))
-    assert len(load(files.write(tmp_path, symbol, {}), {}).graph) == count
+    assert len(load(files.write(tmp_path, symbol, {}), Request()).graph) == count
 
 
 def test_zeros_of_an_open_size_are_for_states_only(tmp_path: Path) -> None:
@@ -376,7 +377,7 @@ def test_computed_parameters(tmp_path: Path) -> None:
 
 def test_the_size_of_an_image_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(GraphError) as caught:
-        prepare(load(files.write(tmp_path, *small()), {}))
+        prepare(load(files.write(tmp_path, *small()), Request()))
     (problem,) = caught.value.problems
     assert problem.what == "the size of an input is not known"
     assert problem.hint == "INPUT_SHAPE: [[1, 2, ?, ?]]"

@@ -14,6 +14,7 @@ import pytest
 from magik_frontend_mxnet import load, params, reader, sniff
 
 from magik_core.errors import MagikError, ModelError, Problem
+from magik_core.hookspecs import Request
 from tests.conftest import repository
 from tests.frontends import mxnet_files as files
 from tests.frontends.test_mxnet import small
@@ -110,7 +111,7 @@ def test_damaged_parameters(data: bytes, what: str, found: str) -> None:
      "the attributes of a node are damaged"),
 ])  # fmt: skip
 def test_damaged_symbols(text: bytes, what: str, tmp_path: Path) -> None:
-    assert problem_of(lambda: load(files.write(tmp_path, text, {}), {})).what == what
+    assert problem_of(lambda: load(files.write(tmp_path, text, {}), Request())).what == what
 
 
 # ---- finding and recognizing -----------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def test_recognized_by_content(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_no_file(tmp_path: Path) -> None:
-    problem = problem_of(lambda: load(tmp_path, {}))
+    problem = problem_of(lambda: load(tmp_path, Request()))
     assert (problem.what, problem.found) == ("the model is not a file", "a directory")
 
 
@@ -135,31 +136,31 @@ def test_the_other_file_is_missing(tmp_path: Path) -> None:
     path = files.write(tmp_path, *small())
     stored = path.with_name("net-0000.params")
     other = stored.rename(path.with_name("other-0000.params"))
-    problem = problem_of(lambda: load(path, {}))
+    problem = problem_of(lambda: load(path, Request()))
     assert (problem.what, problem.need) == ("the parameters of the symbol are missing", "net-0000.params beside it")
-    problem = problem_of(lambda: load(other, {}))
+    problem = problem_of(lambda: load(other, Request()))
     assert (problem.what, problem.need) == ("the symbol of the parameters is missing", "other-symbol.json beside it")
 
 
 def test_several_epochs(tmp_path: Path) -> None:
     path = files.write(tmp_path, *small())
     (tmp_path / "net-0010.params").write_bytes((tmp_path / "net-0000.params").read_bytes())
-    problem = problem_of(lambda: load(path, {}))
+    problem = problem_of(lambda: load(path, Request()))
     assert problem.what == "several parameters fit the symbol"
     assert problem.found == "net-0000.params, net-0010.params"
     assert problem.hint == "give the parameters as the model: net-0010.params"
-    assert load(tmp_path / "net-0010.params", {}).graph.name == "net"
+    assert load(tmp_path / "net-0010.params", Request()).graph.name == "net"
 
 
 def test_plain_names(tmp_path: Path) -> None:
     path = files.write(tmp_path, *small()).rename(tmp_path / "net.json")
     stored = (tmp_path / "net-0000.params").rename(tmp_path / "net.params")
-    assert load(path, {}).graph.name == load(stored, {}).graph.name == "net"
+    assert load(path, Request()).graph.name == load(stored, Request()).graph.name == "net"
 
 
 def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_SYMBOL_BYTES", 100)
-    assert problem_of(lambda: load(files.write(tmp_path, *small()), {})).what == "the file is too large"
+    assert problem_of(lambda: load(files.write(tmp_path, *small()), Request())).what == "the file is too large"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +169,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     path = files.write(tmp_path, *small())
     monkeypatch.setattr(Path, "read_bytes", fails)
-    problem = problem_of(lambda: load(path, {}))
+    problem = problem_of(lambda: load(path, Request()))
     assert (problem.what, problem.found) == ("the file cannot be read", "Input/output error")
 
 
@@ -215,7 +216,7 @@ def test_mutants_give_a_model_or_an_error(seed: int, tmp_path: Path) -> None:
         else:
             stored = mutated_bytes(stored, rng)
         try:
-            load(files.write(tmp_path, symbol, stored), {})
+            load(files.write(tmp_path, symbol, stored), Request())
             outcomes["model"] += 1
         except MagikError:
             outcomes["error"] += 1

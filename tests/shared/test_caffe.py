@@ -12,6 +12,7 @@ from magik_frontend_caffe import load
 
 import magik_core as magik
 from bench import planner
+from magik_core.hookspecs import Request
 from magik_core.net import load as load_net
 from magik_core.prepare import prepare
 from tests.core.graphs import run
@@ -76,7 +77,7 @@ IDS = [model.name for model in ALL]
 @pytest.mark.parametrize("model", ALL, ids=IDS)
 def test_float_outputs_are_those_recorded(model: Model, suffix: str) -> None:
     """One sample at a time, at the size of the reference, which for det1 is not that of the prototxt."""
-    source = load(Path(f"{MODELS / model.path}{suffix}"), {})
+    source = load(Path(f"{MODELS / model.path}{suffix}"), Request())
     assert {v.name for v in source.graph.outputs} == set(model.outputs)
     x, reference = model.normalized(), model.reference
     graph = prepare(source, input_shapes=[(1, *x.shape[1:])])

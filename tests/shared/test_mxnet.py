@@ -10,6 +10,7 @@ import pytest
 
 from bench import accuracy, planner
 from magik_core import pipeline
+from magik_core.hookspecs import Request
 from magik_core.net import load
 from magik_core.prepare import prepare
 from tests.conftest import repository
@@ -50,7 +51,7 @@ MODELS = [
 def test_float(model: Model) -> None:
     x, wanted = model.recorded()
     path = SHARED / model.path
-    graph = prepare(repository().sniff(path).load(path, {}), input_shapes=[x.shape])
+    graph = prepare(repository().sniff(path).load(path, Request()), input_shapes=[x.shape])
     assert {v.name for v in graph.graph.outputs} == set(wanted)
     for value, y in zip(graph.graph.outputs, run(graph, {"data": x}), strict=True):
         w = wanted[str(value.name)]

@@ -28,7 +28,7 @@ class Builder:
     Args: net: being converted; options: those of `load`.
     """
 
-    def __init__(self, net: Net, options: Mapping[str, str]) -> None:
+    def __init__(self, net: Net, options: Mapping[str, Any]) -> None:
         self.options = options
         self.nodes: list[ir.Node] = []
         self.initializers: list[ir.Value] = []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -19,7 +19,6 @@ from magik_frontend_caffe.layers.detection import DECODE, DETECTION
 from magik_frontend_caffe.reader import Layer, Net
 
 log = logging.getLogger("magik_core.frontend_caffe")  # the command line shows what magik_core says
-OPTIONS = {files.OPTION: None, DETECTION: (DECODE, "cut")}
 # of training and of tests: what they read are outputs
 DROPPED = frozenset({
     "Accuracy", "ContrastiveLoss", "DetectionEvaluate", "EuclideanLoss", "HDF5Output", "HingeLoss", "InfogainLoss",
@@ -27,11 +26,11 @@ DROPPED = frozenset({
 })  # fmt: skip
 
 
-def load(path: Path, options: Mapping[str, str]) -> ir.Model:
+def load(path: Path, options: Mapping[str, Any]) -> ir.Model:
     """The graph of a model.
 
-    Args:   path: a prototxt or a caffemodel, the other one beside it; options: OPTIONS.
-    Raises: ModelError: with every layer that cannot be converted. UsageError: an option that is none.
+    Args:   path: a prototxt or a caffemodel, the other one beside it; options: those of the frontend.
+    Raises: ModelError: with every layer that cannot be converted. UsageError: an option's value that is none.
     """
     _check_options(options)
     net = reader.read(files.find(Path(path), options))
@@ -42,23 +41,20 @@ def load(path: Path, options: Mapping[str, str]) -> ir.Model:
     return conversion.model()
 
 
-def _check_options(options: Mapping[str, str]) -> None:
-    problems = []
-    for name, value in options.items():
-        if name not in OPTIONS:
-            near = difflib.get_close_matches(name, OPTIONS, 1)
-            hint = f"did you mean {near[0]}?" if near else ""
-            problems.append(Problem("the caffe frontend has no such option", name, need=", ".join(OPTIONS), hint=hint))
-        elif (known := OPTIONS[name]) is not None and value not in known:
-            problems.append(Problem("an option has no such value", name, value, f"one of: {', '.join(known)}"))
-    if problems:
-        raise UsageError(problems=problems)
+def _check_options(options: Mapping[str, Any]) -> None:
+    value = options.get(DETECTION, "cut")
+    if value not in (DECODE, "cut"):
+        raise UsageError(
+            "an option has no such value", where=DETECTION, found=str(value), need=f"one of: {DECODE}, cut"
+        )
+    if not isinstance(options.get(files.OPTION, ""), str):
+        raise UsageError("an option is no path", where=files.OPTION, found=str(options[files.OPTION]), need="a path")
 
 
 class Conversion:
     """A net being converted; `blobs` are the values by name, None where a layer could not make one."""
 
-    def __init__(self, net: Net, options: Mapping[str, str]) -> None:
+    def __init__(self, net: Net, options: Mapping[str, Any]) -> None:
         self.net, self.to = net, Builder(net, options)
         self.is_cut = options.get(DETECTION) != DECODE
         self.blobs: dict[str, ir.Value | None] = {}

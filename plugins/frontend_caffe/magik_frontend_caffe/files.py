@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from magik_core.errors import ModelError
 
@@ -45,7 +46,7 @@ def is_text(head: bytes) -> bool:
     return not re.search(rb"[\x00-\x08\x0e-\x1f]", head)
 
 
-def find(path: Path, options: Mapping[str, str]) -> Files:
+def find(path: Path, options: Mapping[str, Any]) -> Files:
     """The files of a model.
 
     Args:   path: a prototxt or a caffemodel; options: `weights` names the other.

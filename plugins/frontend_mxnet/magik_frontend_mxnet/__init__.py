@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magik_core.hookspecs import Frontend, hookimpl
+from magik_core.hookspecs import Frontend, Request, hookimpl
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -31,7 +31,7 @@ def sniff(path: Path) -> bool:
     return b'"nodes"' in text and b'"arg_nodes"' in text
 
 
-def load(path: Path, options: Mapping[str, str]) -> ir.Model:
+def load(path: Path, request: Request) -> ir.Model:
     """Read either file, and the other one beside it."""
     from magik_frontend_mxnet import convert, reader
 
