@@ -76,7 +76,9 @@ def arguments(module: nn.Module) -> list[str]:
 def _dtype(name: str) -> torch.dtype:
     found = getattr(torch, str(name), None)
     if not isinstance(found, torch.dtype):
-        raise UsageError("there is no such dtype", where="input_dtypes", found=str(name), need="float32, int64, bool, …")
+        raise UsageError(
+            "there is no such dtype", where="input_dtypes", found=str(name), need="float32, int64, bool, …"
+        )
     return found
 
 

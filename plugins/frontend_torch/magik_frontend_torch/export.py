@@ -25,6 +25,7 @@ def export(program: ExportedProgram, name: str, where: str) -> ir.Model:
     Raises: ModelError: operators that have no ONNX form, all of them.
     """
     names = output_names(program)
+    recurrent.check(program, where)
     with quiet(), torch.no_grad():
         try:
             done = torch.onnx.export(
@@ -126,15 +127,20 @@ def _untranslated(program: ExportedProgram) -> Iterator[tuple[str, str]]:
     """Every operator that the exporter does not translate, with the path of its module."""
     from torch.onnx._internal.exporter import _core, _registration
 
+    registry = _registration.ONNXRegistry.from_torchlib()
+    for target, translation in recurrent.table().items():
+        registry.register_op(target, translation, is_complex=False)
     try:
-        registry = _registration.ONNXRegistry.from_torchlib()
-        for target, translation in recurrent.table().items():
-            registry.register_op(target, translation, is_complex=False)
-        nodes = list(_core._prepare_exported_program_for_export(program, registry=registry).graph.nodes)
-    except Exception:  # these are torch's own parts, and the program is one that it could not take
-        nodes, registry = list(program.graph.nodes), None
-    for node in nodes:
-        if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
-            if registry is not None and not registry.get_decomps(node.target):
-                stack = node.meta.get("nn_module_stack") or {}
-                yield str(node.target), (list(stack.values()) or [("", "")])[-1][0]
+        graph_ = _core._prepare_exported_program_for_export(program, registry=registry).graph
+    except Exception:  # it is a program that torch could not take; what is in it is all that can be said
+        graph_ = program.graph
+    for node in graph_.nodes:
+        is_operator = node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload)
+        if is_operator and not registry.get_decomps(node.target):
+            yield str(node.target), _module_of(node)
+
+
+def _module_of(node: torch.fx.Node) -> str:
+    """The path of the module that an operator was called in."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return next((str(path) for path, _ in reversed(stack.values())), "")

@@ -38,7 +38,9 @@ def make(name: str, arguments: Any) -> nn.Module:
             network = function(**arguments)
     except Exception as error:  # the user's code
         found = f"{type(error).__name__}: {said(error)}"
-        raise ModelError("the model's function fails", where=name, found=found, need="a function that returns") from None
+        raise ModelError(
+            "the model's function fails", where=name, found=found, need="a function that returns"
+        ) from None
     if not isinstance(network, nn.Module):
         found = type(network).__name__
         raise ModelError("the model's function returns no module", where=name, found=found, need="a torch.nn.Module")
@@ -91,12 +93,16 @@ def _find(name: str) -> Any:
             found: Any = importlib.import_module(module)
     except Exception as error:  # the user's code, or no such module
         told = f"{type(error).__name__}: {said(error)}"
-        raise UsageError("the model's module cannot be imported", where=f"option model: {name}", found=told, need=NEED) from None
+        raise UsageError(
+            "the model's module cannot be imported", where=f"option model: {name}", found=told, need=NEED
+        ) from None
     for part in function.split("."):
         found = getattr(found, part, None)
     if not callable(found):
         names = ", ".join(n for n in vars(importlib.import_module(module)) if not n.startswith("_"))[:200]
-        raise UsageError("the model's module has no such function", where=f"option model: {name}", found=names, need=NEED)
+        raise UsageError(
+            "the model's module has no such function", where=f"option model: {name}", found=names, need=NEED
+        )
     return found
 
 

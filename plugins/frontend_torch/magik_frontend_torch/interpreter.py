@@ -64,7 +64,7 @@ class Interpreter:
         """The graph of the function that a node calls: a graph of that call alone, inlined."""
         key = node.inputsAt(0).type().annotation_str
         if key not in self._functions:
-            graph = torch._C.Graph()
+            graph: Any = torch._C.Graph()
             callee = graph.createClone(node.inputsAt(0).node(), lambda value: value)
             graph.appendNode(callee)
             inputs = {node.inputsAt(0).debugName(): callee.output()}

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import onnx
 import onnx_ir as ir
 
+from magik_core import graph
+
 SCOPES = "pkg.torch.onnx.name_scopes"  # module paths from the root down, then the traced operator
 # what a module is there for; the other nodes of the module only bring its tensors into form
 MAIN = frozenset({"Conv", "ConvTranspose", "Gemm", "GRU", "LSTM", "MatMul", "RNN"})
@@ -18,7 +20,8 @@ def name_nodes(model: ir.Model, parameters: frozenset[str]) -> None:
     """Name every node after the module that it came from, and every value after its node.
 
     A module gives its path, `features.0.conv`, to its main node or its only one; the others of several add
-    their operator, `lstm/Transpose`. An operator outside modules has the name that torch traced. Parameters keep their names.
+    their operator, `lstm/Transpose`. An operator outside modules has the name that torch traced. Parameters keep
+    theirs.
     """
     scopes = [_scope(node) for node in model.graph]
     sizes = Counter(path for path, _ in scopes if path)
@@ -28,21 +31,47 @@ def name_nodes(model: ir.Model, parameters: frozenset[str]) -> None:
         name = _free((path if is_main else f"{path}/{node.op_type}") if path else traced or node.op_type, taken)
         taken.add(name)
         node.name = name
-        used = [value for value in node.outputs if value.uses() or value.is_graph_output()]
-        for value in node.outputs:
-            value.name = (name if len(used) == 1 else _free(f"{name}/{value.index()}", taken)) if value in used else ""
-            taken.add(value.name)
+        _name_values(node, taken)
     _name_constants(model, parameters, taken)
 
 
+def _name_values(node: ir.Node, taken: set[str]) -> None:
+    """A node's only value that is read has the node's name; one that is not, and may be left out, has none."""
+    read = [value for value in node.outputs if value.uses() or value.is_graph_output()]
+    needed = onnx.defs.get_schema(node.op_type).min_output if onnx.defs.has(node.op_type) else len(node.outputs)
+    for index, value in enumerate(node.outputs):
+        if value in read and len(read) == 1:
+            value.name = node.name
+        elif value in read or index < needed:
+            value.name = _free(f"{node.name}/{index}", taken)
+            taken.add(value.name)
+        else:
+            value.name = ""
+
+
 def name_outputs(model: ir.Model, names: Sequence[str]) -> None:
-    """Name the outputs whose names the model itself gives: keys of a dict, fields of a named tuple."""
-    taken = {v.name for node in model.graph for v in node.outputs} | set(model.graph.initializers)
-    taken |= {v.name for v in model.graph.inputs}
-    for value, name in zip(model.graph.outputs, names, strict=False):
-        if name and name not in taken and value.producer() is not None:
-            value.name = name
-            taken.add(name)
+    """Name the outputs whose names the model itself gives, keys of a dict and fields of a named tuple.
+
+    An output that is an input, a constant or another output becomes a value of its own.
+    """
+    taken = {str(v.name) for v in graph.values(model)}
+    seen: set[ir.Value] = set()
+    for index, value in enumerate(model.graph.outputs):
+        if value in seen or value.producer() is None:
+            value = _copy(model, value, _free(f"{value.name}/output", taken))
+            model.graph.outputs[index] = value
+        seen.add(value)
+        if index < len(names) and names[index]:
+            value.name = _free(names[index], taken - {str(value.name)})
+        taken.add(str(value.name))
+
+
+def _copy(model: ir.Model, value: ir.Value, name: str) -> ir.Value:
+    node = ir.node("Identity", [value], name=name)
+    model.graph.append(node)
+    (out,) = node.outputs
+    out.name, out.shape, out.type = name, value.shape, value.type
+    return out
 
 
 def _scope(node: ir.Node) -> tuple[str, str]:

@@ -8,8 +8,10 @@ from typing import Any
 import onnx_ir as ir
 import torch
 from onnxscript import opset18 as op
+from torch.export import ExportedProgram
 
 from magik_core import graph
+from magik_core.errors import ModelError, Problem
 
 # ONNX's order of the gates as positions in torch's: i f g o -> i o f g, r z n -> z r n
 GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -30,6 +32,20 @@ def table() -> dict[Callable[..., Any], Callable[..., Any]]:
     }
 
 
+def check(program: ExportedProgram, where: str) -> None:
+    """Raises: ModelError: LSTMs whose outputs are projected, all of them; torch's exporter takes them for plain."""
+    problems = []
+    for node in program.graph.nodes:
+        if node.op == "call_function" and node.target is torch.ops.aten.lstm.input:
+            _, _, params, has_biases, layers, _, _, both, _ = node.args
+            if len(params) != layers * (4 if has_biases else 2) * (2 if both else 1):
+                path = next((str(p) for p, _ in reversed((node.meta.get("nn_module_stack") or {}).values())), "")
+                found, need = "proj_size", "an LSTM without projections"
+                problems.append(Problem("an LSTM projects its outputs", f"module '{path}' of {where}", found, need))
+    if problems:
+        raise ModelError(problems=problems)
+
+
 def drop_zero_states(model: ir.Model) -> int:
     """Leave out first states that are all zero, as ONNX means it where there are none; how many nodes."""
     count = 0
@@ -45,7 +61,7 @@ def drop_zero_states(model: ir.Model) -> int:
 
 def lstm_cell(input: Any, hx: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
     w, r, b = _weights("LSTM", [(w_ih, w_hh, b_ih, b_hh)])
-    zero = op.Constant(value_ints=[0])
+    zero = _ints(0)
     states = [op.Unsqueeze(state, zero) for state in hx]
     _, h, c = op.LSTM(op.Unsqueeze(input, zero), w, r, b, None, *states, hidden_size=_hidden(w_hh))
     return op.Squeeze(h, zero), op.Squeeze(c, zero)
@@ -94,7 +110,7 @@ def rnn_relu(
 def _cell(kind: str, attributes: dict[str, Any], x: Any, h: Any, *params: Any) -> Any:
     """One step: a sequence of length 1."""
     w, r, b = _weights(kind, [params])
-    zero = op.Constant(value_ints=[0])
+    zero = _ints(0)
     make = getattr(op, kind)
     everything = {**ATTRIBUTES[kind], **attributes, "hidden_size": _hidden(params[1])}
     _, last = make(op.Unsqueeze(x, zero), w, r, b, None, op.Unsqueeze(h, zero), **everything)
@@ -112,7 +128,7 @@ def _layers(
     for layer in range(layers):
         own = [params[(layer * count + d) * per :][:per] for d in range(count)]
         w, r, b = _weights("RNN", [(*p, None, None)[:4] for p in own])
-        start, end, axis = (op.Constant(value_ints=[n]) for n in (layer * count, (layer + 1) * count, 0))
+        start, end, axis = (_ints(n) for n in (layer * count, (layer + 1) * count, 0))
         y, last = op.RNN(
             x,
             w,
@@ -125,7 +141,7 @@ def _layers(
             hidden_size=_hidden(own[0][1]),
         )
         ends.append(last)
-        x = op.Reshape(op.Transpose(y, perm=[0, 2, 1, 3]), op.Constant(value_ints=[0, 0, -1]))
+        x = op.Reshape(op.Transpose(y, perm=[0, 2, 1, 3]), _ints(0, 0, -1))
     if first:
         x = op.Transpose(x, perm=[1, 0, 2])
     return x, op.Concat(*ends, axis=0)
@@ -133,7 +149,7 @@ def _layers(
 
 def _weights(kind: str, directions: Sequence[Sequence[Any]]) -> tuple[Any, Any, Any]:
     """W (D, gates * H, I), R (D, gates * H, H) and B (D, 2 * gates * H) of ONNX; no B without biases."""
-    zero = op.Constant(value_ints=[0])
+    zero = _ints(0)
     w, r = (_joined([op.Unsqueeze(_reordered(p[i], kind), zero) for p in directions]) for i in (0, 1))
     if directions[0][2] is None:
         return w, r, None
@@ -149,9 +165,13 @@ def _reordered(value: Any, kind: str) -> Any:
     order = GATES[kind]
     if len(order) == 1:
         return value
-    size, axis = int(value.shape[0]) // len(order), op.Constant(value_ints=[0])
-    bounds = [op.Constant(value_ints=[size * i]) for i in range(len(order) + 1)]
+    size, axis = int(value.shape[0]) // len(order), _ints(0)
+    bounds = [_ints(size * i) for i in range(len(order) + 1)]
     return op.Concat(*[op.Slice(value, bounds[i], bounds[i + 1], axis) for i in order], axis=0)
+
+
+def _ints(*values: int) -> Any:
+    return op.Constant(value_ints=list(values))
 
 
 def _hidden(w_hh: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -62,5 +62,5 @@ def _tensor(path: Path, name: str, entry: Any, body: bytes) -> torch.Tensor:
     return torch.frombuffer(bytearray(body[begin:end]), dtype=dtype).reshape(shape)
 
 
-def _are_sizes(found: Any) -> bool:
+def _are_sizes(found: Any) -> TypeGuard[list[int]]:
     return isinstance(found, list) and all(type(n) is int and n >= 0 for n in found)

@@ -40,7 +40,7 @@ def read(path: Path, allow_pickle: bool = False) -> torch.jit.ScriptModule:
             )
     try:
         with quiet():
-            module = torch.jit.load(path, map_location="cpu")
+            module: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     except Exception as error:  # the C++ reader raises RuntimeError and others
         raise archive.damaged(path, f"{type(error).__name__}: {said(error)}") from None
     if not module._c._has_method("forward"):
@@ -58,7 +58,7 @@ def as_module(scripted: torch.jit.ScriptModule, where: str) -> nn.Module:
 class Scripted(nn.Module):
     """A part of a TorchScript module: weights are its own, methods run in the interpreter."""
 
-    def __init__(self, scripted: torch.jit.ScriptModule, interpreter: Interpreter, path: str = "") -> None:
+    def __init__(self, scripted: Any, interpreter: Interpreter, path: str = "") -> None:
         super().__init__()
         self.path = path
         self.interpreter = interpreter

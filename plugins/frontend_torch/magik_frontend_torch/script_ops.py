@@ -93,10 +93,10 @@ def _set_item(items: Any, key: Any, item: Any) -> Any:
 
 
 def _slice(items: Any, *bounds: Any) -> Any:
+    """Of a tensor: dim, start, end, step; of a list: start, end, step."""
     if isinstance(items, torch.Tensor):
-        dim, start, end, step = (*bounds, *(0, None, None, 1)[len(bounds) :])
-        return torch.ops.aten.slice.Tensor(items, dim, start, end, step)
-    start, end, step = (*bounds, *(None, None, 1)[len(bounds) :])
+        return torch.ops.aten.slice.Tensor(items, *bounds)
+    start, end, step = (*bounds, None, None, None)[:3]
     return items[start:end:step]
 
 
