@@ -28,6 +28,7 @@ class Interpreter:
         self.where = where
         self.executed = 0
         self.depth = 0
+        self.method = "forward"  # what the next module that is called runs
         self.written: dict[tuple[str, str], Any] = {}  # by path of the module and name of the attribute
         self._functions: dict[str, Any] = {}
 
@@ -67,10 +68,9 @@ class Interpreter:
             graph: Any = torch._C.Graph()
             callee = graph.createClone(node.inputsAt(0).node(), lambda value: value)
             graph.appendNode(callee)
-            inputs = {node.inputsAt(0).debugName(): callee.output()}
-            for value in list(node.inputs())[1:]:
-                inputs.setdefault(value.debugName(), graph.addInput().setType(value.type()))
-            graph.appendNode(call := graph.createClone(node, lambda value: inputs[value.debugName()]))
+            given = [graph.addInput().setType(value.type()) for value in list(node.inputs())[1:]]
+            inputs = iter([callee.output(), *given])  # the clone asks for each input in turn
+            graph.appendNode(call := graph.createClone(node, lambda value: next(inputs)))
             for value in call.outputs():
                 graph.registerOutput(value)
             torch._C._jit_pass_inline(graph)
@@ -106,17 +106,13 @@ def _set_attribute(run: Interpreter, node: Any, values: dict[str, Any]) -> Seque
 
 def _call_method(run: Interpreter, node: Any, values: dict[str, Any]) -> Sequence[Any]:
     owner, *args = _inputs(node, values)
-    if not hasattr(owner, "run_method"):
+    if not hasattr(owner, "call_method"):
         raise run.refusal("the code uses an object of a class of its own", type(owner).__name__, "modules and tensors")
-    name = node.s("name")
-    return [owner(*args) if name == "forward" else owner.run_method(name, tuple(args))]
+    return [owner.call_method(node.s("name"), tuple(args))]
 
 
 def _call_function(run: Interpreter, node: Any, values: dict[str, Any]) -> Sequence[Any]:
-    given: dict[str, Any] = {}
-    for value in list(node.inputs())[1:]:  # one that is passed twice is one input of the graph
-        given.setdefault(value.debugName(), values[value.debugName()])
-    return [run.run_graph(run.function(node), list(given.values()))]
+    return [run.run_graph(run.function(node), _inputs(node, values)[1:])]
 
 
 def _if(run: Interpreter, node: Any, values: dict[str, Any]) -> Sequence[Any]:

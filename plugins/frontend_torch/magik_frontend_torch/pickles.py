@@ -16,7 +16,7 @@ from magik_frontend_torch.quiet import quiet
 
 # where training scripts put the weights in a checkpoint, the likeliest first
 PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module")
-GLOBALS = re.compile(r"(?:GLOBAL|global:?)\s+`?([A-Za-z_][\w.]*)")
+REFUSED = re.compile(r"Unsupported (?:global: GLOBAL |class |operand |storage )([\w.]+)")  # of weights_only
 WHY = "a pickle may run any code when it is read"
 
 
@@ -33,7 +33,7 @@ def read(path: Path, allow_pickle: bool = False) -> Any:
         with quiet():
             return torch.load(path, map_location="cpu", weights_only=not allow_pickle)
     except Exception as error:  # unpickling raises what it likes
-        names = sorted(set(GLOBALS.findall(str(error))))
+        names = sorted(set(REFUSED.findall(str(error))))
         if not allow_pickle and names:
             raise _objects(path, names) from None
         raise _unreadable(path, error, allow_pickle) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +68,14 @@ class Scripted(nn.Module):
             self.register_parameter(name, nn.Parameter(parameter.detach(), requires_grad=False))
         for name, buffer in scripted.named_buffers(recurse=False):
             self.register_buffer(name, buffer.detach())
-        if scripted._c._has_method("forward"):
-            self.forward = self._forward()
+        self.forward = self._forward()
 
     def attribute(self, name: str) -> Any:
         """What the code calls `self.name`."""
         if (self.path, name) in self.interpreter.written:
             return self.interpreter.written[self.path, name]
+        if name == "training":
+            return self.training
         for own in (self._modules, self._parameters, self._buffers):
             if name in own:
                 return own[name]
@@ -85,29 +85,41 @@ class Scripted(nn.Module):
         """Remember what the code assigns to `self.name`; where torch.export does not undo it."""
         self.interpreter.written[self.path, name] = value
 
-    def run_method(self, name: str, args: tuple[Any, ...]) -> Any:
+    def call_method(self, name: str, args: tuple[Any, ...]) -> Any:
+        """Run a method; a forward, and its overloads, as torch.export sees a module called."""
+        if not name.startswith("forward"):
+            return self._run(name, args)
+        self.interpreter.method = name
+        return self(*args)
+
+    def _run(self, name: str, args: tuple[Any, ...]) -> Any:
         return self.interpreter.run_graph(self.scripted[0]._c._get_method(name).graph, (self, *args))
 
     def _forward(self) -> Any:
-        """A forward with the names and defaults of the code's."""
-        arguments = self.scripted[0]._c._get_method("forward").schema.arguments[1:]
-        parameters = [
-            inspect.Parameter(
-                a.name,
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=a.default_value if a.has_default_value() else inspect.Parameter.empty,
-            )
-            for a in arguments
-        ]
-        signature = inspect.Signature(parameters)
+        """A forward with the names and defaults of the code's; or the overload that was asked for."""
+        signature = self._signature()
 
-        def forward(*args: Any, **kwargs: Mapping[str, Any]) -> Any:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            name, self.interpreter.method = self.interpreter.method, "forward"
+            if name != "forward":
+                return self._run(name, args)
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            return self.run_method("forward", tuple(bound.arguments.values()))
+            return self._run(name, tuple(bound.arguments.values()))
 
         forward.__signature__ = signature  # type: ignore[attr-defined]
         return forward
+
+    def _signature(self) -> inspect.Signature:
+        code = self.scripted[0]._c
+        arguments = code._get_method("forward").schema.arguments[1:] if code._has_method("forward") else ()
+        kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+        return inspect.Signature(
+            [
+                inspect.Parameter(a.name, kind, default=a.default_value if a.has_default_value() else empty)
+                for a in arguments
+            ]
+        )
 
 
 def check_state(module: nn.Module, where: str) -> None:

@@ -101,6 +101,7 @@ def _slice(items: Any, *bounds: Any) -> Any:
 
 
 OWN: dict[str, Callable[..., Any]] = {
+    "aten::_convolution": lambda *args: torch.ops.aten.convolution.default(*args[:9]),  # settings of cuDNN follow
     "aten::append": _append,
     "aten::_set_item": _set_item,
     "aten::extend": lambda items, more: items.extend(more),
