@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
+import pytest
 import torch
 from magik_frontend_torch import load
 from torch.utils import _pytree as pytree
 
 from magik_core import graph
+from magik_core.errors import MagikError, ModelError, Problem
 from magik_core.hookspecs import Request
 
-DATA = Path(__file__).resolve().parents[1] / "data/torch"
+FACTORY = "tests.data.torch.network:build"
+SIZES = [(1, 2, 8, 6)]  # of its input
 
 
 def request(*examples: Any, shapes: Sequence[Sequence[int]] = (), **options: Any) -> Request:
@@ -49,3 +53,25 @@ def agree(module: Any, *inputs: torch.Tensor, tolerance: float = 1e-5) -> ir.Mod
 
 def types(model: ir.Model) -> list[str]:
     return [node.op_type for node in model.graph]
+
+
+def problems_of(call: Callable[[], Any], error: type[MagikError] = ModelError) -> tuple[Problem, ...]:
+    with pytest.raises(error) as caught:
+        call()
+    return caught.value.problems
+
+
+def problem_of(call: Callable[[], Any], error: type[MagikError] = ModelError) -> Problem:
+    (problem,) = problems_of(call, error)
+    return problem
+
+
+def rewritten(source: Path, target: Path, change: Callable[[str, bytes], bytes], **more: bytes) -> Path:
+    """A copy of an archive with changed entries, its checksums right."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+        root = old.namelist()[0].partition("/")[0]
+        for name, data in more.items():
+            new.writestr(f"{root}/{name}", data)
+    return target
