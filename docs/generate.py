@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT), *(str(folder) for folder in sorted(ROOT.glob("plugins
 import typer  # noqa: E402
 
 from magik_core import checks, cli, config, hookspecs, ops, passes, plugins  # noqa: E402
+from magik_core.kernels import parts_of  # noqa: E402
 from magik_core.soc import SoC  # noqa: E402
 
 MARK = "<!-- {} -->"
@@ -76,7 +77,7 @@ def own_kernels(op: type[ops.Op]) -> list[str]:
     """C functions of the operator, from the source beside it."""
     path = ROOT.joinpath(*op.__module__.split(".")).with_suffix(".c")
     names = re.findall(r"^void magik_(\w+)\(const struct magik_step", path.read_text(), re.M) if path.exists() else []
-    return sorted(name for name in names if name.rpartition("_")[0] == ops.snake(op.__name__))
+    return sorted(name for name in names if parts_of(name)[0] == ops.snake(op.__name__))
 
 
 def kernels(op: type[ops.Op]) -> list[str]:

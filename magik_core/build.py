@@ -176,7 +176,7 @@ def _files(
     """Contents by path below the folder, and the sources among them that the library is made of."""
     name = _name(model)
     out: dict[str, bytes] = {f"{name}.bin": _stripped(model)}
-    ops = None if only is None else {kernel.rpartition("_")[0] for kernel in only}
+    ops = None if only is None else {kernels.parts_of(kernel)[0] for kernel in only}
     listed = kernels.sources(_machine(target), ops)
     units = [Unit("table.c"), Unit("port/threads.c")]
     out["src/table.c"] = kernels.table(listed, only).encode()

@@ -33,7 +33,7 @@ def check_node(node: ir.Node, op: type[Op]) -> None:
         if found := oversize(static_shape(value) or ()):
             problems.append(Problem(f"{node.op_type}: its output is too large", where, *found))
     is_bytes = any(v is not None and v.dtype == ir.DataType.UINT8 for v in (*node.inputs, *node.outputs))
-    if is_bytes and not op.keeps_codes and node.op_type != "Cast":
+    if is_bytes and not op.keeps_codes and node.op_type not in ("Cast", "QuantizeLinear", "DequantizeLinear"):
         hint = "cast to FLOAT before it"
         problems.append(Problem(f"{node.op_type}: arithmetic on UINT8", where, "a tensor of UINT8", "FLOAT", hint))
     if problems:

@@ -168,8 +168,9 @@ class Lowering(Source):
         (shape,) = op.shape(*(t.shape for t in inputs))
         quant = quant or first.quant  # type: ignore[assignment]
         if dtype != first.dtype or (name is None and y.name in self.quantization.values):
-            quant = self.quant(y) if dtype == "u8" else None
-        t = Tensor(self._unique(name or y.name or ""), dtype, shape, quant if dtype == "u8" else None, None, axes)
+            quant = self.quant(y) if dtype in ("u8", "u16") else None
+        quant = quant if dtype in ("u8", "u16") else None
+        t = Tensor(self._unique(name or y.name or ""), dtype, shape, quant, None, axes)
         self._step(node.name or "", op, inputs, t)
         if name is None:
             want = layout.stored(self.shape(y), axes)
@@ -199,7 +200,7 @@ class Lowering(Source):
         self._values[y.name or ""] = replace(t, axes=axes)
 
     def quantize_weights(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(s8 codes, scales) of weights (channels, k)."""
+        """(codes of int8 or int16, scales) of weights (channels, k)."""
         assert self.quantization.weights is not None
         return self.quantization.weights(w)
 
@@ -223,7 +224,7 @@ class Lowering(Source):
             shape = self.shape(value)
             axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
             dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT, "f32")
-            quant = self.quantization.values.get(value.name or "")
+            quant = self.quantization.codes(value.name)
             t = Tensor(value.name or "", "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
             self._values[t.name] = self._add(t)
 
@@ -256,7 +257,7 @@ class Lowering(Source):
         users = [use.node for use in value.uses()]
         if users and all(u.op_type == "Transpose" and self.attribute(u, "perm") == (0, 3, 1, 2) for u in users):
             axes = layout.source_order(4)
-        quant = self.quantization.values.get(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
+        quant = self.quantization.codes(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
         t = Tensor(name, "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
         self._values[name] = self._add(t)
 
@@ -285,7 +286,10 @@ class Lowering(Source):
         if name in self.tensors:
             return self.tensors[name]
         quant = None
-        if kind == "u8":
+        known = self.quantization.constants.get(value.name or "")
+        if kind == "u8" and known is not None and known.is_u8():
+            quant, data = known.as_u8()
+        elif kind == "u8":
             quant = numerics.params_of_range(float(data.min()), float(data.max()))
             data = numerics.quantize(data, quant)
         elif kind == "s32":

@@ -15,6 +15,7 @@ from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
+from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
 from magik_core.legalize import check as check_program
 from magik_core.lower import lower
@@ -43,7 +44,8 @@ class Result:
     """What a conversion made.
 
     Args: program, plan: what was packed; outputs: the files written, none without an output path;
-        findings: the chip's notices; calibration_samples: how many were read; seconds: it took.
+        findings: the chip's notices; calibration_samples: how many were read;
+        imported_values: activations that have the source's own quantization; seconds: it took.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Result:
     outputs: tuple[Path, ...]
     findings: tuple[Finding, ...]
     calibration_samples: int
+    imported_values: int
     seconds: float
     warnings: tuple[str, ...] = ()
 
@@ -79,6 +82,7 @@ class Result:
             "steps": len(self.program.steps),
             "float_steps": self.float_steps,
             "calibration_samples": self.calibration_samples,
+            "imported_values": self.imported_values,
             "seconds": round(self.seconds, 3),
             "notices": len(self.findings),
             "warnings": list(self.warnings),
@@ -114,20 +118,16 @@ def convert(
     settings = _settings(config, keys)
     installed = plugins.load()
     chosen = recipe or settings.recipe(is_float=is_float)
-    source, soc, _, targets = together(  # everything that is wrong with what was asked, at once
-        lambda: read(model, settings.frontend, settings.request(example_inputs)),
-        lambda: installed.soc(settings.soc),
-        lambda: _check_calibration(chosen, settings),
-        lambda: () if output is None else _targets(output),
-    )
+    source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     graph = _graph(source, settings, constants, notes)
+    imported = _imported(graph, chosen)
     _, samples = together(  # what is missing, before calibration
-        lambda: legalize(_rehearse(graph, chosen), soc),
+        lambda: legalize(_rehearse(graph, chosen, settings, imported), soc),
         lambda: None if chosen.is_float else _samples(graph, settings),
     )
     if chosen.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    graph, quantization = _quantization(graph, chosen, samples, progress, threads)
+    graph, quantization = _quantization(graph, chosen, samples, imported, progress, threads)
     program = lower(graph, quantization, name=_name(targets, model), ops=installed.onnx_ops)
     program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
@@ -141,9 +141,39 @@ def convert(
         targets,
         findings,
         0 if samples is None else len(samples),
+        len(imported.values),
         time.perf_counter() - started,
         _warnings(program, chosen),
     )
+
+
+def _open(
+    model: object, settings: Config, recipe: Recipe, example_inputs: Sequence[Any], output: str | Path | None
+) -> tuple[ir.Model, SoC, tuple[Path, ...]]:
+    """The source model, the chip and the files to write.
+
+    Raises: MagikError: everything that is wrong with what was asked, at once.
+    """
+    sources: list[ir.Model] = []
+
+    def load() -> None:
+        sources.append(read(model, settings.frontend, settings.request(example_inputs)))
+
+    _, soc, _, targets = together(
+        load,
+        lambda: plugins.load().soc(settings.soc),
+        lambda: _check_calibration(recipe, settings, any(map(is_quantized, sources))),
+        lambda: () if output is None else _targets(output),
+    )
+    return sources[0], soc, targets
+
+
+def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
+    """The quantization that the graph arrives with, taken out of it."""
+    if not recipe.is_float:
+        return take(graph)
+    drop(graph)
+    return NOTHING
 
 
 def _place(program: Program, soc: SoC) -> Plan:
@@ -172,20 +202,20 @@ def check(
         lambda: installed.soc(settings.soc),
         lambda: read(model, settings.frontend, settings.request(example_inputs)),
     )
-    graph = _graph(source, settings, constants, _silent)
-    program = _rehearse(graph, settings.recipe())
+    graph, recipe = _graph(source, settings, constants, _silent), settings.recipe()
+    program = _rehearse(graph, recipe, settings, _imported(graph, recipe))
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
 
 
-def _rehearse(graph: ir.Model, recipe: Recipe) -> Program:
+def _rehearse(graph: ir.Model, recipe: Recipe, settings: Config, imported: Imported) -> Program:
     """The program with every range [-1, 1]: its steps and storage are those of the calibrated one.
 
     Raises: LowerError: every node without a kernel.
     """
-    installed = plugins.load()
-    ranges = dict.fromkeys(values_to_calibrate(graph, recipe), (-1.0, 1.0))
-    weight = installed.quantizer("MAX_ABS").weight
-    return lower(graph, quantize(graph, ranges, recipe, weight), ops=installed.onnx_ops)
+    installed, weight = plugins.load(), plugins.load().quantizer("MAX_ABS").weight
+    is_calibrated = bool(settings.quant_dataset_path) or not imported
+    ranges = dict.fromkeys(values_to_calibrate(graph, recipe, imported), (-1.0, 1.0)) if is_calibrated else None
+    return lower(graph, quantize(graph, ranges, recipe, weight, imported), ops=installed.onnx_ops)
 
 
 def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Config:
@@ -213,13 +243,16 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
     return graph
 
 
-def _check_calibration(recipe: Recipe, settings: Config) -> None:
-    """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data."""
+def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> None:
+    """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data.
+
+    Args: is_quantized: the source brings its own ranges.
+    """
     if not recipe.is_float:
         together(
             lambda: _check_method("QUANT_FEATURE_METHOD", recipe.feature_method, "activation"),
             lambda: _check_method("QUANT_WEIGHT_METHOD", recipe.weight_method, "weight"),
-            lambda: _check_dataset(settings),
+            lambda: None if is_quantized and not settings.quant_dataset_path else _check_dataset(settings),
         )
 
 
@@ -241,7 +274,10 @@ def _check_dataset(settings: Config) -> None:
         raise DataError("calibration data not found", where=settings.quant_dataset_path)
 
 
-def _samples(graph: ir.Model, settings: Config) -> Samples:
+def _samples(graph: ir.Model, settings: Config) -> Samples | None:
+    """The calibration data; None where the source's own quantization is all there is."""
+    if not settings.quant_dataset_path:
+        return None
     return open_samples(settings.quant_dataset_path, input_specs(graph, settings), settings.quant_dataset_size)
 
 
@@ -263,20 +299,20 @@ def _colors(graph: ir.Model, settings: Config) -> dict[str, str]:
 
 
 def _quantization(
-    graph: ir.Model, recipe: Recipe, samples: Samples | None, progress: Progress, threads: int
+    graph: ir.Model, recipe: Recipe, samples: Samples | None, imported: Imported, progress: Progress, threads: int
 ) -> tuple[ir.Model, Quantization]:
     """The quantization of a graph, and the graph with its biases corrected."""
-    if samples is None:
-        return graph, Quantization()
     installed = plugins.load()
     feature, weight = installed.quantizer(recipe.feature_method), installed.quantizer(recipe.weight_method)
-    values = values_to_calibrate(graph, recipe)
+    if samples is None:
+        return graph, quantize(graph, None, recipe, weight.weight, imported)
+    values = values_to_calibrate(graph, recipe, imported)
     ranges = calibrate.calibrate(
         graph, samples, values, feature, recipe.feature_bits, progress=partial(progress, "calibrate"), threads=threads
     )
-    quantization = quantize(graph, ranges, recipe, weight.weight)
+    quantization = quantize(graph, ranges, recipe, weight.weight, imported)
     if recipe.correct_bias and quantization.weights is not None:
-        weights = real_weights(graph, quantization.weights)
+        weights = real_weights(graph, quantization.weights, imported)
         graph = correct.correct_biases(
             graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads
         )

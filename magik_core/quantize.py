@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from magik_core import numerics
 from magik_core.errors import Problem, QuantizeError
+from magik_core.imported import NOTHING, Imported
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
@@ -20,31 +21,40 @@ Ranges = Mapping[str, tuple[float, float]]
 ChannelScales = Callable[[np.ndarray, int], np.ndarray]
 
 
-def values_to_calibrate(model: ir.Model, recipe: Recipe) -> list[str]:
+def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> list[str]:
     """Names of the values whose ranges `quantize` needs, in graph order."""
     if recipe.is_float:
         return []
-    shared = _owners(model)
+    shared = {**_owners(model, imported), **imported.values}
     names = [v.name or "" for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v)]
     names += [o.name or "" for n in model.graph for o in n.outputs if o.dtype == ir.DataType.FLOAT]
     return [n for n in names if shared.get(n, n) == n]
 
 
-def quantize(model: ir.Model, ranges: Ranges, recipe: Recipe, channel_scales: ChannelScales | None) -> Quantization:
+def quantize(
+    model: ir.Model,
+    ranges: Ranges | None,
+    recipe: Recipe,
+    channel_scales: ChannelScales | None,
+    imported: Imported = NOTHING,
+) -> Quantization:
     """Parameters per value, the nodes that stay in f32, and how weights get codes.
 
-    Args:   ranges: (low, high) of the values of `values_to_calibrate`; channel_scales: the weight quantizer.
+    Args:
+        ranges: (low, high) of the values of `values_to_calibrate`; None: what the source has not quantized
+            stays in f32.
+        channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are.
     Raises: QuantizeError: every range that is missing or not finite, all at once.
     """
     if recipe.is_float:
         return Quantization()
-    values: dict[str, QuantParams] = {}
-    problems: list[Problem] = []
-    ranges = {**ranges, **_useful(model, ranges)}
+    values, problems = dict(imported.values), list[Problem]()
+    wanted = () if ranges is None else values_to_calibrate(model, recipe, imported)
+    ranges = {**(ranges or {}), **_useful(model, ranges or {})}
     for value in model.graph.inputs:
         if is_raw(value):
             values[value.name or ""] = QuantParams(1.0, 0.0, recipe.feature_bits)
-    for name in values_to_calibrate(model, recipe):
+    for name in wanted:
         if name not in ranges:
             problems.append(Problem("a value has no range", where=f"value '{name}'"))
             continue
@@ -54,15 +64,24 @@ def quantize(model: ir.Model, ranges: Ranges, recipe: Recipe, channel_scales: Ch
             problems += [Problem(p.what, f"value '{name}'", p.found, p.need) for p in error.problems]
     if problems:
         raise QuantizeError(problems=problems)
-    for name, owner in _owners(model).items():
-        values[name] = values[owner]
+    for name, owner in _owners(model, imported).items():
+        if owner in values:
+            values[name] = values[owner]
     skipped = {n.name or "" for n in model.graph if n.name in recipe.skip_nodes or n.op_type in recipe.skip_ops}
+    skipped |= set() if wanted or not imported else _with_real_weights(model, imported)
     weights = (
         None
         if channel_scales is None
         else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
     )
-    return Quantization(values, frozenset(skipped), weights)
+    return Quantization(values, frozenset(skipped), weights, imported.constants)
+
+
+def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:
+    """Nodes whose weights the source has left real."""
+    matrices = ((n, n.inputs[1]) for n in model.graph if _channel_axis(n) is not None or n.op_type == "MatMul")
+    real = ((n, w) for n, w in matrices if w is not None and w.const_value is not None)
+    return {n.name or "" for n, w in real if w.name not in imported.constants}
 
 
 def _useful(model: ir.Model, ranges: Ranges) -> dict[str, tuple[float, float]]:
@@ -117,13 +136,16 @@ def weight_codes(
     return codes.astype(np.int8), scales
 
 
-def real_weights(model: ir.Model, weights: WeightQuantizer) -> dict[str, np.ndarray]:
-    """What the codes of every convolution's and Gemm's weights mean: initializer name -> reals of its shape."""
+def real_weights(model: ir.Model, weights: WeightQuantizer, imported: Imported = NOTHING) -> dict[str, np.ndarray]:
+    """What the codes of every convolution's and Gemm's weights mean: initializer name -> reals of its shape.
+
+    Those that the source has quantized are left out: they are what they are.
+    """
     out = {}
     for node in model.graph:
         axis = _channel_axis(node)
         value = node.inputs[1] if axis is not None else None
-        if value is None or axis is None or value.const_value is None:
+        if value is None or axis is None or value.const_value is None or value.name in imported.constants:
             continue
         w = np.moveaxis(value.const_value.numpy().astype(np.float32), axis, 0)
         codes, scales = weights(np.ascontiguousarray(w.reshape(len(w), -1)))
@@ -146,7 +168,7 @@ def is_raw(value: ir.Value) -> bool:
     return any(use.node.name in (f"{value.name}/mean", f"{value.name}/normal") for use in value.uses())
 
 
-def _owners(model: ir.Model) -> dict[str, str]:
+def _owners(model: ir.Model, imported: Imported) -> dict[str, str]:
     """Values that have another value's parameters: name -> the value that decides.
 
     An operator that only moves codes gives its output the parameters of its input. An input of a Concat
@@ -181,6 +203,7 @@ def _owners(model: ir.Model) -> dict[str, str]:
                 continue
             name = root(v.name or "")
             alone = readers.get(name) == {node.name} and name not in outputs and name not in inputs
+            alone = alone and name not in imported.values
             if alone and name != target:
                 owner[name] = target
     return {name: root(name) for name in owner}

@@ -16,16 +16,59 @@ from magik_core.program import QuantParams, Shape
 WeightQuantizer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """A constant as a quantized source has it: real = scales[c] * (codes - zero_points[c]), c along `axis`.
+
+    Args: codes: int64, in source order; scales: f64 holding f32, (n) or (1); zero_points: int64, as many.
+    """
+
+    codes: np.ndarray
+    scales: np.ndarray
+    zero_points: np.ndarray
+    axis: int = 0
+
+    def reals(self) -> np.ndarray:
+        """What the codes mean, in f32."""
+        wide = [1] * self.codes.ndim
+        if self.codes.ndim:
+            wide[self.axis] = self.scales.size
+        whole = (self.codes - self.zero_points.reshape(wide)).astype(np.float32)
+        return np.asarray(self.scales.astype(np.float32).reshape(wide) * whole)
+
+    def is_u8(self) -> bool:
+        """Whether the codes are those of one u8 tensor, as they are or 128 less."""
+        low = self.offset()
+        return self.scales.size == 1 and all(
+            -low <= v <= 255 - low for v in (*self.zero_points, self.codes.min(), self.codes.max())
+        )
+
+    def offset(self) -> int:
+        """What makes signed codes start at 0."""
+        return 128 if min(self.codes.min(initial=0), self.zero_points.min()) < 0 else 0
+
+    def as_u8(self) -> tuple[QuantParams, np.ndarray]:
+        low = self.offset()
+        return QuantParams(float(self.scales[0]), float(self.zero_points[0] + low)), (self.codes + low).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Quantization:
     """What quantize.py decided: parameters per value name, nodes kept in f32, how weights get codes.
 
-    `weights` maps f32 (channels, k) to (s8 codes, f32-exact scales per channel).
+    `weights` maps f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel); `constants` are
+    those that the source has quantized itself, by value name.
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
     float_nodes: frozenset[str] = frozenset()
     weights: WeightQuantizer | None = None
+    constants: Mapping[str, Codes] = field(default_factory=dict)
+
+    def codes(self, name: str | None) -> QuantParams | None:
+        """Parameters of a value that has codes in the kernels' 8 bits; wider ones are put on their grid in f32."""
+        found = self.values.get(name or "")
+        return found if found is not None and found.bits <= 8 else None
 
 
 class Source:
@@ -57,6 +100,11 @@ class Source:
         assert value is not None
         return None if value.const_value is None else value.const_value.numpy()
 
+    def imported(self, node: ir.Node, index: int) -> Codes | None:
+        """The codes that a quantized source gives a constant input."""
+        value = node.inputs[index] if index < len(node.inputs) else None
+        return None if value is None else self.quantization.constants.get(value.name or "")
+
     def need_constant(self, node: ir.Node, index: int, what: str) -> np.ndarray:
         """As `constant`, for an input that has to be one."""
         found = self.constant(node, index)
@@ -71,11 +119,16 @@ class Source:
             return "f32"
         values = [v for v in node.inputs if v is not None and v.const_value is None and v.dtype == ir.DataType.FLOAT]
         values += [v for v in ([y] if y is not None else node.outputs) if v.dtype == ir.DataType.FLOAT]
-        return "u8" if values and all(v.name in q.values for v in values) else "f32"
+        return "u8" if values and all(q.codes(v.name) for v in values) else "f32"
 
     def is_float(self, value: ir.Value) -> bool:
         """Whether a value of the source holds reals."""
         return value.dtype == ir.DataType.FLOAT
+
+    def is_settled(self, value: ir.Value) -> bool:
+        """Whether a value comes out of the source's own quantization: its codes are read as they are."""
+        producer = value.producer()
+        return producer is not None and producer.op_type == "DequantizeLinear"
 
     def quant(self, value: ir.Value | None) -> QuantParams:
         """Parameters of a value that is to have codes."""

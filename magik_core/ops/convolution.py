@@ -10,7 +10,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.errors import LowerError
-from magik_core.ops import Array
+from magik_core.ops import Array, Op, Tensors, snake
 from magik_core.program import QuantParams, Shape, Tensor, WeightParams
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from magik_core.lowering import Lowering
     from magik_core.ops.conv import Conv
+    from magik_core.source import Codes
 
 Pair = tuple[int, int]
 MAX_STRIDE = 1024  # of strides, dilations and pads; window.h refuses more
@@ -89,7 +90,7 @@ def head_of(node: ir.Node, to: Lowering, rank: int) -> Head:
     channels = to.shape(value)[1]
     gain, offset = np.ones(channels), np.zeros(channels)
     inputs = {v.name for v in to.graph.inputs}
-    while value.name not in inputs:
+    while value.name not in inputs and not to.is_settled(value):
         step = _affine(value.producer(), to, channels)
         if step is None:
             return Head(x := to.take(node, 0, "u8", layout.channels_last(rank)), np.ones(channels), _zeros(x, channels))
@@ -143,8 +144,7 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
     assert isinstance(x.quant, QuantParams)
     w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
     codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, head.zero, window.groups)
-    quant = WeightParams(tuple(float(s) for s in scales))
-    inputs = [x, to.add(f"{name}/w", window.store(codes), "s8", quant), to.add(f"{name}/b", b, "s32")]
+    inputs = [x, add_weight(to, name, window.store(codes), scales), to.add(f"{name}/b", b, "s32")]
     if not any(window.pads) or head.is_uniform:
         to.emit(node, replace(window, zero=int(head.zero[0]) if head.is_uniform else 0), inputs, y)
         return
@@ -159,22 +159,70 @@ def quantize_affine(
     """Codes of weights (O, …, I), the bias in units of x_scale * scales with real zero folded in, scales (O).
 
     A channel whose bias is too large for its weights' scale gets a larger scale, so that sums stay in int32.
+    Codes are of the type that the weight quantizer gives: int8, or int16 where they are wider.
     """
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
-    codes, scales = to.quantize_weights(flat)
+    known = imported_weights(to.imported(node, 1), flat)
+    codes, scales = known or to.quantize_weights(flat)
     zero = per_tap(w.shape, pad, groups)
     for _ in range(64):
-        sums = np.round(bias.astype(np.float64) / (x_scale * scales)) - (codes * zero).sum(1)
-        wide = np.abs(sums) + 255.0 * np.abs(codes.astype(np.int64)).sum(1) > numerics.INT32_MAX
+        units = bias_units(to.imported(node, 2), bias, x_scale * scales)
+        wide = np.abs(np.round(units) - (codes * zero).sum(1)) + _most(codes) > numerics.INT32_MAX
         if not wide.any():
             break
+        if known:
+            raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
         scales = np.where(wide, scales * 2, scales)
-        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -127, 127).astype(np.int8)
+        top = np.iinfo(codes.dtype).max
+        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
         codes = np.where(wide[:, None], fresh, codes)
     else:
         raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
-    b = numerics.round_half_up(bias.astype(np.float64) / (x_scale * scales) - (codes * zero).sum(1))
+    b = numerics.round_half_up(units - (codes * zero).sum(1))
     return codes.reshape(w.shape), b.astype(np.int32), scales
+
+
+def _most(codes: Array) -> Array:
+    """The largest sum of products with codes of x, per channel."""
+    return np.asarray(255.0 * np.abs(codes.astype(np.int64)).sum(1))
+
+
+def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
+    """The source's own codes, zero point taken off, and scales of weights (O, K), if they are still these.
+
+    A real weight is scale * code in f32, so the quotient tells the code. Codes are s8, or s16 where a zero
+    point makes them wider.
+    """
+    if known is None or len(flat) % known.scales.size:
+        return None
+    scales = np.tile(known.scales, len(flat) // known.scales.size) if known.scales.size > 1 else known.scales
+    scales = np.broadcast_to(scales, (len(flat),))
+    quotient = flat.astype(np.float64) / scales[:, None]
+    codes = np.rint(quotient)
+    if np.abs(quotient - codes).max(initial=0) > 1e-2 or np.abs(codes).max(initial=0) > 32767:
+        return None
+    is_narrow = codes.min(initial=0) >= -128 and codes.max(initial=0) <= 127
+    return codes.astype(np.int8 if is_narrow else np.int16), scales
+
+
+def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:
+    """A bias (O) in units of s_x * s_w, before the zero point is folded in; the source's codes where it has them."""
+    if known is not None and known.codes.shape == bias.shape:
+        own = known.scales / unit
+        if np.abs(own - 1).max() < 1e-5:  # f32 rounds the product of two scales
+            return (known.codes - known.zero_points).astype(np.float64)
+    return np.asarray(bias.astype(np.float64) / unit)
+
+
+def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
+    """A constant of weights, in the storage that their codes have."""
+    dtype = "s8" if codes.dtype == np.int8 else "s16"
+    return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
+
+
+def kernel_of(op: Op, x: Tensors) -> str:
+    """Name of the kernel of an operator whose second input is weights: those of s16 have one of their own."""
+    return f"{snake(type(op).__name__)}_{x[0].dtype}{'_s16' if x[1].dtype == 's16' else ''}"
 
 
 def per_tap(shape: Shape, values: Array, groups: int) -> Array:

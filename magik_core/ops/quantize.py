@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors
+from magik_core.ops.concat import Concat
 from magik_core.program import QuantParams
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from magik_core.lowering import Lowering
 
 
 @dataclass(frozen=True)
 class QuantizeParams(Params):
     scale: float  # > 0
-    zero: float  # [0, 255]
+    zero: float  # [0, top]
     top: int  # 2^bits - 1
 
 
 @dataclass(frozen=True)
 class Quantize(Op):
-    """Turn f32 into codes: x / scale + zero_point in f32, rounded half up, saturated; NaN gives 0.
+    """Turn f32 into codes of u8 or u16: x / scale + zero_point in f32, rounded half up, saturated; NaN gives 0.
 
     Shapes: x any, y as x.
-    Source: docs/quantization.md, "Activations".
+    Source: ONNX QuantizeLinear, opset 24; docs/quantization.md, "Activations".
     """
+
+    onnx = ("QuantizeLinear",)
+
+    @classmethod
+    def lower(cls, node: ir.Node, to: Lowering) -> None:
+        """Codes that have the parameters stay; others are rescaled; reals are quantized."""
+        y = node.outputs[0]
+        quant = to.quant(y)
+        if quant.bits > 8:
+            to.emit(node, cls(), [to.take(node, 0, "f32")], y, dtype="u16")
+            return
+        x = to.take(node, 0)
+        if x.quant == quant:
+            to.rename(x, y, x.axes)
+        elif x.dtype == "u8":
+            to.emit(node, Concat(0), [x], y)
+        else:
+            to.emit(node, cls(), [x], y, dtype="u8")
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
         return f"quantize_{y[0].dtype}"

@@ -194,7 +194,7 @@ def test_what_is_in_it(folders, digits: Path) -> None:
     folder = folders["mips"]
     found = files(folder)
     assert found["digits.bin"] == digits.read_bytes()
-    named = {kernel.rpartition("_")[0] for kernel in net.load(digits).kernels}
+    named = {kernels.parts_of(kernel)[0] for kernel in net.load(digits).kernels}
     ops = {Path(name).stem.partition("_fp64")[0] for name in found if name.startswith("src/ops/")}
     assert ops == named
     text = found["src/table.c"].decode()

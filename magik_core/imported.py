@@ -1,0 +1,231 @@
+"""The quantization that a model arrives with: what its QuantizeLinear and DequantizeLinear say, taken as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from magik_core import graph
+from magik_core.errors import GraphError, Problem
+from magik_core.ops import by_onnx
+from magik_core.program import QuantParams
+from magik_core.source import Codes
+
+T = ir.DataType
+# what a code of each type is taken for: the bits, and what is added so that codes start at 0
+TYPES: Mapping[ir.DataType, tuple[int, int]] = {
+    T.UINT8: (8, 0),
+    T.INT8: (8, 128),
+    T.UINT16: (16, 0),
+    T.INT16: (16, 32768),
+    T.UINT4: (4, 0),
+    T.INT4: (4, 8),
+    T.UINT2: (2, 0),
+    T.INT2: (2, 2),
+}
+CONSTANT_TYPES = (*TYPES, T.INT32)  # a bias has 32 bits
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Parameters of activations, and the codes of constants, by value name."""
+
+    values: Mapping[str, QuantParams] = field(default_factory=dict)
+    constants: Mapping[str, Codes] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.constants)
+
+
+NOTHING = Imported()
+
+
+def is_quantized(model: ir.Model) -> bool:
+    """Whether a model brings a quantization of its own."""
+    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph)
+
+
+def take(model: ir.Model) -> Imported:
+    """What the QDQ nodes of a graph say; dequantized constants become real ones, in place.
+
+    A pair around an activation stays: lowering writes the codes at once where the node before has them, and
+    rescales where they change. The value before a QuantizeLinear has its parameters if nothing else reads it.
+
+    Raises: GraphError: every node that says something no kernel does.
+    """
+    problems: list[Problem] = []
+    constants: dict[str, Codes] = {}
+    values: dict[str, QuantParams] = {}
+    for node in list(model.graph):
+        try:
+            if node.op_type == "QuantizeLinear" and graph.constant(node.inputs[0]) is not None:
+                _quantize_constant(model, node)
+            elif node.op_type == "QuantizeLinear":
+                values |= _activation(node)
+            elif node.op_type == "DequantizeLinear" and graph.constant(node.inputs[0]) is not None:
+                constants |= _constant(model, node)
+            elif node.op_type == "DequantizeLinear":
+                values |= _dequantized(node, values)
+            elif node.op_type == "Transpose" and node.inputs[0] is not None and node.inputs[0].name in constants:
+                constants |= _transposed(model, node, constants[node.inputs[0].name])
+        except GraphError as error:
+            problems += error.problems
+    if problems:
+        raise GraphError(problems=problems)
+    graph.remove_dead(model)
+    kept = {name: codes for name, codes in constants.items() if name in model.graph.initializers}
+    return Imported(values | _before(model, values), kept)
+
+
+def drop(model: ir.Model) -> None:
+    """Take the rounding out: constants are real, activations pass their pairs as they are; in place.
+
+    Raises: GraphError: as `take`.
+    """
+    take(model)
+    for node in list(model.graph):
+        if node.op_type == "DequantizeLinear":
+            pair = node.inputs[0].producer() if node.inputs[0] is not None else None
+            assert pair is not None and pair.inputs[0] is not None
+            if not graph.bypass(node, pair.inputs[0]):  # an output that is an input
+                graph.replace(node, graph.insert(node, "Identity", [pair.inputs[0]]))
+    graph.remove_dead(model)
+
+
+def _activation(node: ir.Node) -> dict[str, QuantParams]:
+    """What a QuantizeLinear says of its output."""
+    scale, zero, kind = _parameters(node, TYPES)
+    if scale.size != 1:
+        raise _problem(node, "an activation is quantized per channel", f"{scale.size} scales", "one scale")
+    for use in node.outputs[0].uses():
+        if use.node.op_type != "DequantizeLinear":
+            raise _problem(node, "codes are read by another node", use.node.op_type, "a DequantizeLinear")
+    bits, offset = TYPES[kind]
+    return {node.outputs[0].name or "": QuantParams(float(scale[0]), float(int(zero[0]) + offset), bits)}
+
+
+def _dequantized(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """The parameters of what a DequantizeLinear gives."""
+    source = node.inputs[0]
+    known = values.get(source.name or "") if source is not None else None
+    producer = source.producer() if source is not None else None
+    if producer is not None and producer.op_type == "QuantizeLinear" and known is None:
+        return {}  # said of that node
+    if source is None or known is None:
+        raise _problem(node, "codes come from nowhere", (source and source.name) or "", "a QuantizeLinear")
+    scale, zero, kind = _parameters(node, TYPES)
+    bits, offset = TYPES[kind]
+    said = QuantParams(float(scale[0]), float(int(zero[0]) + offset), bits)
+    if scale.size != 1 or said != known:
+        need = f"those it was quantized with: {_show(known)}"
+        raise _problem(node, "codes are read with other parameters", _show(said), need)
+    return {node.outputs[0].name or "": known}
+
+
+def _show(q: QuantParams) -> str:
+    return f"scale {q.scale:g}, zero point {q.zero_point:g} of {q.bits} bits from 0"
+
+
+def _constant(model: ir.Model, node: ir.Node) -> dict[str, Codes]:
+    """Put the reals in the place of a dequantized constant; its codes, by the name of the new constant."""
+    scale, zero, _ = _parameters(node, CONSTANT_TYPES)
+    codes = graph.constant(node.inputs[0])
+    assert codes is not None
+    codes = codes.astype(np.int64)
+    axis = int(graph.attribute(node, "axis", 1)) if scale.size > 1 else 0
+    if scale.size > 1 and not (-codes.ndim <= axis < codes.ndim and codes.shape[axis] == scale.size):
+        found, need = f"{scale.size} scales on axis {axis}", f"an axis of {list(codes.shape)} with as many"
+        raise _problem(node, "the scales of a constant do not fit it", found, need)
+    out = Codes(codes, scale, zero.astype(np.int64), axis % max(codes.ndim, 1))
+    return {_put(model, node, out.reals()): out}
+
+
+def _transposed(model: ir.Model, node: ir.Node, codes: Codes) -> dict[str, Codes]:
+    """A constant that is turned before it is used."""
+    rank = codes.codes.ndim
+    perm = tuple(graph.attribute(node, "perm", tuple(reversed(range(rank)))))
+    turned = replace(codes, codes=codes.codes.transpose(perm), axis=perm.index(codes.axis) if rank else 0)
+    return {_put(model, node, turned.reals()): turned}
+
+
+def _quantize_constant(model: ir.Model, node: ir.Node) -> None:
+    """Quantize a real constant as ONNX does, ties to even."""
+    scale, zero, kind = _parameters(node, TYPES)
+    real = graph.constant(node.inputs[0])
+    assert real is not None
+    axis = int(graph.attribute(node, "axis", 1)) if scale.size > 1 else 0
+    if scale.size > 1 and not (-real.ndim <= axis < real.ndim and real.shape[axis] == scale.size):
+        found, need = f"{scale.size} scales on axis {axis}", f"an axis of {list(real.shape)} with as many"
+        raise _problem(node, "the scales of a constant do not fit it", found, need)
+    wide = [1] * real.ndim
+    if scale.size > 1:
+        wide[axis] = scale.size
+    bits, offset = TYPES[kind]
+    whole = np.rint(real / scale.astype(np.float32).reshape(wide)) + zero.reshape(wide)
+    codes = np.clip(whole, -offset, 2**bits - 1 - offset).astype(kind.numpy())
+    _put(model, node, codes)
+
+
+def _put(model: ir.Model, node: ir.Node, array: np.ndarray) -> str:
+    """Let a constant take a node's place, under the name of its output; returns that name."""
+    (old,) = node.outputs
+    name, old.name = old.name or "", None
+    new = graph.add_constant(model, name, array)
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    model.graph.remove(node, safe=True)
+    return new.name or ""
+
+
+def _parameters(node: ir.Node, types: Collection[ir.DataType]) -> tuple[np.ndarray, np.ndarray, ir.DataType]:
+    """(scales, zero points, type of the codes) of a QuantizeLinear or DequantizeLinear.
+
+    Raises: GraphError: computed parameters, blocks, another type, scales that are no positive numbers.
+    """
+    is_quantize = node.op_type == "QuantizeLinear"
+    zero_value = node.inputs[2] if len(node.inputs) > 2 else None
+    codes = node.outputs[0] if is_quantize else node.inputs[0]
+    assert codes is not None
+    kind = codes.dtype
+    scale = graph.constant(node.inputs[1])
+    zero = np.zeros(1, np.int64) if zero_value is None else graph.constant(zero_value)
+    if scale is None or zero is None:
+        raise _problem(node, "the scale of a value is computed", need="a constant scale and zero point")
+    if graph.attribute(node, "block_size", 0) or scale.ndim > 1:
+        raise _problem(node, "scales per block have no kernel", need="one scale, or one per channel")
+    if kind is None or kind not in types:
+        need = ", ".join(t.name for t in types)
+        raise _problem(node, "codes have a type that no kernel reads", str(kind), need)
+    scale, zero = scale.reshape(-1).astype(np.float64), zero.reshape(-1).astype(np.int64)
+    if zero.size not in (1, scale.size) or not scale.size:
+        raise _problem(node, "scales and zero points differ in number", f"{scale.size} and {zero.size}", "as many")
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise _problem(node, "a scale is no positive number", str(scale[~(np.isfinite(scale) & (scale > 0))][0]))
+    return scale, np.broadcast_to(zero, scale.shape), kind
+
+
+def _before(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """Parameters of the values that a QuantizeLinear alone reads: the node before may write the codes itself.
+
+    They reach back through nodes that only move numbers.
+    """
+    outputs = {v.name for v in model.graph.outputs}
+    moves = {t for t, op in by_onnx().items() if op.keeps_codes and t not in ("Resize", "Split")}
+    found: dict[str, QuantParams] = {}
+    for node in reversed(model.graph):
+        x = node.inputs[0] if node.inputs else None
+        if x is None or x.const_value is not None or x.name in values or x.name in outputs:
+            continue
+        y = node.outputs[0].name or ""
+        told = values.get(y) if node.op_type == "QuantizeLinear" else found.get(y) if node.op_type in moves else None
+        readers = graph.consumers(x)
+        is_same = all(r.op_type == "QuantizeLinear" and values.get(r.outputs[0].name or "") == told for r in readers)
+        if told is not None and (is_same or readers == [node]):
+            found[x.name or ""] = told
+    return found
+
+
+def _problem(node: ir.Node, what: str, found: str = "", need: str = "") -> GraphError:
+    return GraphError(what, where=f"{node.op_type} '{node.name}'", found=found, need=need)
