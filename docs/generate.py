@@ -222,6 +222,12 @@ def mxnet_layers() -> str:
     return table(("family", "layers"), rows)
 
 
+def torch_options() -> str:
+    """The options of the PyTorch frontend."""
+    options = repository().frontends["torch"].options
+    return table(("option", "says"), [(code(name), text[0].upper() + text[1:]) for name, text in options.items()])
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -279,6 +285,7 @@ BLOCKS = {
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
+    "torch.md": {"options": torch_options},
 }
 
 

@@ -48,7 +48,7 @@ def example_inputs(module: nn.Module, shapes: Sequence[Sequence[int]], dtypes: S
             where=where,
             found=f"forward takes {names}",
             need="INPUT_SHAPE: the sizes of each input",
-            hint="pass --input-shape 1,3,224,224 with the model's own sizes",
+            hint="pass --input-shape with the model's own sizes, 1,3,224,224 or, of two inputs, 1,576;2,1,128",
         )
     kinds = [_dtype(name) for name in dtypes] or [torch.float32]
     kinds += kinds[-1:] * (len(shapes) - len(kinds))
