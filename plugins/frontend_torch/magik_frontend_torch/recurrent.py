@@ -36,7 +36,7 @@ def check(program: ExportedProgram, where: str) -> None:
     """Raises: ModelError: LSTMs whose outputs are projected, all of them; torch's exporter takes them for plain."""
     problems = []
     for node in program.graph.nodes:
-        if node.op == "call_function" and node.target is torch.ops.aten.lstm.input:
+        if node.op == "call_function" and node.target is torch.ops.aten.lstm.input and len(node.args) == 9:
             _, _, params, has_biases, layers, _, _, both, _ = node.args
             if len(params) != layers * (4 if has_biases else 2) * (2 if both else 1):
                 path = next((str(p) for p, _ in reversed((node.meta.get("nn_module_stack") or {}).values())), "")
