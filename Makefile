@@ -22,6 +22,7 @@ fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.runtime.fuzz --mutants $(FUZZ)
 
 bench: $(VENV)/ready
+	$(BIN)/python -m bench.frontends
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.planner
 	$(BIN)/python -m bench.mips

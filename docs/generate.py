@@ -212,6 +212,25 @@ def caffe_layers() -> str:
     return table(("layer", "becomes"), sorted(rows))
 
 
+def quantized_operators(*domains: str) -> str:
+    """What each quantized operator of some domains becomes; names of one function are together."""
+    from magik_core.builtin.onnx_quantized.table import table as operators_
+
+    by_text: dict[str, list[str]] = {}
+    for (domain, name), one in operators_().items():
+        if domain in domains and name not in by_text.setdefault(one.text, []):
+            by_text[one.text].append(name)
+    rows = sorted((", ".join(map(code, sorted(names))), text) for text, names in by_text.items() if names)
+    return table(("operator", "becomes"), rows)
+
+
+def moved_operators() -> str:
+    """Standard operators that may stand between codes."""
+    from magik_core.builtin.onnx_quantized.moved import MOVED, READ
+
+    return ", ".join(map(code, sorted([*MOVED, *READ])))
+
+
 def mxnet_layers() -> str:
     """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
     layers = importlib.import_module("magik_frontend_mxnet.layers")
@@ -286,6 +305,8 @@ BLOCKS = {
     "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
     "torch.md": {"options": torch_options},
+    "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
+    "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},
 }
 
 
