@@ -251,6 +251,12 @@ def tflite_operators() -> str:
     return table(("family", "operators"), rows)
 
 
+def torch_options() -> str:
+    """The options of the PyTorch frontend."""
+    options = repository().frontends["torch"].options
+    return table(("option", "says"), [(code(name), text[0].upper() + text[1:]) for name, text in options.items()])
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -308,6 +314,7 @@ BLOCKS = {
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
+    "torch.md": {"options": torch_options},
     "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
     "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},
     "tflite.md": {"tflite": tflite_operators},
