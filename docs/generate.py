@@ -255,6 +255,22 @@ def families(layers: Any, named: Mapping[str, Sequence[str]]) -> str:
     return table(("family", "layers"), rows)
 
 
+def tflite_operators() -> str:
+    """The builtin operators of TFLite by family, as those of MXNet."""
+    layers = importlib.import_module("magik_frontend_tf.tflite.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "operators"), rows)
+
+
+def torch_options() -> str:
+    """The options of the PyTorch frontend."""
+    options = repository().frontends["torch"].options
+    return table(("option", "says"), [(code(name), text[0].upper() + text[1:]) for name, text in options.items()])
+
+
 # ---- config, passes, hooks -------------------------------------------------------------------------------
 
 
@@ -313,8 +329,10 @@ BLOCKS = {
     "caffe.md": {"layers": caffe_layers},
     "keras.md": {"layers": keras_layers, "functions": keras_functions},
     "mxnet.md": {"layers": mxnet_layers},
+    "torch.md": {"options": torch_options},
     "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
     "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},
+    "tflite.md": {"tflite": tflite_operators},
 }
 
 

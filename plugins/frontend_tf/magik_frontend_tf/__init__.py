@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from magik_core.errors import ModelError
 from magik_core.hookspecs import Frontend, Request, hookimpl
-from magik_frontend_tf import graphs, keras_files
+from magik_frontend_tf import graphs, keras_files, tflite
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 # Each has SUFFIXES, OPTIONS, sniff(path) and load(path, request), and imports nothing heavy before `load`.
-FORMATS: tuple[Any, ...] = (graphs, keras_files)
+FORMATS: tuple[Any, ...] = (graphs, keras_files, tflite)
 KERAS = frozenset({"keras", "tf_keras", "tensorflow"})
 
 
