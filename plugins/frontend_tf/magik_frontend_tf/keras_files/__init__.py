@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,8 @@ ZIP = b"PK\x03\x04"
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5, or a zip archive with a Keras model in it."""
+    import zipfile
+
     try:
         with path.open("rb") as file:
             head = file.read(len(HDF5))
