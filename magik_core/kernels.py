@@ -35,8 +35,10 @@ HOT = frozenset({"add", "gemm", "lut", "mul", "softmax"})  # -O2 on MIPS, where 
 HOT_CXX = frozenset({"image", "image_color", "input", "nv12", "output"})  # -O2: what touches pixels
 # GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
-DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32")}
+# Of a kernel's name: what its activations are; u8_s16: u8, with weights in s16 in the place of s8.
+DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32", "u8_s16")}
 
+NAME = re.compile(rf"(\w+?)_({'|'.join(DTYPES)})")
 KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)\n\{", re.MULTILINE)
 COMPANION = re.compile(r"^(?:int32_t|size_t) magik_(\w+)_(shape|is_view|prepare|scratch)\(", re.MULTILINE)
 
@@ -93,7 +95,7 @@ def table(files: Sequence[Source], only: Collection[str] | None = None) -> str:
         companions |= {f"magik_{name}_{kind}": kind for name, kind in COMPANION.findall(text)}
         for full in KERNEL.findall(text):
             name = full.removesuffix(f"_{isa}") if isa else full
-            if not name.startswith(f"{op}_") or name.rpartition("_")[2] not in DTYPES or (isa and name == full):
+            if name.removeprefix(f"{op}_") not in DTYPES or (isa and name == full):
                 raise ValueError(f"{source.path}: kernel '{full}' is not {op}_<dtype>{isa and '_' + isa}")
             if only is None or name in only:
                 kernels.setdefault(name, {})[isa] = full
@@ -113,7 +115,7 @@ def _text(kernels: dict[str, dict[str, str]], companions: dict[str, str]) -> str
     ]
     rows = []
     for name, found in sorted(kernels.items()):
-        op, _, dtype = name.rpartition("_")
+        op, dtype = parts_of(name)
         is_view = f"magik_{op}_is_view" if f"magik_{op}_is_view" in companions else "NULL"
         portable, *faster = (_variant(isa, found[isa], companions) for isa in ("", *ISAS) if isa in found)
         if faster:
@@ -130,6 +132,12 @@ def _variant(isa: str, full: str, companions: Mapping[str, str]) -> str:
     own = (f"magik_{full}_{kind}" for kind in ("prepare", "scratch"))
     rest = ", ".join(f if f in companions else "NULL" for f in own)
     return f"{{MAGIK_{isa.upper() or 'PORTABLE'}, magik_{full}, {rest}}}"
+
+
+def parts_of(kernel: str) -> tuple[str, str]:
+    """(operator, dtype) of a kernel's name: conv_u8_s16 -> conv, u8_s16."""
+    found = NAME.fullmatch(kernel)
+    return (found[1], found[2]) if found else (kernel, "")
 
 
 def _split(stem: str) -> tuple[str, str]:

@@ -200,7 +200,7 @@ class Lowering(Source):
         self._values[y.name or ""] = replace(t, axes=axes)
 
     def quantize_weights(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(s8 codes, scales) of weights (channels, k)."""
+        """(codes of int8 or int16, scales) of weights (channels, k)."""
         assert self.quantization.weights is not None
         return self.quantization.weights(w)
 

@@ -56,8 +56,8 @@ class Codes:
 class Quantization:
     """What quantize.py decided: parameters per value name, nodes kept in f32, how weights get codes.
 
-    `weights` maps f32 (channels, k) to (s8 codes, f32-exact scales per channel); `constants` are those that the
-    source has quantized itself, by value name.
+    `weights` maps f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel); `constants` are
+    those that the source has quantized itself, by value name.
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)

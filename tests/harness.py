@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnx
@@ -103,7 +105,15 @@ def ranges_of(case: Case, model: ir.Model) -> dict[str, tuple[float, float]]:
 
 
 def quantized(case: Case, model: ir.Model) -> Program:
-    return lower(model, quantize(model, ranges_of(case, model), Recipe(), channel_scales))
+    found = quantize(model, ranges_of(case, model), Recipe(), channel_scales)
+    return lower(model, replace(found, weights=partial(given, case.codes)) if case.codes else found)
+
+
+def given(codes: tuple[int, int], w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights that are codes times 2^-7, as those codes."""
+    out = np.round(w.astype(np.float64) * 128)
+    assert (out == w * 128.0).all() and codes[0] <= out.min() and out.max() <= codes[1]
+    return out.astype(np.int8 if codes[0] >= -128 and codes[1] <= 127 else np.int16), np.full(len(w), 1 / 128)
 
 
 def in_float(model: ir.Model) -> Program:
@@ -119,7 +129,7 @@ def stored_feeds(program: Program, feeds: Mapping[str, np.ndarray]) -> Feeds:
         if isinstance(t.quant, QuantParams):
             x = numerics.quantize(x, t.quant)
         out[name] = np.ascontiguousarray(
-            x.astype({"u8": np.uint8, "s32": np.int32, "bool": np.uint8}.get(t.dtype, np.float32))
+            x.astype({"u8": np.uint8, "u16": np.uint16, "s32": np.int32, "bool": np.uint8}.get(t.dtype, np.float32))
         )
     return out
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from magik_core import ops
-from magik_core.kernels import DTYPES, ISAS
+from magik_core.kernels import DTYPES, ISAS, parts_of
 from magik_core.library import kernel_names
 from magik_core.ops import MAX_DIMS, Params
 from tests.runtime.corpus import CASES, programs
@@ -290,7 +290,7 @@ def test_params_are_the_same_in_c_and_python() -> None:
     for name, program, _ in programs():
         for step in program.steps:
             x, y = program.reads(step), program.writes(step)
-            stem = step.op.kernel(x, y).rpartition("_")[0]
+            stem = parts_of(step.op.kernel(x, y))[0]
             own = code(CORE / "ops" / f"{stem}.c")
             used = re.search(r"const struct (\w*params) \*p\b", own + includes(stem))
             in_c = struct_fields(used[1], own + headers) if used else []

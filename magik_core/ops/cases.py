@@ -38,6 +38,8 @@ class Case:
             representable; 0.5 is one correct rounding, a little more allows for f32 in the reference.
         relative: bound on the f32 step's error, relative to the largest output.
         is_float_only: there is no integer kernel for this case.
+        codes: smallest and largest code of weights that are such codes times 2^-7, as an import brings them;
+            beyond s8 they are stored as s16. None: what the weight quantizer makes of them.
     """
 
     op_type: str
@@ -48,10 +50,12 @@ class Case:
     steps: float = 0.51
     relative: float = 2e-6
     is_float_only: bool = False
+    codes: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         shapes = ["x".join(map(str, i.shape)) if i is not None else "none" for i in self.inputs]
         extra = [f"{k}={v}" for k, v in self.attributes.items()]
+        extra += [f"codes={self.codes[0]}..{self.codes[1]}"] if self.codes else []
         return f"{self.op_type}({', '.join([*shapes, *extra])})"
 
 
@@ -64,11 +68,12 @@ def case(
     steps: float = 0.51,
     relative: float = 2e-6,
     is_float_only: bool = False,
+    codes: tuple[int, int] | None = None,
     **attributes: Any,
 ) -> Case:
     """A case whose first input is `x`; a tuple is the shape of an activation in [-1, 1], an array a constant."""
     inputs = tuple(Input(i) if isinstance(i, tuple) else i for i in (x, *more))
-    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only)  # type: ignore[arg-type]
+    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only, codes)  # type: ignore[arg-type]
 
 
 def weights(*shape: int, seed: int = 0, bits: int = 8) -> np.ndarray:
@@ -77,6 +82,28 @@ def weights(*shape: int, seed: int = 0, bits: int = 8) -> np.ndarray:
     codes = np.random.default_rng(seed).integers(-top, top + 1, shape)
     codes.reshape(shape[0], -1)[:, 0] = top
     return (codes / 128.0).astype(np.float32)
+
+
+def extreme(*shape: int, codes: tuple[int, int], seed: int = 0) -> np.ndarray:
+    """Weights of a case with these codes: half of them at an end, and in channel 0 all at the lowest."""
+    rng = np.random.default_rng(seed)
+    out = rng.integers(codes[0], codes[1] + 1, shape)
+    out = np.where(rng.random(shape) < 0.5, rng.choice(codes, shape), out)
+    out.reshape(shape[0], -1)[0] = codes[0]
+    return (out / 128.0).astype(np.float32)
+
+
+def striped(*shape: int, axis: int = 1) -> np.ndarray:
+    """Weights whose codes are -128 and 127 in turns along an axis: no two neighbors there are both -128."""
+    codes = np.where(np.arange(shape[axis]) % 2, 127, -128)
+    return np.broadcast_to(np.expand_dims(codes / 128, [a for a in range(len(shape)) if a != axis]), shape).astype(
+        np.float32
+    )
+
+
+def full(*shape: int, code: int = 255) -> Input:
+    """An activation of codes of which all are the same."""
+    return Input(shape, 0, 255, values=(float(code),) * int(np.prod(shape)))
 
 
 def floats(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0) -> np.ndarray:

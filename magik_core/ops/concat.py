@@ -112,3 +112,10 @@ CASES += [  # parts about a vector, many short ones, one longer than what is res
     case("Concat", Input((2, 4100), -4, 2), x=(2, 130), axis=1, range=(-1, 1)),
     case("Concat", Input((5, 7), -900, 900), x=(5, 40), axis=1, range=(-0.01, 0.01)),
 ]
+CASES += [  # a single input: equal parameters copy it, others rescale it
+    case("Concat", x=Input((2, 3, 4), -4, 2), axis=1, range=(-4, 2)),
+    case("Concat", x=Input((1, 3, 4, 5), -4, 2), axis=0, range=(-4, 2)),
+    case("Concat", x=Input((2, 3, 4), -4, 2), axis=-1, range=(-1, 3)),
+    case("Concat", x=Input((1, 70, 3, 5), 0, 6), axis=1, range=(-2, 9)),
+    case("Concat", x=Input((3, 700), -4, 2), axis=1, range=(-4, 9)),
+]

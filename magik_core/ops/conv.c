@@ -13,7 +13,7 @@ int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
     if (p->codes.groups < 1 || k.n % p->codes.groups != 0 || (int64_t)k.c * p->codes.groups != s.c)
         return MAGIK_BAD_SHAPE;
     const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
-    y->dtype = n->dtype;
+    y->dtype = x->dtype;
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.n, y) : status;
 }
 
@@ -32,32 +32,24 @@ static struct place place_of(const struct window *p, struct image s, struct imag
     return at;
 }
 
-static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
-{
-    int32_t acc = 0;
-    for (int32_t i = 0; i < count; i++)
-        acc = fx_mac(acc, x[i], w[i]);
-    return acc;
-}
-
 /* What padding of code `zero` adds. */
-static int32_t padding(const int8_t *w, int32_t count, int32_t zero)
+static int32_t padding(struct weights w, int32_t count, int32_t zero)
 {
     int32_t acc = 0;
     for (int32_t i = 0; i < count; i++)
-        acc = fx_mac(acc, zero, w[i]);
+        acc = fx_mac(acc, zero, weights_at(w, i));
     return acc;
 }
 
 /* Sum of one output: x at the image and the group's first channel, w at the output channel. */
-static int32_t taps_u8(const struct conv_params *p, struct image s, struct image k, struct place at, const uint8_t *x, const int8_t *w, const int32_t *border)
+static int32_t taps_u8(const struct conv_params *p, struct image s, struct image k, struct place at, const uint8_t *x, struct weights w, const int32_t *border)
 {
     int32_t acc = 0, tap = 0;
     for (int32_t kh = 0; kh < k.h; kh++)
-        for (int32_t kw = 0; kw < k.w; kw++, tap++, w += k.c) {
+        for (int32_t kw = 0; kw < k.w; kw++, tap++, w = weights_from(w, k.c)) {
             const int32_t ih = at.ih + kh * p->window.dilation_h, iw = at.iw + kw * p->window.dilation_w;
             if (at.inside || (ih >= 0 && ih < s.h && iw >= 0 && iw < s.w))
-                acc = fx_mac(acc, 1, dot(x + (ih * s.w + iw) * s.c, w, k.c));
+                acc = weights_dot(w, x + (ih * s.w + iw) * s.c, 0, k.c, acc);
             else
                 acc = border != NULL ? fx_mac(acc, 1, border[tap]) : fx_mac(acc, 1, padding(w, k.c, p->codes.x_zero));
         }
@@ -92,12 +84,12 @@ static void pixel_u8(const struct magik_step *n, struct image s, struct image k,
     const int32_t *bias = n->in[2]->data, *border = p->codes.has_border ? n->in[3]->data : NULL;
     const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     const int32_t per_group = k.n / p->codes.groups, taps = k.h * k.w;
-    const int8_t *w = n->in[1]->data;
+    struct weights w = weights_in(n->in[1]);
     uint8_t room[GATHERED];
     for (int32_t first = 0; first < k.n; first += per_group, x += k.c) {
         const uint8_t *window = gather(p, s, k, at, x, room);
-        for (int32_t c = first; c < first + per_group; c++, w += taps * k.c) {
-            const int32_t acc = window != NULL ? dot(window, w, taps * k.c)
+        for (int32_t c = first; c < first + per_group; c++, w = weights_from(w, taps * k.c)) {
+            const int32_t acc = window != NULL ? weights_dot(w, window, 0, taps * k.c, 0)
                                                : taps_u8(p, s, k, at, x, w, border != NULL ? border + c * taps : NULL);
             y[c] = fx_u8(fx_rescale(fx_mac(acc, 1, bias[c]), m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
         }
@@ -116,6 +108,11 @@ void magik_conv_u8(const struct magik_step *n)
         for (int32_t ow = 0; ow < o.w; ow++)
             pixel_u8(n, s, k, place_of(&p->window, s, k, row % o.h, ow), x, y + ow * o.c);
     }
+}
+
+void magik_conv_u8_s16(const struct magik_step *n)
+{
+    magik_conv_u8(n);
 }
 
 /* The sum runs from the bias over kh, kw, i, each product and sum rounded to f32. */

@@ -9,7 +9,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
-from magik_core.ops.cases import Input, case, floats, weights
+from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.convolution import (
     Pair,
     channel_multipliers,
@@ -19,6 +19,7 @@ from magik_core.ops.convolution import (
     explicit_pads,
     four,
     grouped_matmul,
+    kernel_of,
     pair,
     two_axes,
 )
@@ -61,8 +62,8 @@ class Conv(Op):
         counts; low, high: limits of y in reals; zero: code of padding, by default that of x;
         has_border: padding differs by input channel (a folded mean), so a table says what each tap
         adds when it falls on padding.
-    Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8 or f32;
-        b (O), s32 or f32; with a border (O, kh * kw), s32; y (N, OH, OW, O) or (N, OL, O).
+    Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8, s16
+        or f32; b (O), s32 or f32; with a border (O, kh * kw), s32; y (N, OH, OW, O) or (N, OL, O).
     Source: ONNX Conv, opset 22; docs/quantization.md, "Convolution".
     """
 
@@ -115,6 +116,9 @@ class Conv(Op):
         first = 2 - len(size)
         s, d, p, q = (v[first:] for v in (self.strides, self.dilations, self.pads[:2], self.pads[2:]))
         return tuple((size[i] + p[i] + q[i] - d[i] * (window[i] - 1) - 1) // s[i] + 1 for i in range(len(size)))
+
+    def kernel(self, x: Tensors, y: Tensors) -> str:
+        return kernel_of(self, x)
 
     def params(self, x: Tensors, y: Tensors) -> ConvParams:
         a, b = x[0].quant, y[0].quant
@@ -210,4 +214,39 @@ CASES = [
     case("Conv", weights(4, 3, 3, 3), floats(4), x=Input((1, 3, 2, 2), -3, 1), pads=[3, 4, 3, 4]),
     case("Conv", weights(2, 40, 1, 1), floats(2), x=Input((1, 40, 1, 1030)), strides=[1, 1024]),  # a tile is too wide
     *(case("Conv", weights(1 + i, 4 + i, 1, 2), x=Input((1, 4 + i, 1, 2 + i))) for i in range(9)),
+]
+CASES += [  # codes that an import brings: -128, and s16 for weights with a zero point
+    *(
+        case("Conv", extreme(*w, codes=codes), floats(w[0]), x=x, group=g, strides=s, dilations=d, pads=p, codes=codes)
+        for codes in ((-128, 127), (-255, 255))
+        for w, x, g, s, d, p in (
+            ((5, 3, 3, 3), Input((1, 3, 6, 7)), 1, [1, 1], [1, 1], [1, 1, 1, 1]),
+            ((33, 17, 1, 1), Input((2, 17, 3, 5), 0, 6), 1, [1, 1], [1, 1], [0, 0, 0, 0]),
+            ((18, 4, 3, 3), Input((1, 4, 7, 13), -1, 2), 1, [1, 1], [1, 2], [1, 2, 1, 2]),
+            ((24, 8, 3, 3), Input((1, 16, 5, 9), -2, 1), 2, [2, 1], [1, 1], [1, 1, 1, 1]),
+            ((6, 2, 3, 3), Input((1, 6, 5, 4), -3, 0), 3, [1, 1], [1, 1], [0, 1, 2, 0]),
+            ((4, 42, 5, 5), Input((1, 42, 6, 5), 0, 255), 1, [1, 1], [1, 1], [2, 1, 0, 2]),  # a large window
+        )
+    ),
+    case("Conv", extreme(9, 5, 4, codes=(-255, 255)), None, x=(2, 5, 10), strides=[2], pads=[1, 0], codes=(-255, 255)),
+    *(
+        case("Conv", np.full((o, i, k, k), low / 128, np.float32), x=x, codes=(low, 127), relative=1e-4)
+        for low, code in ((-128, 255), (-128, 0), (-255, 255))
+        for o, i, k, x in ((17, 450, 3, full(1, 450, 4, 7, code=code)), (6, 500, 3, full(1, 500, 3, 5, code=code)))
+    ),
+    *(  # pairs that 16 bits just hold
+        case("Conv", striped(17, i, k, k), x=x, codes=(-128, 127))
+        for i, k in ((40, 1), (6, 3))
+        for x in (full(1, i, 5, 6), full(1, i, 5, 6, code=0), Input((2, i, 4, 7), 0, 255))
+    ),
+    *(  # sums at the end of a lane of 25 bits
+        case(
+            "Conv", np.full((4, i, 1, 1), -255 / 128, np.float32), x=full(1, i, 5, 6), codes=(-255, 127), relative=1e-5
+        )
+        for i in (516, 517)
+    ),
+    *(
+        case("Conv", np.full((4, i, 1, 1), -1, np.float32), b, x=full(1, i, 5, 6), codes=(-128, 127), relative=1e-5)
+        for i, b in ((1028, None), (1029, None), (1000, np.full(4, -914431 / 128, np.float32)))
+    ),
 ]

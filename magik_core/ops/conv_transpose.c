@@ -65,13 +65,6 @@ static void find_taps(struct taps *t, int32_t o, int32_t size, int32_t kernel, i
     }
 }
 
-static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count, int32_t zero, int32_t acc)
-{
-    for (int32_t i = 0; i < count; i++)
-        acc = fx_mac(acc, x[i] - zero, w[i]);
-    return acc;
-}
-
 /* The sum runs over i, each product and sum rounded to f32. */
 static float dot_f32(const float *x, const float *w, int32_t count, float acc)
 {
@@ -98,11 +91,11 @@ static int32_t w_at(const struct place *at, int32_t i, int32_t j)
     return (at->h->tap[i] * at->k.w + at->w->tap[j]) * at->k.c;
 }
 
-static int32_t gather_u8(const struct place *at, const uint8_t *x, const int8_t *w, int32_t acc)
+static int32_t gather_u8(const struct place *at, const uint8_t *x, struct weights w, int32_t acc)
 {
     for (int32_t i = 0; i < at->h->count; i++)
         for (int32_t j = 0; j < at->w->count; j++)
-            acc = dot(x + x_at(at, i, j), w + w_at(at, i, j), at->k.c, at->zero, acc);
+            acc = weights_dot(weights_from(w, w_at(at, i, j)), x + x_at(at, i, j), at->zero, at->k.c, acc);
     return acc;
 }
 
@@ -121,6 +114,7 @@ void magik_conv_transpose_u8(const struct magik_step *n)
     const struct conv_codes *c = &p->codes;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
+    const struct weights codes = weights_in(n->in[1]);
     const int32_t per_group = k.n / c->groups;
     struct taps h, w;
     const struct place at = {&h, &w, s, k, c->x_zero};
@@ -133,12 +127,17 @@ void magik_conv_transpose_u8(const struct magik_step *n)
         for (int32_t ow = 0; ow < o.w; ow++) {
             find_taps(&w, ow + q->left, s.w, k.w, q->stride_w, q->dilation_w);
             for (int32_t i = 0; i < o.c; i++) {
-                const int8_t *from = (const int8_t *)n->in[1]->data + i * (k.h * k.w * k.c);
+                const struct weights from = weights_from(codes, i * (k.h * k.w * k.c));
                 const int32_t acc = gather_u8(&at, x + i / per_group * k.c, from, bias[i]);
                 *y++ = fx_u8(fx_rescale(acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
             }
         }
     }
+}
+
+void magik_conv_transpose_u8_s16(const struct magik_step *n)
+{
+    magik_conv_transpose_u8(n);
 }
 
 void magik_conv_transpose_f32(const struct magik_step *n)

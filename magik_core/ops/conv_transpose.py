@@ -10,7 +10,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
-from magik_core.ops.cases import Input, case, floats, weights
+from magik_core.ops.cases import Input, case, extreme, floats, full, weights
 from magik_core.ops.convolution import (
     Pair,
     add_weight,
@@ -20,6 +20,7 @@ from magik_core.ops.convolution import (
     code_limits,
     four,
     grouped_matmul,
+    kernel_of,
     pair,
     quantize_affine,
     two_axes,
@@ -65,7 +66,7 @@ class ConvTranspose(Op):
 
     Attributes: strides, dilations; pads (top, left, bottom, right): cut off; groups divides both channel
         counts; more: rows and columns added at the end; low, high: limits of y in reals.
-    Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8 or f32;
+    Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8, s16 or f32;
         b (O), s32 or f32; y (N, OH, OW, O) or (N, OL, O); OH = (H - 1) * stride + (kh - 1) * dilation + 1
         - top - bottom + more.
     Source: ONNX ConvTranspose, opset 22; docs/quantization.md, "Convolution".
@@ -121,6 +122,9 @@ class ConvTranspose(Op):
         first = 2 - len(size)
         s, d, p, q, m = (v[first:] for v in (self.strides, self.dilations, self.pads[:2], self.pads[2:], self.more))
         return tuple((size[i] - 1) * s[i] + (window[i] - 1) * d[i] + 1 - p[i] - q[i] + m[i] for i in range(len(size)))
+
+    def kernel(self, x: Tensors, y: Tensors) -> str:
+        return kernel_of(self, x)
 
     def params(self, x: Tensors, y: Tensors) -> ConvTransposeParams:
         a, b = x[0].quant, y[0].quant
@@ -244,4 +248,16 @@ CASES = [
     case("ConvTranspose", _weights(3, 2, 3, 3), x=(1, 3, 4, 5), strides=[2, 2], output_shape=[8, 10]),
     case("ConvTranspose", _weights(3, 2, 2, 2), x=(1, 3, 4, 5), strides=[3, 2], auto_pad="SAME_UPPER"),
     case("ConvTranspose", _weights(3, 2, 3), x=(1, 3, 4), strides=[2], output_shape=[10], output_padding=[1]),
+]
+CASES += [  # codes that an import brings: -128, and s16 for weights with a zero point
+    case("ConvTranspose", extreme(*w, codes=codes), x=x, group=g, strides=s, dilations=d, pads=p, codes=codes)
+    for codes in ((-128, 127), (-255, 255))
+    for w, x, g, s, d, p in (
+        ((4, 5, 3, 3), Input((1, 4, 4, 5), -1, 2), 1, [2, 2], [1, 1], [1, 0, 0, 1]),
+        ((4, 3, 2, 2), Input((1, 4, 4, 5), -3, 0), 2, [1, 1], [2, 1], [0, 0, 0, 0]),
+    )
+]
+CASES += [
+    case("ConvTranspose", np.full((40, 3, 3, 3), low / 128, np.float32), x=x, codes=(low, 0), relative=1e-5)
+    for low, x in ((-128, full(1, 40, 3, 4)), (-128, full(1, 40, 3, 4, code=0)), (-255, full(1, 40, 3, 4)))
 ]

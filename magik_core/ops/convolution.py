@@ -10,7 +10,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.errors import LowerError
-from magik_core.ops import Array
+from magik_core.ops import Array, Op, Tensors, snake
 from magik_core.program import QuantParams, Shape, Tensor, WeightParams
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ def quantize_affine(
     """Codes of weights (O, …, I), the bias in units of x_scale * scales with real zero folded in, scales (O).
 
     A channel whose bias is too large for its weights' scale gets a larger scale, so that sums stay in int32.
+    Codes are of the type that the weight quantizer gives: int8, or int16 where they are wider.
     """
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
     known = imported_weights(to.imported(node, 1), flat)
@@ -172,7 +173,8 @@ def quantize_affine(
         if known:
             raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
         scales = np.where(wide, scales * 2, scales)
-        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -127, 127).astype(np.int8)
+        top = np.iinfo(codes.dtype).max
+        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
         codes = np.where(wide[:, None], fresh, codes)
     else:
         raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
@@ -216,6 +218,11 @@ def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
     """A constant of weights, in the storage that their codes have."""
     dtype = "s8" if codes.dtype == np.int8 else "s16"
     return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
+
+
+def kernel_of(op: Op, x: Tensors) -> str:
+    """Name of the kernel of an operator whose second input is weights: those of s16 have one of their own."""
+    return f"{snake(type(op).__name__)}_{x[0].dtype}{'_s16' if x[1].dtype == 's16' else ''}"
 
 
 def per_tap(shape: Shape, values: Array, groups: int) -> Array:

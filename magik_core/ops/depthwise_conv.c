@@ -15,7 +15,7 @@ int32_t magik_depthwise_conv_shape(const struct magik_step *n, struct magik_tens
     if (k.c != s.c)
         return MAGIK_BAD_SHAPE;
     const int32_t status = conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
-    y->dtype = n->dtype;
+    y->dtype = x->dtype;
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.c, y) : status;
 }
 
@@ -34,21 +34,21 @@ static int32_t meets(const struct place *at, int32_t kh, int32_t kw)
 }
 
 /* Sums of channels [c, c + count). */
-static void sum_u8(const struct place *at, const uint8_t *x, const int8_t *w, const int32_t *border, int32_t c, int32_t count, int32_t *acc)
+static void sum_u8(const struct place *at, const uint8_t *x, struct weights w, const int32_t *border, int32_t c, int32_t count, int32_t *acc)
 {
     const int32_t taps = at->k.h * at->k.w;
     for (int32_t t = 0; t < taps; t++) {
         const int32_t from = meets(at, t / at->k.w, t % at->k.w);
-        const int8_t *wt = w + t * at->k.c + c;
+        const struct weights wt = weights_from(w, t * at->k.c + c);
         if (from >= 0)
             for (int32_t i = 0; i < count; i++)
-                acc[i] = fx_mac(acc[i], x[from + c + i], wt[i]);
+                acc[i] = fx_mac(acc[i], x[from + c + i], weights_at(wt, i));
         else if (border != NULL)
             for (int32_t i = 0; i < count; i++)
                 acc[i] = fx_mac(acc[i], 1, border[(c + i) * taps + t]);
         else
             for (int32_t i = 0; i < count; i++)
-                acc[i] = fx_mac(acc[i], at->p->codes.x_zero, wt[i]);
+                acc[i] = fx_mac(acc[i], at->p->codes.x_zero, weights_at(wt, i));
     }
 }
 
@@ -72,11 +72,16 @@ void magik_depthwise_conv_u8(const struct magik_step *n)
                 const int32_t count = o.c - c < BLOCK ? o.c - c : BLOCK;
                 int32_t acc[BLOCK];
                 memcpy(acc, bias + c, sizeof(int32_t) * (size_t)count);
-                sum_u8(&at, x, n->in[1]->data, border, c, count, acc);
+                sum_u8(&at, x, weights_in(n->in[1]), border, c, count, acc);
                 for (int32_t i = 0; i < count; i++)
                     y[c + i] = fx_u8(fx_rescale(acc[i], m[c + i], shift[c + i]) + q->y_zero, q->low, q->high);
             }
         }
+}
+
+void magik_depthwise_conv_u8_s16(const struct magik_step *n)
+{
+    magik_depthwise_conv_u8(n);
 }
 
 void magik_depthwise_conv_f32(const struct magik_step *n)

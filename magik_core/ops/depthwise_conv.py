@@ -8,7 +8,7 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.ops import Array, Params, Tensors
-from magik_core.ops.cases import Input, case, floats, weights
+from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.conv import Conv, ConvParams
 from magik_core.ops.convolution import clip, two_axes
 from magik_core.program import Shape
@@ -19,7 +19,7 @@ class DepthwiseConv(Conv):
     """Conv with as many groups as channels in and out; weights lie channels-last, so kernels run along them.
 
     Attributes: as Conv.
-    Shapes: x (N, H, W, C) or (N, L, C); w (kh, kw, C) or (k, C), s8 or f32; b (C); with a border
+    Shapes: x (N, H, W, C) or (N, L, C); w (kh, kw, C) or (k, C), s8, s16 or f32; b (C); with a border
         (C, kh * kw), s32; y (N, OH, OW, C) or (N, OL, C).
     Source: ONNX Conv, opset 22; docs/quantization.md, "Convolution".
     """
@@ -113,4 +113,31 @@ CASES += [
     case(
         "Conv", weights(5, 1, 3, 3) * np.float32(2.0**9), None, x=(1, 5, 4, 4), group=5, range=(-1, 1)
     ),  # shifts below 32
+]
+CASES += [  # codes that an import brings: -128, and s16 for weights with a zero point
+    case("Conv", extreme(c, 1, k, k, codes=codes), floats(c), x=x, group=c, strides=[s, s], pads=[p] * 4, codes=codes)
+    for codes in ((-128, 127), (-255, 255))
+    for c, k, s, p, x in (
+        (7, 3, 2, 1, Input((1, 7, 5, 37), -1, 1)),
+        (33, 3, 1, 1, Input((2, 33, 5, 4), -3, 0)),
+        (65, 5, 1, 2, Input((1, 65, 6, 7), 0, 6)),
+        (3, 17, 1, 0, Input((1, 3, 18, 19), -1, 2)),
+    )
+]
+CASES += [
+    case("Conv", np.full((c, 1, 9, 9), low / 128, np.float32), x=full(1, c, 12, 13, code=code), group=c, codes=(low, 0))
+    for low, code in ((-128, 255), (-128, 0), (-255, 255))
+    for c in (5, 40)
+]
+CASES += [
+    case("Conv", extreme(18, 1, 4, codes=(-255, 255)), None, x=(2, 18, 11), group=18, pads=[2, 1], codes=(-255, 255)),
+]
+CASES += [  # pairs that 16 bits just hold
+    case("Conv", striped(18, 1, 3, 3, axis=2), x=x, group=18, pads=[1, 1, 1, 1], codes=(-128, 127))
+    for x in (full(1, 18, 5, 6), full(1, 18, 5, 6, code=0), Input((2, 18, 4, 7), 0, 255))
+]
+CASES += [  # sums at the end of a lane of 22 bits, and biases about what fits one
+    case("Conv", np.full((5, 1, *k), low / 128, np.float32), b, x=full(1, 5, 9, 27), group=5, codes=(low, 127))
+    for low, k in ((-128, (8, 12)), (-255, (7, 7)), (-255, (5, 10)))
+    for b in (None, np.full(5, -999999 / 128, np.float32), np.full(5, -1000000 / 128, np.float32))
 ]

@@ -23,7 +23,7 @@ size_t magik_depthwise_conv_u8_avx2_prepare(const struct magik_step *n, void *me
             for (int32_t out = 0; out < d.outs; out++)
                 for (int32_t i = 0; i < 4 * LANES; i++) { /* of each 8 bytes of x: its even ones, its odd ones */
                     const int32_t tap = i / (LANES / 2) % 2 + i % 2 * 2, c = (b * LANES + depthwise_byte(i / LANES, i % (LANES / 2) / 2)) % d.k.c;
-                    *w++ = depthwise_weight(&d, n->in[1]->data, 4 * g + tap, out, c);
+                    *w++ = (int16_t)depthwise_weight(&d, weights_in(n->in[1]), 4 * g + tap, out, c);
                 }
     }
     return bytes * (size_t)d.blocks;
@@ -146,4 +146,20 @@ static void make_rows(const struct depthwise_job *job)
 void magik_depthwise_conv_u8_avx2(const struct magik_step *n)
 {
     depthwise_run(n, LANES, make_rows);
+}
+
+/* Weights of s16 are already what those of s8 are widened to. */
+size_t magik_depthwise_conv_u8_s16_avx2_prepare(const struct magik_step *n, void *memory)
+{
+    return magik_depthwise_conv_u8_avx2_prepare(n, memory);
+}
+
+size_t magik_depthwise_conv_u8_s16_avx2_scratch(const struct magik_step *n)
+{
+    return magik_depthwise_conv_u8_avx2_scratch(n);
+}
+
+void magik_depthwise_conv_u8_s16_avx2(const struct magik_step *n)
+{
+    magik_depthwise_conv_u8_avx2(n);
 }

@@ -18,7 +18,7 @@ size_t magik_depthwise_conv_u8_vnni_prepare(const struct magik_step *n, void *me
             for (int32_t out = 0; out < d.outs; out++)
                 for (int32_t i = 0; i < 4 * LANES; i++) {
                     const int32_t c = (b * LANES + depthwise_byte(i / LANES, i % LANES / 4)) % d.k.c;
-                    *w++ = depthwise_weight(&d, n->in[1]->data, 4 * g + i % 4, out, c);
+                    *w++ = (int8_t)depthwise_weight(&d, weights_in(n->in[1]), 4 * g + i % 4, out, c);
                 }
     }
     return bytes * (size_t)d.blocks;

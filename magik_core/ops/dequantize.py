@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class DequantizeParams(Params):
     scale: float  # > 0
-    zero: float  # [0, 255]
+    zero: float  # code of real 0
 
 
 @dataclass(frozen=True)
 class Dequantize(Op):
-    """Turn codes into f32: scale * (q - zero_point).
+    """Turn codes of u8 or u16 into f32: scale * (q - zero_point).
 
     Shapes: x any, y as x.
     Source: ONNX DequantizeLinear, opset 24; docs/quantization.md, "Activations".

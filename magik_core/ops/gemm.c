@@ -1,5 +1,4 @@
 /* Gemm: rows times a constant matrix. */
-#include "fixed.h"
 #include "gemm.h"
 
 enum { LANES = 4 }; /* f32 outputs whose sums run side by side */
@@ -12,8 +11,7 @@ int32_t magik_gemm_shape(const struct magik_step *n, struct magik_tensor *y)
     if (!op_has(n, is_real ? 3 : 5, 1, sizeof *p))
         return MAGIK_BAD_STEP;
     const struct magik_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    if (x->dtype != n->dtype || x->rank < 1 || !op_is(w, is_real ? MAGIK_F32 : MAGIK_S8, 2) ||
-        !op_is(b, is_real ? MAGIK_F32 : MAGIK_S32, 1) || w->dims[1] != x->dims[x->rank - 1] || b->count != w->dims[0])
+    if (!weights_fit(n) || x->rank < 1 || w->rank != 2 || b->rank != 1 || w->dims[1] != x->dims[x->rank - 1] || b->count != w->dims[0])
         return MAGIK_BAD_SHAPE;
     op_like(y, x);
     y->dims[x->rank - 1] = w->dims[0];
@@ -24,18 +22,11 @@ int32_t magik_gemm_shape(const struct magik_step *n, struct magik_tensor *y)
     return op_table(n->in[3], b->count, INT32_MIN, INT32_MAX) && op_table(n->in[4], b->count, 1, FX_MAX_SHIFT) ? MAGIK_OK : MAGIK_BAD_PARAMS;
 }
 
-static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count, int32_t acc)
-{
-    for (int32_t k = 0; k < count; k++)
-        acc = fx_mac(acc, x[k], w[k]);
-    return acc;
-}
-
 void magik_gemm_u8(const struct magik_step *n)
 {
     const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
-    const int8_t *w = n->in[1]->data;
+    const struct weights w = weights_in(n->in[1]);
     const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
     uint8_t *y = n->out[0]->data;
     int32_t i, end;
@@ -46,9 +37,14 @@ void magik_gemm_u8(const struct magik_step *n)
             o = 0;
             x += depth;
         }
-        const int32_t acc = dot(x, w + o * depth, depth, bias[o]);
+        const int32_t acc = weights_dot(weights_from(w, o * depth), x, 0, depth, bias[o]);
         y[i] = fx_u8(fx_rescale(acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
     }
+}
+
+void magik_gemm_u8_s16(const struct magik_step *n)
+{
+    magik_gemm_u8(n);
 }
 
 /* Sums of `count` outputs, each from its bias over k, each product and sum rounded to f32. */

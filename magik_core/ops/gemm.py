@@ -10,8 +10,8 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.add import Add
-from magik_core.ops.cases import Input, case, floats, weights
-from magik_core.ops.convolution import add_weight, channel_multipliers, clip, code_limits, quantize_affine
+from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
+from magik_core.ops.convolution import add_weight, channel_multipliers, clip, code_limits, kernel_of, quantize_affine
 from magik_core.ops.reshape import Reshape
 from magik_core.program import QuantParams, Shape, Tensor
 
@@ -37,7 +37,7 @@ class Gemm(Op):
     On codes the zero point of x is folded into the bias. On f32 the sum runs from b[o] over k in order.
 
     Attributes: low, high: limits of y in reals.
-    Shapes: x (…, K), rank 1 and above; w (O, K), s8 or f32; b (O), s32 or f32; y (…, O).
+    Shapes: x (…, K), rank 1 and above; w (O, K), s8, s16 or f32; b (O), s32 or f32; y (…, O).
     Source: ONNX Gemm and MatMul, opset 13; docs/quantization.md, "Convolution".
     """
 
@@ -61,6 +61,9 @@ class Gemm(Op):
 
     def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:
         return ((*x[:-1], w[0]),)
+
+    def kernel(self, x: Tensors, y: Tensors) -> str:
+        return kernel_of(self, x)
 
     def params(self, x: Tensors, y: Tensors) -> GemmParams:
         q = y[0].quant
@@ -181,4 +184,22 @@ CASES = [
     case("Gemm", weights(40, 33), floats(40), x=(9, 33), transB=1),
     case("Gemm", weights(17, 3), x=Input((19, 3), 0, 2), transB=1, range=(0, 0.1)),
     case("Gemm", weights(64, 128), floats(64), x=(16, 128), transB=1),
+]
+CASES += [  # codes that an import brings: -128, and s16 for weights with a zero point; sums up to the last that fits
+    *(
+        case("Gemm", extreme(o, k, codes=codes), floats(o), x=Input((n, k), -1, 2), transB=1, codes=codes)
+        for codes in ((-128, 127), (-255, 255))
+        for o, k, n in ((5, 7, 3), (33, 70, 4), (16, 16, 9), (17, 1100, 1))
+    ),
+    case("Gemm", np.full((2, 65793), -1, np.float32), x=full(1, 65793), transB=1, codes=(-128, 127)),
+    case("Gemm", np.full((17, 4101), -1, np.float32), x=full(5, 4101), transB=1, codes=(-128, 127)),
+    case("Gemm", np.full((17, 4101), -1, np.float32), x=full(5, 4101, code=0), transB=1, codes=(-128, 127)),
+    *(  # pairs that 16 bits just hold
+        case("Gemm", striped(17, 70), x=x, transB=1, codes=(-128, 127))
+        for x in (full(3, 70), full(5, 70, code=0), Input((9, 70), 0, 255))
+    ),
+    *(  # a long sum of equal products rounds in one direction on f32
+        case("Gemm", np.full((o, k), code / 128, np.float32), x=x, transB=1, codes=(-255, 255), relative=1e-4)
+        for o, k, code, x in ((2, 33025, -255, full(1, 33025)), (17, 4101, 255, full(5, 4101)))
+    ),
 ]

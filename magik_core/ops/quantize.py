@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class QuantizeParams(Params):
     scale: float  # > 0
-    zero: float  # [0, 255]
+    zero: float  # [0, top]
     top: int  # 2^bits - 1
 
 
 @dataclass(frozen=True)
 class Quantize(Op):
-    """Turn f32 into codes: x / scale + zero_point in f32, rounded half up, saturated; NaN gives 0.
+    """Turn f32 into codes of u8 or u16: x / scale + zero_point in f32, rounded half up, saturated; NaN gives 0.
 
     Shapes: x any, y as x.
     Source: ONNX QuantizeLinear, opset 24; docs/quantization.md, "Activations".

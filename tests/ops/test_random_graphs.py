@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -24,10 +24,11 @@ from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import Recipe
-from magik_core.source import Quantization
+from magik_core.source import Quantization, WeightQuantizer
 from magik_core.unpack import unpack
 from tests import harness
 from tests.ops.random_graphs import Graph, graphs
+from tests.runtime.corpus import wide_weight_codes
 
 Feeds = harness.Feeds
 PROFILE = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -52,11 +53,13 @@ def sample(g: Graph, with_passes: bool) -> Sample:
     return Sample(model, {v.name or "": feeds[v.name or ""] for v in model.graph.inputs}, want)
 
 
-def in_codes(s: Sample) -> Program:
+def in_codes(s: Sample, weights: WeightQuantizer | None = None) -> Program:
+    """In codes of the ranges that the feeds have; weights as magik chooses them, or as `weights` does."""
     names = values_to_calibrate(s.model, Recipe())
     found = FloatSession(s.model, names).run(s.feeds)
     ranges = {n: (float(x.min()), float(x.max())) for n, x in found.items()}
-    return lower(s.model, quantize(s.model, ranges, Recipe(), harness.channel_scales))
+    found = quantize(s.model, ranges, Recipe(), harness.channel_scales)
+    return lower(s.model, replace(found, weights=weights or found.weights))
 
 
 def bits(values: list[np.ndarray]) -> list[bytes]:
@@ -80,12 +83,12 @@ def check(program: Program, feeds: Feeds) -> list[np.ndarray]:
 
 
 @PROFILE
-@given(graphs(), st.booleans())
-def test_codes(g: Graph, with_passes: bool) -> None:
+@given(graphs(), st.booleans(), st.sampled_from([None, wide_weight_codes]))
+def test_codes(g: Graph, with_passes: bool, weights: WeightQuantizer | None) -> None:
     s = sample(g, with_passes)
-    program = in_codes(s)
+    program = in_codes(s, weights)
     check(program, s.feeds)
-    same = in_codes(s)
+    same = in_codes(s, weights)
     assert pack(same, plan(same), names=True) == pack(program, plan(program), names=True)
 
 

@@ -17,9 +17,13 @@ from magik_core import numerics, ops
 from magik_core.graph import OPSET
 from magik_core.lower import lower
 from magik_core.ops.cases import Case, floats, weights
+from magik_core.ops.dequantize import Dequantize
+from magik_core.ops.quantize import Quantize
+from magik_core.ops.reshape import Reshape
+from magik_core.ops.sigmoid import Sigmoid
 from magik_core.pack import pack
 from magik_core.plan import plan
-from magik_core.program import Program, QuantParams
+from magik_core.program import Program, QuantParams, Step, Tensor
 from magik_core.run import run
 from magik_core.source import Quantization
 from tests import harness
@@ -118,7 +122,8 @@ RANGES = {"x": (-1, 1), "m": (-120, 155), "a": (-6, 6), "a1": (0, 6), "b": (-8, 
 
 
 def nets() -> dict[str, Program]:
-    """The net in codes, in f32, with both (so that Quantize and Dequantize are there), and with a border table."""
+    """The net in codes, in f32, with both (so that Quantize and Dequantize are there), with a border table, with
+    weights of s16 too; and one with codes of u16."""
     params = {name: numerics.params_of_range(*limit) for name, limit in RANGES.items()}
     params |= dict.fromkeys("degy", params["f"])
     raw = {**params, "x": QuantParams(1.0, 0.0)}
@@ -128,8 +133,40 @@ def nets() -> dict[str, Program]:
         "net f32": Quantization(),
         "net mixed": Quantization(params, names, weight_codes),
         "net border": Quantization(raw, frozenset(), weight_codes),
+        "net border s16": Quantization(raw, frozenset(), wide_weight_codes),
     }
-    return {k: lower(harness.infer(net(mean=k == "net border")), q) for k, q in quantizations.items()}
+    out = {k: lower(harness.infer(net(mean="border" in k)), q) for k, q in quantizations.items()}
+    return {**out, "net u16": u16_net()}
+
+
+def u16_net() -> Program:
+    """Codes of u16 in and out, of 16 and of 12 bits, a half as zero point, moved, and in f32 between."""
+    a, b, c = QuantParams(2**-15, 32768.0, 16), QuantParams(2**-16, 100.5, 16), QuantParams(2**-11, 0.0, 12)
+    image, flat, nchw, nhwc = (1, 9, 7, 3), (1, 189), (0, 1), (0, 2, 3, 1)
+    tensors = (
+        Tensor("x", "u16", image, a, None, nhwc),
+        Tensor("rows", "u16", flat, a, None, nchw),
+        Tensor("real", "f32", flat, None, None, nchw),
+        Tensor("gate", "f32", flat, None, None, nchw),
+        Tensor("y", "u16", flat, b, None, nchw),
+        Tensor("again", "f32", flat, None, None, nchw),
+        Tensor("z", "u16", flat, c, None, nchw),
+    )
+    steps = (
+        Step("flat", Reshape.between(image, flat), ("x",), ("rows",)),
+        Step("real", Dequantize(), ("rows",), ("real",)),
+        Step("gate", Sigmoid(), ("real",), ("gate",)),
+        Step("y", Quantize(), ("gate",), ("y",)),
+        Step("again", Dequantize(), ("y",), ("again",)),
+        Step("z", Quantize(), ("again",), ("z",)),
+    )
+    return Program("u16", {t.name: t for t in tensors}, steps, ("x",), ("y", "z"), {"y": "y", "z": "z"})
+
+
+def wide_weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes in [-255, 255], as weights with a zero point have them."""
+    scales = harness.channel_scales(w, 8) / 2
+    return np.clip(numerics.round_half_up(w / scales[:, None]), -255, 255).astype(np.int16), scales
 
 
 def weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

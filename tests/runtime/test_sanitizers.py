@@ -13,7 +13,7 @@ from magik_core.source import Quantization
 from tests.ops.random_graphs import Graph, graphs
 from tests.ops.test_random_graphs import PROFILE, in_codes, sample
 from tests.runtime import fuzz
-from tests.runtime.corpus import Entry, entries, entry
+from tests.runtime.corpus import Entry, entries, entry, wide_weight_codes
 
 SHORT = 5_000  # mutants; `make fuzz` runs fuzz.FULL
 
@@ -41,10 +41,11 @@ def test_random_graphs_under_sanitizers(driver: Path, tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("graphs")
 
     @PROFILE
-    @given(graphs(), st.booleans())
-    def check(g: Graph, is_float: bool) -> None:
+    @given(graphs(), st.sampled_from(["f32", "s8", "s16"]))
+    def check(g: Graph, weights: str) -> None:
         s = sample(g, with_passes=True)
-        program = lower(s.model, Quantization()) if is_float else in_codes(s)
+        wide = wide_weight_codes if weights == "s16" else None
+        program = lower(s.model, Quantization()) if weights == "f32" else in_codes(s, wide)
         item = entry(folder / "graph", "graph", program, s.feeds, names=False)
         assert tuple(fuzz.run_entries(driver, [item])[0].split()) == item.crcs
 

@@ -2,7 +2,7 @@
 #ifndef MAGIK_CONV_H
 #define MAGIK_CONV_H
 
-#include "fixed.h"
+#include "weights.h"
 #include "window.h"
 
 struct conv_codes {
@@ -27,8 +27,7 @@ static inline int32_t conv_check(const struct magik_step *n, const struct window
         return MAGIK_BAD_PARAMS;
     if (n->n_in != (is_real ? 3 : 5 + q->has_border) || n->n_out != 1)
         return MAGIK_BAD_STEP;
-    if (n->in[0]->dtype != n->dtype || n->in[1]->dtype != (is_real ? MAGIK_F32 : MAGIK_S8) ||
-        n->in[2]->dtype != (is_real ? MAGIK_F32 : MAGIK_S32) || n->in[2]->count != channels)
+    if (!weights_fit(n) || n->in[2]->count != channels)
         return MAGIK_BAD_SHAPE;
     if (is_real)
         return MAGIK_OK;

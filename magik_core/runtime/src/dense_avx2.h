@@ -9,9 +9,9 @@
 
 enum { DENSE_STEP = 2, DENSE_WEIGHT = 2, DENSE_WIDENED = 2 };
 
-static inline void dense_weight(uint8_t *to, int8_t w)
+static inline void dense_weight(uint8_t *to, int32_t w)
 {
-    const int16_t wide = w;
+    const int16_t wide = (int16_t)w;
     memcpy(to, &wide, sizeof wide);
 }
 

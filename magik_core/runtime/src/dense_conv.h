@@ -13,7 +13,7 @@ static struct dense_job conv_constants(const struct magik_step *n)
     const struct conv_params *p = n->params;
     const struct conv_codes *q = &p->codes;
     struct dense_job j = {n, p->window, .k = image_of(n->in[1]), .groups = q->groups, .x_zero = q->x_zero, .y_zero = q->y_zero, .low = q->low, .high = q->high};
-    j.w = n->in[1]->data;
+    j.w = weights_in(n->in[1]);
     j.bias = n->in[2]->data;
     j.border = q->has_border ? n->in[3]->data : NULL;
     j.m = n->in[n->n_in - 2]->data;

@@ -13,7 +13,7 @@ static struct dense_job gemm_constants(const struct magik_step *n)
     const struct gemm_params *p = n->params;
     const int32_t columns = n->in[1]->dims[0], depth = n->in[1]->dims[1];
     struct dense_job j = {n, {1, 1, 1, 1, 0, 0, 0, 0}, .k = {columns, 1, 1, depth}, .groups = 1, .y_zero = p->y_zero, .low = p->low, .high = p->high};
-    j.w = n->in[1]->data;
+    j.w = weights_in(n->in[1]);
     j.bias = n->in[2]->data;
     j.m = n->in[3]->data;
     j.shift = n->in[4]->data;

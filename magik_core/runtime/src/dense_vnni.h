@@ -9,7 +9,7 @@
 
 enum { DENSE_STEP = 4, DENSE_WEIGHT = 1, DENSE_WIDENED = 0 };
 
-static inline void dense_weight(uint8_t *to, int8_t w)
+static inline void dense_weight(uint8_t *to, int32_t w)
 {
     *to = (uint8_t)w;
 }

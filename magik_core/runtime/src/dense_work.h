@@ -4,6 +4,7 @@
 #define MAGIK_DENSE_WORK_H
 
 #include "dense.h"
+#include "weights.h"
 #include "window.h"
 
 /* A convolution; Gemm is one of a single tap over rows of x. */
@@ -12,7 +13,7 @@ struct dense_job {
     struct window window;
     struct image s, k, o; /* s.c all channels of x, k.n all of y, k.c those of a group of x */
     int32_t groups, x_zero, y_zero, low, high;
-    const int8_t *w;
+    struct weights w;
     const int32_t *bias, *border, *m, *shift; /* border: NULL where padding is x_zero */
 };
 
@@ -60,14 +61,14 @@ static struct dense dense_of(const struct dense_job *j)
 }
 
 /* One block of weights from channel `c`, `count` of them. */
-static void dense_pack(const struct dense_shape *s, int32_t steps, const int8_t *w, int32_t c, int32_t count, uint8_t *to)
+static void dense_pack(const struct dense_shape *s, int32_t steps, struct weights w, int32_t c, int32_t count, uint8_t *to)
 {
     const int32_t runs = s->rows * s->taps;
     for (int32_t r = 0; r < runs; r++)
         for (int32_t k = 0; k < steps * DENSE_STEP; k += DENSE_STEP)
             for (int32_t i = 0; i < DENSE_BLOCK; i++)
                 for (int32_t e = k; e < k + DENSE_STEP; e++, to += DENSE_WEIGHT)
-                    dense_weight(to, i < count && e < s->run ? w[((c + i) * runs + r) * s->run + e] : 0);
+                    dense_weight(to, i < count && e < s->run ? weights_at(w, ((c + i) * runs + r) * s->run + e) : 0);
 }
 
 static size_t dense_prepare(const struct dense_job *j, void *memory)

@@ -94,10 +94,10 @@ static inline int32_t depthwise_byte(int32_t v, int32_t i)
 }
 
 /* Weight of tap t, [0, 4 * groups), for row `out` of y in channel c. */
-static inline int8_t depthwise_weight(const struct depthwise *d, const int8_t *w, int32_t t, int32_t out, int32_t c)
+static inline int32_t depthwise_weight(const struct depthwise *d, struct weights w, int32_t t, int32_t out, int32_t c)
 {
     const int32_t kw = t / d->rows, kh = t % d->rows - out * d->window->stride_h;
-    return kw >= d->k.w || kh < 0 || kh >= d->k.h ? 0 : w[(kh * d->k.w + kw) * d->k.c + c];
+    return kw >= d->k.w || kh < 0 || kh >= d->k.h ? 0 : weights_at(w, (kh * d->k.w + kw) * d->k.c + c);
 }
 
 /* Bias, multipliers and shifts of a block. */

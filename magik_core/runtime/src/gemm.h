@@ -2,7 +2,7 @@
 #ifndef MAGIK_GEMM_H
 #define MAGIK_GEMM_H
 
-#include "op.h"
+#include "weights.h"
 
 struct gemm_params {
     int32_t y_zero;    /* [0, 255] */

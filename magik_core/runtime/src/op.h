@@ -30,6 +30,8 @@
 
 /* dtype of a kernel that moves elements of a size, whatever they mean: the suffixes x8, x16, x32 */
 enum { MAGIK_X8 = 101, MAGIK_X16 = 102, MAGIK_X32 = 104 };
+/* dtype of a kernel on u8 whose weights are s16 in the place of s8: the suffix u8_s16 */
+enum { MAGIK_U8_S16 = 33 };
 
 struct magik_step {
     const void *params;

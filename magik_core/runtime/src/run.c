@@ -78,7 +78,7 @@ static int is_shared(const struct net_step *s)
         const struct magik_tensor *x = n->in[i];
         if (!x->is_constant)
             work += bytes_of(x);
-        else if (x->dtype == MAGIK_S8 && y->rank > 0)
+        else if ((x->dtype == MAGIK_S8 || x->dtype == MAGIK_S16) && y->rank > 0)
             work += (uint64_t)(uint32_t)(y->count / y->dims[y->rank - 1]) * (uint32_t)x->count / PRODUCTS;
     }
     for (int32_t i = 0; i < n->n_out; i++)

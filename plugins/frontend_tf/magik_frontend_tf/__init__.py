@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from magik_core.errors import ModelError
 from magik_core.hookspecs import Frontend, Request, hookimpl
-from magik_frontend_tf import graphs
+from magik_frontend_tf import graphs, tflite
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 # Each has SUFFIXES, OPTIONS, sniff(path) and load(path, request), and imports nothing heavy before `load`.
-FORMATS: tuple[Any, ...] = (graphs,)
+FORMATS: tuple[Any, ...] = (graphs, tflite)
 KERAS = frozenset({"keras", "tf_keras", "tensorflow"})
 
 
