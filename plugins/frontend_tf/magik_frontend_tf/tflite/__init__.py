@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".tflite", ".lite")
 OPTIONS: Mapping[str, str] = {
-    "rounding": 'how a quantized file\'s sums are rounded: "once" (as TFLite\'s default kernels do, the default) '
+    "rounding": "how a quantized file's sums are rounded: \"once\" (as TFLite's default kernels do, the default) "
     'or "twice" (as its reference kernels do, on microcontrollers too)'
 }
 IDENTIFIER = b"TFL3"  # of a flatbuffer, behind the offset of its root
