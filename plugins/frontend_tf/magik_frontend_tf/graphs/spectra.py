@@ -77,7 +77,7 @@ def rewrite(net: Net) -> None:
 
     Raises: ModelError: nodes on complex numbers for which there is no rule.
     """
-    if not any(n.op in ("RFFT", "IRFFT", "FFT", "IFFT", "Complex") for n in net.nodes.values()):
+    if not any(n.op in ("RFFT", "IRFFT", "Complex") for n in net.nodes.values()):
         return
     state, problems = Rewrite(net), []
     for node in _ordered(net):

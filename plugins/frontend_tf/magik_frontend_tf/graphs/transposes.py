@@ -36,9 +36,9 @@ def lower(model: ir.Model) -> ir.Model:
     settle.settle(moved)
     for _ in range(MAX_ROUNDS):
         pushed = sum(_push(moved, node) for node in list(moved.graph))
-        cancelled = sum(_cancel(node) for node in list(moved.graph))
+        merged = sum(_cancel(node) for node in list(moved.graph))
         graph.remove_dead(moved)
-        if not pushed + cancelled:
+        if not pushed + merged:
             break
     for node in moved.graph:
         for value in node.outputs:
