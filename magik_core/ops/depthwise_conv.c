@@ -74,12 +74,17 @@ void magik_depthwise_conv_u8(const struct magik_step *n)
                 memcpy(acc, bias + c, sizeof(int32_t) * (size_t)count);
                 sum_u8(&at, x, weights_in(n->in[1]), border, c, count, acc);
                 for (int32_t i = 0; i < count; i++)
-                    y[c + i] = fx_u8(fx_rescale(acc[i], m[c + i], shift[c + i]) + q->y_zero, q->low, q->high);
+                    y[c + i] = fx_u8(weights_rescale(n, acc[i], m[c + i], shift[c + i]) + q->y_zero, q->low, q->high);
             }
         }
 }
 
 void magik_depthwise_conv_u8_s16(const struct magik_step *n)
+{
+    magik_depthwise_conv_u8(n);
+}
+
+void magik_depthwise_conv_u8_twice(const struct magik_step *n)
 {
     magik_depthwise_conv_u8(n);
 }

@@ -32,6 +32,7 @@ from tests.core.numeric_points import (
     quantize_points,
     rescale_points,
     shift_points,
+    twice_points,
 )
 from tests.runtime.native import RUNTIME, Array, Probe, compilers
 
@@ -62,6 +63,11 @@ def in_shift(c: Probe, py: ModuleType) -> bool:
 def in_rescale(c: Probe, py: ModuleType) -> bool:
     acc, m, s = rescale_points()
     return same_bits(c("rescale", I64, (acc, I32), (m, I32), (s, I32)), py.rescale(acc, m, s))
+
+
+def in_rescale_twice(c: Probe, py: ModuleType) -> bool:
+    acc, m, s = (np.concatenate(v) for v in zip(rescale_points(), twice_points(), strict=True))
+    return same_bits(c("rescale_twice", I64, (acc, I32), (m, I32), (s, I32)), py.rescale_twice(acc, m, s))
 
 
 def in_average(c: Probe, py: ModuleType) -> bool:
@@ -132,6 +138,7 @@ def in_dequantize(c: Probe, py: ModuleType) -> bool:
 COMPARISONS: dict[str, Callable[[Probe, ModuleType], bool]] = {
     "shift": in_shift,
     "rescale": in_rescale,
+    "rescale_twice": in_rescale_twice,
     "average": in_average,
     "reciprocal": in_reciprocal,
     "inverse_root": in_inverse_root,
@@ -196,6 +203,15 @@ def test_rescale_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
 
 
 @settings(deadline=None, max_examples=300)
+@given(st.integers(LOW, HIGH), st.integers(2**30, HIGH), st.integers(1, 62))
+def test_rescale_twice_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
+    acc = acc if s > 31 else acc >> (31 - s)  # what still fits 32 bits when it is shifted left
+    want = in_two_steps(acc, m, 31 - s)
+    assert int(numerics.rescale_twice(np.array(acc), m, s)) == want
+    assert int(probe("rescale_twice", I64, ([acc], I32), ([m], I32), ([s], I32))[0]) == want
+
+
+@settings(deadline=None, max_examples=300)
 @given(st.integers(-HIGH, HIGH), st.integers(1, 2**22))
 def test_average_anywhere(probe: Probe, total: int, count: int) -> None:
     want = math.floor(Fraction(total << numerics.AVERAGE_BITS, count) + Fraction(1, 2))
@@ -213,10 +229,24 @@ def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> N
 # ---- the tests notice a rounding constant that is off by one -------------------------------------
 
 SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (shift - 1))"
+TWICE_C, TWICE_PY = "-half : half", "-(2**30), 2**30"
+SHIFTS = {"shift", "rescale", "rescale_twice"}
 AVERAGE_C, AVERAGE_PY = "(count >> 1)", "(n >> 1)"
 MUTANTS = [
-    pytest.param(SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", {"shift", "rescale"}, id="rescale+1"),
-    pytest.param(SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", {"shift", "rescale"}, id="rescale-1"),
+    pytest.param(SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", SHIFTS, id="rescale+1"),
+    pytest.param(SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", SHIFTS, id="rescale-1"),
+    *(
+        pytest.param(TWICE_C, new, TWICE_PY, new_py, {"rescale_twice"}, id=f"twice {new}")
+        for new, new_py in (
+            ("-half : half + 1", "-(2**30), 2**30 + 1"),
+            ("-half : half - 1", "-(2**30), 2**30 - 1"),
+            ("-half + 1 : half", "-(2**30) + 1, 2**30"),
+            ("-half - 1 : half", "-(2**30) - 1, 2**30"),
+            ("half : half", "2**30, 2**30"),
+        )
+    ),
+    pytest.param("s <= 31 ?", "s <= 32 ?", "> 31", "> 32", {"rescale_twice"}, id="twice above 32"),
+    pytest.param("s <= 31 ?", "s <= 30 ?", "> 31", "> 30", {"rescale_twice"}, id="twice above 30"),
     pytest.param(AVERAGE_C, f"({AVERAGE_C} + 1)", AVERAGE_PY, f"({AVERAGE_PY} + 1)", {"average"}, id="average+1"),
     pytest.param(AVERAGE_C, f"({AVERAGE_C} - 1)", AVERAGE_PY, f"({AVERAGE_PY} - 1)", {"average"}, id="average-1"),
     pytest.param(">= 0.5f", "> 0.5f", ">= np.float32(0.5)", "> np.float32(0.5)", {"quantize"}, id="quantize"),
@@ -244,7 +274,7 @@ def test_a_mutant_of_numerics_is_noticed(
     assert source.count(old_py) == 1
     mutant = ModuleType("mutant")
     exec(compile(source.replace(old_py, new_py), "mutant", "exec"), mutant.__dict__)
-    for name in ("rescale", "average", "quantize"):
+    for name in ("rescale", "rescale_twice", "average", "quantize"):
         monkeypatch.setattr(numerics, name, getattr(mutant, name))
     assert differing(probe, numerics) == names
 
@@ -258,6 +288,36 @@ def test_rescale_is_round_half_up() -> None:
         math.floor(Fraction(int(a) * int(b), 1 << int(k)) + Fraction(1, 2)) for a, b, k in zip(acc, m, s, strict=True)
     ]
     assert numerics.rescale(acc, m, s).tolist() == want
+
+
+def in_two_steps(acc: int, m: int, exponent: int) -> int:
+    """acc * m / 2^31 * 2^exponent in 32 bits as TFLite's reference kernels have it: shifted left, or rounded again."""
+    acc <<= max(exponent, 0)
+    assert LOW <= acc <= HIGH and m > 0
+    product, nudge = acc * m, 1 << 30 if acc * m >= 0 else 1 - (1 << 30)
+    high = abs(product + nudge) // 2**31 * (1 if product + nudge >= 0 else -1)  # C's quotient, cut off towards zero
+    assert LOW <= high <= HIGH
+    n = max(-exponent, 0)
+    mask = (1 << n) - 1
+    threshold = (mask >> 1) + (1 if high < 0 else 0)
+    return (high >> n) + (1 if (high & mask) > threshold else 0)
+
+
+@pytest.mark.parametrize("s", range(1, 63))
+def test_rescale_twice_is_two_steps(s: int) -> None:
+    """At every kind of tie of the first step, of the second, and of both."""
+    points = ((a, m, k) for a, m, k in zip(*map(np.ndarray.tolist, twice_points()), strict=True) if k == s)
+    fits = [(a, m, k) for a, m, k in points if LOW <= a << max(31 - s, 0) <= HIGH]
+    acc, m, shift = (np.array(v) for v in zip(*fits, strict=True))
+    want = [in_two_steps(a, b, 31 - k) for a, b, k in fits]
+    assert numerics.rescale_twice(acc, m, shift).tolist() == want
+    if 32 <= s <= 60:  # the ties are there: another rounding of either step would be another number
+        assert numerics.rescale(acc, m, shift).tolist() != want
+        products = acc * m
+        highs = (products + 2**30) >> 31
+        assert (products % 2**31 == 2**30).any()
+        for side in (highs > 0, highs < 0):
+            assert (highs[side] % 2 ** (s - 31) == 2 ** (s - 32)).any()
 
 
 @pytest.mark.parametrize("n", range(1, 31))
