@@ -12,7 +12,7 @@ int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
     const struct image s = image_of(x), k = image_of(w);
     if (p->codes.groups < 1 || k.n % p->codes.groups != 0 || (int64_t)k.c * p->codes.groups != s.c)
         return MAGIK_BAD_SHAPE;
-    const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
+    const int32_t status = magik_conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
     y->dtype = x->dtype;
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.n, y) : status;
 }

@@ -29,7 +29,7 @@ int32_t magik_conv_transpose_shape(const struct magik_step *n, struct magik_tens
         return MAGIK_BAD_SHAPE;
     if (p->codes.has_border != 0)
         return MAGIK_BAD_PARAMS;
-    const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
+    const int32_t status = magik_conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
     if (status != MAGIK_OK)
         return status;
     const struct window *q = &p->window;

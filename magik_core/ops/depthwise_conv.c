@@ -14,7 +14,7 @@ int32_t magik_depthwise_conv_shape(const struct magik_step *n, struct magik_tens
     const struct image s = image_of(x), k = depthwise_kernel(w);
     if (k.c != s.c)
         return MAGIK_BAD_SHAPE;
-    const int32_t status = conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
+    const int32_t status = magik_conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
     y->dtype = x->dtype;
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.c, y) : status;
 }

@@ -53,4 +53,4 @@ def test_rescale_twice_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
     acc = acc if s > 31 else acc >> (31 - s)  # what still fits 32 bits when it is shifted left
     want = in_two_steps(acc, m, 31 - s)
     assert int(numerics.rescale_twice(np.array(acc), m, s)) == want
-    assert int(probe("rescale_twice", I64, ([acc], I32), ([m], I32), ([s], I32))[0]) == want
+    assert int(probe("rescale_as", I64, ([acc], I32), ([m], I32), ([s], I32), ([1], I32))[0]) == want

@@ -21,12 +21,14 @@ static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
     return fx_shift((int64_t)acc * m, s);
 }
 
-/* acc * m / 2^s, rounded twice where s is above 31: to s - 31 fraction bits, half up, then to a whole number, half away
- * from zero; s in [1, 62] */
-static inline int64_t fx_rescale_twice(int32_t acc, int32_t m, int32_t s)
+/* The same, or if `is_twice` and s is above 31 rounded twice: to s - 31 fraction bits, half up, then to a whole number, half
+ * away from zero */
+static inline int64_t fx_rescale_as(int32_t acc, int32_t m, int32_t s, int is_twice)
 {
-    const int64_t v = (int64_t)acc * m, half = (int64_t)1 << 30;
-    return fx_shift(v + (s <= 31 ? 0 : v < 0 ? -half : half), s);
+    int64_t v = (int64_t)acc * m;
+    if (is_twice && s > 31)
+        v += v < 0 ? -(1 << 30) : 1 << 30;
+    return fx_shift(v, s);
 }
 
 /* acc + x * w, |x * w| < 2^31. Packing proves that the sum does not overflow; in a hostile file it wraps, defined. */

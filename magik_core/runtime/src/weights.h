@@ -32,7 +32,7 @@ static inline int32_t weights_at(struct weights w, int32_t i)
 /* A sum in units of y's scale, rounded as the kernel's name says. */
 static inline int64_t weights_rescale(const struct magik_step *n, int32_t acc, int32_t m, int32_t s)
 {
-    return n->dtype == MAGIK_U8_TWICE ? fx_rescale_twice(acc, m, s) : fx_rescale(acc, m, s);
+    return fx_rescale_as(acc, m, s, n->dtype == MAGIK_U8_TWICE);
 }
 
 /* The weights from number i on. */
