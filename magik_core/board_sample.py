@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from magik_core.errors import BuildError, UsageError
+from magik_core.errors import BuildError, Problem, UsageError
 from magik_core.makefile import filled
 from magik_core.net import Net, Port
 
@@ -15,6 +15,7 @@ TASKS = ("classification", "detection", "yolo", "raw")
 DETECTORS = {"yolov3": "YOLOV3", "yolov5": "YOLOV5"}
 LAYOUTS = {"RGB": "RGBA", "BGR": "BGRA", "GRAY": "GRAY"}
 MOST_ROWS = 10_000_000
+MOST_PIXELS = 65_535  # of an anchor
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Sample:
     """What the program shall do.
 
     Args:
-        task: one of TASKS.
+        task: one of TASKS, empty: by the outputs' shapes.
         labels: names of the classes, from the first; anchors: of YOLO heads, width and height in pixels of the
             network's input, `boxes` pairs for each head; detector: of DETECTORS.
         is_center, is_relative, background: how a table of boxes is meant: center and size or corners; parts of
@@ -30,7 +31,7 @@ class Sample:
             None: the first of two.
     """
 
-    task: str
+    task: str = ""
     labels: tuple[str, ...] = ()
     anchors: tuple[float, ...] = ()
     detector: str = "yolov5"
@@ -40,21 +41,41 @@ class Sample:
     background: int | None = None
 
 
-def choose(net: Net, *, task: str = "", anchors: Sequence[float] = ()) -> str:
-    """The task that a model's outputs look like, or `task` when they allow it.
+def check(sample: Sample) -> None:
+    """Hold what is known before the model is.
 
-    Raises: BuildError: they do not. UsageError: there is no such task.
+    Raises: UsageError: every value that there is not.
+    """
+    problems = [
+        Problem(f"there is no such {what}", where, value, ", ".join(known))
+        for what, where, value, known in (
+            ("sample", "--sample", sample.task or TASKS[0], TASKS),
+            ("detector", "--detector", sample.detector, tuple(DETECTORS)),
+        )
+        if value not in known
+    ]
+    for value in sample.anchors:
+        if not 0 < value <= MOST_PIXELS:
+            need = f"pixels in (0, {MOST_PIXELS}]"
+            problems.append(Problem("an anchor is no width or height", "--anchors", f"{value:g}", need))
+    if not 0 <= sample.threshold <= 1:
+        problems.append(Problem("a threshold is no score", "--threshold", f"{sample.threshold:g}", "in [0, 1]"))
+    if problems:
+        raise UsageError(problems=problems)
+
+
+def choose(net: Net, sample: Sample = Sample()) -> str:
+    """The task that a model's outputs look like, or the sample's when they allow it.
+
+    Raises: BuildError: they do not. UsageError: the class that is no object is none of the outputs' classes.
     """
     able = {
         "classification": _is_classification(net),
         "detection": _tables(net) is not None,
-        "yolo": bool(anchors) and _boxes_of_heads(net, anchors) > 0,
+        "yolo": bool(sample.anchors) and _boxes_of_heads(net, sample.anchors) > 0,
         "raw": True,
     }
-    if not task:
-        return next(name for name in ("yolo", "detection", "classification", "raw") if able[name])
-    if task not in TASKS:
-        raise UsageError("there is no such sample", where="--sample", found=task, need=", ".join(TASKS))
+    task = sample.task or next(name for name in ("yolo", "detection", "classification", "raw") if able[name])
     if not able[task]:
         needs = {
             "classification": "one output with one axis longer than 1",
@@ -63,7 +84,18 @@ def choose(net: Net, *, task: str = "", anchors: Sequence[float] = ()) -> str:
         }
         shapes = ", ".join(f"{port.name} {port.shape}" for port in net.outputs)
         raise BuildError("the outputs do not fit the sample", where=task, found=shapes, need=needs[task])
+    if task == "detection":
+        _check_background(net, sample.background)
     return task
+
+
+def _check_background(net: Net, background: int | None) -> None:
+    found = _tables(net)
+    assert found is not None
+    columns = net.outputs[found[1]].shape[2]
+    if background is not None and not -1 <= background < columns:
+        need = f"-1, or a class of output '{net.outputs[found[1]].name}': 0 to {columns - 1}"
+        raise UsageError("there is no such class", where="--background", found=str(background), need=need)
 
 
 def source(net: Net, sample: Sample, name: str, program: str) -> str:

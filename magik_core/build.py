@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from magik_core import __version__, board_sample, kernels, makefile, net, proof, toolchain
@@ -24,7 +24,6 @@ PRODUCTS = re.compile(  # what the Makefile makes
     r"obj/.+\.o|lib/\w+/lib(venus|aip|drivers)(\.\w)?\.(a|so)|"
     rf"venus_\w+_bin_(uclibc|glibc|musl)_({'|'.join(BUILD_TYPES)})"
 )
-RAW = Sample("raw")
 Report = Callable[[str, int, int], None]
 
 
@@ -36,7 +35,7 @@ class Options:
         target: of TARGETS; ops: "model": the kernels that the model names, or "all".
         cross_compile: prefix of a toolchain; libtype: its C library, empty for what the toolchain has.
         build_type: of BUILD_TYPES; compiles: False: only write the sources.
-        task: of board_sample.TASKS, empty: by the outputs' shapes; sample: its details.
+        sample: the program.
     """
 
     target: str = "mips"
@@ -45,8 +44,7 @@ class Options:
     libtype: str = ""
     build_type: str = "release"
     compiles: bool = True
-    task: str = ""
-    sample: Sample = RAW
+    sample: Sample = field(default_factory=Sample)
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,16 @@ def build(
             holds what was not made by this function, or the sample does not fit the model. UsageError: `options`
             has a value that there is not.
     """
-    options = options or Options()
     path = find(Path(model))
     out = Path(folder) if folder is not None else path.with_name(f"{path.stem}_board")
     _check(options)
     _check_folder(out)
     chain = _chain(options)
     loaded = net.load(path)
-    task = board_sample.choose(loaded, task=options.task, anchors=options.sample.anchors)
-    sample = replace(options.sample, task=task)
+    sample = replace(options.sample, task=board_sample.choose(loaded, options.sample))
     named = tuple(dict.fromkeys(loaded.kernels))
     files, units = _files(path, loaded, sample, options.target, None if options.ops == "all" else named)
-    files |= _words(_name(path), sample, options, chain, units)
+    files |= _instructions(_name(path), sample, options, chain, units)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -103,7 +99,7 @@ def build(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     program, library = (out / p for p in products) if products else (None, None)
-    return Built(out, task, named, chain.name if chain else "", program, library, _notes(loaded))
+    return Built(out, sample.task, named, chain.name if chain else "", program, library, _notes(loaded))
 
 
 def find(path: Path) -> Path:
@@ -119,12 +115,10 @@ def _check(options: Options) -> None:
         ("target", "--target", options.target, TARGETS),
         ("choice of kernels", "--ops", options.ops, ("model", "all")),
         ("build type", "--build-type", options.build_type, tuple(BUILD_TYPES)),
-        ("detector", "--detector", options.sample.detector, tuple(board_sample.DETECTORS)),
-        ("sample", "--sample", options.task, ("", *board_sample.TASKS)),
     ):
         if value not in known:
-            need = ", ".join(filter(None, known))
-            raise UsageError(f"there is no such {key}", where=option, found=value, need=need)
+            raise UsageError(f"there is no such {key}", where=option, found=value, need=", ".join(known))
+    board_sample.check(options.sample)
 
 
 def _check_folder(folder: Path) -> None:
@@ -200,8 +194,10 @@ def _files(
     return out, units
 
 
-def _words(name: str, sample: Sample, options: Options, chain: Toolchain | None, units: list[Unit]) -> dict[str, bytes]:
-    """The files that name the toolchain."""
+def _instructions(
+    name: str, sample: Sample, options: Options, chain: Toolchain | None, units: list[Unit]
+) -> dict[str, bytes]:
+    """The Makefile and the README: how the folder is compiled, by which toolchain."""
     default = "" if options.target == "host" else makefile.defaults(chain, options.cross_compile, options.libtype)
     return {
         "Makefile": makefile.text(name, options.target, units, default).encode(),

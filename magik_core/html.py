@@ -53,7 +53,7 @@ def _cards(d: Description) -> Iterator[str]:
     if d.arena_bytes is not None and d.lower_bound is not None:
         cards.append((short_bytes(d.arena_bytes), f"arena ({d.arena_bytes:,} bytes)"))
         cards.append((f"{d.arena_excess:.1%}", f"above the lower bound of {d.lower_bound:,} bytes"))
-    cards += [(_shape(p), f"input {p.name}, {p.dtype}") for p in d.inputs]
+    cards += [(_shape(p), f"input {p.name}, {p.dtype}{p.color and f', {p.color}'}") for p in d.inputs]
     cards += [(_shape(p), f"output {p.name}, {p.dtype}") for p in d.outputs]
     yield '<div class="cards">'
     yield from (f'<div class="card"><b>{escape(big)}</b><span>{escape(small)}</span></div>' for big, small in cards)

@@ -125,6 +125,12 @@ def isas() -> tuple[str, ...]:
     return tuple(name for i, name in enumerate(ISAS) if mask >> i & 1)
 
 
+def choosable(lib: c.CDLL | None = None) -> tuple[str, ...]:
+    """The kinds of kernels that may be asked for here: also FP64's, plain C that runs anywhere and pays on a MIPS."""
+    mask = (lib or library()).magik_isas() | 1 << ISAS.index("fp64")
+    return tuple(name for i, name in enumerate(ISAS) if mask >> i & 1)
+
+
 def kernel_names() -> list[str]:
     """The kernels in the library."""
     lib = library()

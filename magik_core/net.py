@@ -13,7 +13,7 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, PackError, Problem, RunError
-from magik_core.library import COLORS, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, library
+from magik_core.library import COLORS, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, choosable, library
 from magik_core.program import DTYPES, QuantParams, Shape
 
 Array = np.ndarray
@@ -156,9 +156,9 @@ class Net:
         self.outputs = tuple(self.port(i) for i in self._out)
 
     def _choose(self, isa: str) -> None:
-        """Kernels of kind `isa` and those that it builds on; FP64 is for a MIPS, so only where it is asked for."""
-        if isa not in ISAS or self._lib.magik_set_isas(self._net, _mask(isa)) != 0:
-            have = [n for n in ISAS if self._lib.magik_set_isas(self._net, _mask(n)) == 0]
+        """Kernels of kind `isa` and those that it builds on."""
+        have = choosable(self._lib)
+        if isa not in have or self._lib.magik_set_isas(self._net, _mask(isa)) != 0:
             raise RunError("this machine has no such kernels", found=isa, need=f"one of: {', '.join(have)}")
 
     def _start(self, threads: int) -> None:

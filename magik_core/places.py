@@ -14,13 +14,14 @@ import numpy as np
 from magik_core import net, toolchain, tools
 from magik_core.digests import Digest, crc_of
 from magik_core.errors import BuildError, RunError, UsageError
-from magik_core.library import ISAS
 from magik_core.program import DTYPES, Program, Shape
 from magik_core.reshape import reshape
 from magik_core.run import run
 from magik_core.toolchain import Toolchain
 
 SECONDS = 3600  # most that a run may take somewhere else
+NOT_REACHED = 255  # exit status of ssh itself; others are the command's
+LAST_LINES = 5  # of a command that failed, for its message
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=15")
 TARGETS = ("host", "mips", "mips-msa")
 TARGET_ISAS = {"mips": ("portable", "fp64"), "mips-msa": ("msa",)}  # what is run for a target
@@ -85,18 +86,6 @@ def load(model: Path, isa: str | None = None, shapes: Sequence[Shape] = ()) -> n
     return loaded
 
 
-def host_isas(model: Path) -> list[str]:
-    """The kinds of kernels that this machine runs, those that have to be asked for included."""
-    out = []
-    for isa in ISAS:
-        try:
-            net.load(model, isa=isa)
-        except RunError:
-            continue
-        out.append(isa)
-    return out
-
-
 def qemu(chain: Toolchain, model: Path, isa: str, shapes: Sequence[Shape] = ()) -> Place:
     """A MIPS build of the runtime, under QEMU.
 
@@ -120,16 +109,19 @@ def qemu(chain: Toolchain, model: Path, isa: str, shapes: Sequence[Shape] = ()) 
 def board(address: str, chain: Toolchain, model: Path, isa: str, shapes: Sequence[Shape] = ()) -> Place:
     """A board that ssh reaches: the program and the files are copied to a folder of their own and removed again.
 
-    Args: address: user@board; the rest as `qemu`.
+    Args:   address: user@board; the rest as `qemu`.
+    Raises: UsageError: it is no address. BuildError: there is no ssh, or as `qemu`.
     """
     if address.startswith("-") or not address.strip():
-        raise BuildError("not the address of a board", found=address, need="user@board, as ssh takes it")
+        raise UsageError(
+            "not the address of a board", where="--host", found=address, need="user@board, as ssh takes it"
+        )
     if not shutil.which("ssh"):
         raise BuildError("there is no ssh", need="ssh in PATH")
     program = tools.digest(chain)
 
     def digests(data: bytes) -> list[Digest]:
-        folder = ssh(address, "mktemp -d /tmp/magik.XXXXXX").stdout.decode().strip()
+        folder = ssh(address, "mktemp -d /tmp/magik.XXXXXX").stdout.strip()
         if not folder.startswith("/tmp/magik.") or any(c in folder for c in " '\"\\;&|$`\n"):
             raise BuildError("a board gave no folder", where=address, found=folder, need="mktemp -d")
         try:
@@ -138,32 +130,39 @@ def board(address: str, chain: Toolchain, model: Path, isa: str, shapes: Sequenc
                 ssh(address, f"cat > {folder}/{name}", content)
             options = " ".join(_options(isa, shapes))
             command = f"cd {folder} && chmod +x digest && ./digest model inputs {options}"
-            done = ssh(address, command, is_checked=False)
+            return parse(ssh(address, command, is_checked=False), address)
         finally:
             ssh(address, f"rm -rf {folder}", is_checked=False)
-        text = subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-        return parse(text, address)
 
     return Place(f"{address} {isa}", digests)
 
 
-def ssh(
-    address: str, command: str, content: bytes = b"", is_checked: bool = True
-) -> subprocess.CompletedProcess[bytes]:
+def ssh(address: str, command: str, content: bytes = b"", is_checked: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command on a board, `content` on its standard input; needs no scp there.
 
-    Raises: BuildError: the board is not reached, or `is_checked` and the command fails.
+    Returns: its words as text, whatever bytes they are.
+    Raises:  BuildError: the board is not reached, the command takes too long, or `is_checked` and it fails.
     """
     words = ["ssh", *SSH_OPTIONS, address, command]
     try:
-        done = subprocess.run(words, input=content, capture_output=True, check=False, timeout=SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BuildError("a board cannot be reached", where=address, found=str(error)) from error
-    if done.returncode and (is_checked or done.returncode == 255):
-        found = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        raw = subprocess.run(words, input=content, capture_output=True, check=False, timeout=SECONDS)
+    except OSError as error:
+        raise BuildError("ssh cannot be run", where=address, found=str(error)) from error
+    except subprocess.TimeoutExpired:
+        need = f"less than {SECONDS} seconds"
+        raise BuildError("a command on a board takes too long", where=address, found=command, need=need) from None
+    out, err = (text.decode(errors="replace") for text in (raw.stdout, raw.stderr))
+    if raw.returncode == NOT_REACHED:
         hint = f"ssh {address} true has to work without asking for a password"
-        raise BuildError("a board cannot be reached", where=address, found=found, hint=hint)
-    return done
+        raise BuildError("a board cannot be reached", where=address, found=_end(err) or "ssh says nothing", hint=hint)
+    if raw.returncode and is_checked:
+        found = f"exit status {raw.returncode} of {command}: {_end(err) or _end(out) or 'no words'}"
+        raise BuildError("a command failed on a board", where=address, found=found)
+    return subprocess.CompletedProcess(words, raw.returncode, out, err)
+
+
+def _end(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-LAST_LINES:])
 
 
 def parse(done: subprocess.CompletedProcess[str], where: str) -> list[Digest]:

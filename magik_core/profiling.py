@@ -6,15 +6,17 @@ import json
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from magik_core import net, proof, qemu, toolchain, tools
-from magik_core.errors import MagikError, RunError
+from magik_core.errors import LoadError, MagikError, RunError
 from magik_core.report import Description, Row, Series
 from magik_core.soc import SoC
 from magik_core.toolchain import Toolchain
 
+Number = TypeVar("Number", int, float)
 MIPS_ISA = "fp64"  # the kernels for chips without SIMD
 
 
@@ -42,7 +44,9 @@ class Layer:
 class Profile:
     """All steps, measured in `repeat` runs on `threads` threads.
 
-    Args: notes: what is missing and why; compiler: that made the program whose instructions were counted.
+    Args:
+        notes: what is missing and why; compiler: that made the program whose instructions were counted.
+        description: of the program, None where there is no `.mgk`.
     """
 
     model: str
@@ -53,6 +57,7 @@ class Profile:
     estimate: str = ""
     notes: tuple[str, ...] = ()
     compiler: str = ""
+    description: Description | None = None
 
     @property
     def nanoseconds(self) -> int:
@@ -72,16 +77,18 @@ class Profile:
 
     @property
     def seconds(self) -> float | None:
-        known = [layer.seconds for layer in self.layers if layer.seconds is not None]
-        return sum(known) if known else None
+        return _sum([layer.seconds for layer in self.layers])
 
     def to_json(self) -> str:
         """Every layer, and the totals."""
+        values = asdict(replace(self, description=None))
+        del values["description"]
         totals = {name: getattr(self, name) for name in ("nanoseconds", "macs", "nbytes", "instructions", "seconds")}
-        return json.dumps({**asdict(self), "total": totals}, indent=2, ensure_ascii=False)
+        return json.dumps({**values, "total": totals}, indent=2, ensure_ascii=False)
 
 
-def _sum(values: Sequence[int | None]) -> int | None:
+def _sum(values: Sequence[Number | None]) -> Number | None:
+    """Of those that are known, None where none is."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
@@ -94,38 +101,34 @@ def profile(
     mips: bool | None = None,
     soc: SoC | None = None,
     instructions_per_cycle: float = 1.0,
+    needs_program: bool = False,
 ) -> Profile:
     """Measure every step on random inputs.
 
     Args:   mips: count instructions: True: fail where that cannot be, None: only where it can be, False: do not.
-            soc: the chip to estimate for; instructions_per_cycle: assumed of its CPU.
-    Raises: LoadError: the file is refused. BuildError: no QEMU or compiler for `mips`. RunError: the chip
-            has no clock.
+            soc: the chip to estimate for, which needs the instructions; instructions_per_cycle: assumed of its CPU.
+            needs_program: fail without names and MACs, before anything is measured.
+    Raises: LoadError: the file is refused, or it `needs_program` and there is no `.mgk`. BuildError: no QEMU or
+            compiler for `mips`. RunError: the chip has no clock.
     """
     if soc is not None and soc.clock_hz is None:
         raise RunError(
             "no estimate can be made", where=soc.name, found=f"the chip {soc.name} has no clock", need="a chip with one"
         )
+    if soc is not None and mips is None:
+        mips = True  # an estimate is made of instructions
     loaded = net.load(model, threads=threads)
+    described = _describe(model, needs_program)
+    rows = described.rows if described else ()
     inputs = proof.random_inputs(loaded, 1)[0]
     steps, times = _measure(loaded, inputs, repeat)
-    counts, compiler, notes = _counts(model, inputs, mips if soc is None else mips is not False)
+    counts, compiler, notes = _counts(model, inputs, mips)
     if soc is not None and not counts:
         notes.append(f"no estimate for {soc.name}: it is made of instructions on MIPS, which --no-mips does not count")
-    rows = _rows(model)
     rate = soc.clock_hz * instructions_per_cycle if soc is not None and soc.clock_hz else None
     layers = tuple(
-        Layer(
-            rows[i].name if rows else "",
-            kernel,
-            isa,
-            rows[i].macs if rows else None,
-            rows[i].activation_bytes + rows[i].weight_bytes if rows else None,
-            int(statistics.median(times[i])),
-            counts[i] if counts else None,
-            counts[i] / rate if counts and rate else None,
-        )
-        for i, (kernel, isa) in enumerate(steps)
+        _layer(rows[i] if rows else None, steps[i], times[i], counts[i] if counts else None, rate)
+        for i in range(len(steps))
     )
     if not rows:
         notes.append("names, MACs and bytes are in the .mgk, which is not beside the model file")
@@ -135,14 +138,30 @@ def profile(
         threads,
         layers,
         soc.name if soc else "",
-        _words(soc, instructions_per_cycle) if soc else "",
+        _formula(soc, instructions_per_cycle) if soc else "",
         tuple(notes),
         compiler,
+        described,
     )
 
 
-def _words(soc: SoC, rate: float) -> str:
-    """What the estimate is."""
+def _layer(
+    row: Row | None, step: tuple[str, str], times: Sequence[int], count: int | None, rate: float | None
+) -> Layer:
+    """A step's costs. Args: row: of its description; rate: instructions per second of the chip."""
+    return Layer(
+        row.name if row else "",
+        *step,
+        row.macs if row else None,
+        row.activation_bytes + row.weight_bytes if row else None,
+        int(statistics.median(times)),
+        count,
+        count / rate if count is not None and rate else None,
+    )
+
+
+def _formula(soc: SoC, rate: float) -> str:
+    """How the estimate is made, for people."""
     return (
         f"instructions counted under QEMU / ({(soc.clock_hz or 0) / 1e9:g} GHz x {rate:g} instructions per cycle, "
         "an assumption); waiting for memory is not in it, so a board is slower where weights miss the cache"
@@ -186,15 +205,13 @@ def _compiler(chain: Toolchain) -> str:
     return version if chain.name in version else f"{chain.name} {version}".strip()
 
 
-def describe(model: Path) -> Description | None:
+def _describe(model: Path, is_needed: bool) -> Description | None:
     """The description of the model file's program, from itself or the `.mgk` beside it."""
     stored = proof.stored(model)
+    if stored is None and is_needed:
+        hint = "give the .mgk that `magik convert` wrote beside the .bin"
+        raise LoadError("a page needs the program", where=str(model), need="a .mgk", hint=hint)
     return Description.of(*stored) if stored else None
-
-
-def _rows(model: Path) -> Sequence[Row]:
-    described = describe(model)
-    return described.rows if described else ()
 
 
 def series(found: Profile) -> list[Series]:

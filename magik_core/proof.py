@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magik_core import container, digests, pack, places, toolchain, unpack
+from magik_core import container, digests, library, pack, places, toolchain, unpack
 from magik_core.digests import Difference, Digest, Golden
 from magik_core.errors import BuildError, LoadError, RunError
 from magik_core.net import Net, Port
@@ -101,8 +101,7 @@ def prove(
         difference = digests.first_difference(digested, reference, names)
         rows.append(Row(place.name, len(digested[0]), len(inputs), difference))
     progress("verify", len(found), len(found))
-    shapes = tuple(tuple(s) for s in where.shapes)
-    stored = Golden(crc_of_file(model), shapes, tuple(inputs), tuple(_without_isa(d) for d in reference))
+    stored = Golden(crc_of_file(model), where.shapes, tuple(inputs), tuple(_without_isa(d) for d in reference))
     return Proof((*rows, *skipped), notes, stored)
 
 
@@ -119,9 +118,9 @@ def _notes(model: Path, golden: Golden | None) -> tuple[str, ...]:
 def _places(model: Path, where: Where, program: Program | None) -> tuple[list[Place], list[Row]]:
     """What runs, the definition or the portable kernels first, and what cannot."""
     out, skipped = [], []
-    stored = tuple(port.board_shape for port in places.load(model, "portable", where.shapes).inputs) * bool(
-        where.shapes
-    )
+    loaded = places.load(model, "portable", where.shapes)
+    stored = tuple(port.board_shape for port in loaded.inputs) if where.shapes else ()
+    kinds = {"host": library.choosable(), **TARGET_ISAS}
     if where.is_numpy:
         if program is None:
             hint = "give the .mgk that `magik convert` wrote beside the .bin"
@@ -129,10 +128,10 @@ def _places(model: Path, where: Where, program: Program | None) -> tuple[list[Pl
         out.append(places.numpy_definition(program, stored))
     wanted = where.targets or (("host", "mips") if where.board else TARGETS)
     if "host" in wanted:
-        isas = [isa for isa in places.host_isas(model) if isa in (where.isas or (isa,))]
+        isas = [isa for isa in kinds["host"] if isa in (where.isas or (isa,))]
         out += [places.host(model, isa, where.shapes) for isa in isas]
     for target in (name for name in TARGET_ISAS if name in wanted):
-        isas = [isa for isa in TARGET_ISAS[target] if isa in (where.isas or (isa,))]
+        isas = [isa for isa in kinds[target] if isa in (where.isas or (isa,))]
         try:
             out += [_elsewhere(where.board, target, model, isa, stored) for isa in isas]
         except BuildError as error:
@@ -140,8 +139,10 @@ def _places(model: Path, where: Where, program: Program | None) -> tuple[list[Pl
                 raise
             skipped.append(Row(target, skipped=error.problems[0].what))
     if not out:
-        need = f"some of {', '.join(places.host_isas(model))} on this machine; {TARGET_ISAS} elsewhere"
-        raise RunError("there is nothing to run", found=", ".join((*where.targets, *where.isas)), need=need)
+        found = "; ".join(f"{row.where}: {row.skipped}" for row in skipped)
+        found = found or f"{', '.join(where.isas)} for {', '.join(wanted)}"
+        need = "; ".join(f"{', '.join(isas)} for {target}" for target, isas in kinds.items())
+        raise RunError("there is nothing to run", where="--isa", found=found, need=need)
     return out, skipped
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from magik_core import toolchain
 from magik_core.errors import BuildError
-from magik_core.kernels import RUNTIME
+from magik_core.kernels import RUNTIME, Source
 from magik_core.toolchain import Toolchain
 
 TOOLS = RUNTIME / "tools"
@@ -77,8 +77,7 @@ def _plugin() -> Path:
 
     Raises: BuildError: there is no compiler for this machine, or it refuses the plugin.
     """
-    cc = toolchain.host().cc
-    return _built(cc) / PLUGIN
+    return _built(toolchain.host())
 
 
 @cache
@@ -87,21 +86,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 @cache
-def _built(cc: tuple[str, ...]) -> Path:
+def _built(chain: Toolchain) -> Path:
     folder = Path(_folder().name)
-    source = TOOLS / "count.c"
-    command = (
-        *cc,
-        "-std=c11",
-        "-O2",
-        "-shared",
-        "-fPIC",
-        "-fvisibility=hidden",
-        str(source),
-        "-o",
-        str(folder / PLUGIN),
-    )
-    done = toolchain.spawn(command, "a compiler")
-    if done.returncode != 0:
-        raise BuildError("the compiler refuses a file", where=str(source), found=done.stderr.strip())
-    return folder
+    objects = toolchain.compile_all(chain, [Source(TOOLS / "count.c")], folder, ("-fPIC", "-fvisibility=hidden"))
+    return toolchain.link(chain, objects, folder / PLUGIN, ("-shared",))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Port:
-    """A tensor as a step sees it; `bits` is 0 without quantization.
+    """A tensor as a step sees it; `bits` is 0 without quantization, `color` that of an image input.
 
     A source model may leave sizes open: such a size is -1, and an unknown shape is None.
     """
@@ -29,6 +29,7 @@ class Port:
     dtype: str
     bits: int = 0
     is_constant: bool = False
+    color: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Description:
         return cls(
             name=program.name,
             kind="program",
-            inputs=tuple(_port(program.tensors[name]) for name in program.inputs),
+            inputs=tuple(_port(program.tensors[name], program.colors.get(name, "")) for name in program.inputs),
             outputs=tuple(_port(program.tensors[name]) for name in program.outputs),
             rows=rows,
             macs=sum(row.macs for row in rows),
@@ -199,9 +200,9 @@ def _row(program: Program, step: Step) -> Row:
     )
 
 
-def _port(tensor: Tensor) -> Port:
+def _port(tensor: Tensor, color: str = "") -> Port:
     bits = tensor.quant.bits if isinstance(tensor.quant, QuantParams | WeightParams) else 0
-    return Port(tensor.name, tensor.shape, tensor.dtype, bits, tensor.is_constant)
+    return Port(tensor.name, tensor.shape, tensor.dtype, bits, tensor.is_constant, color)
 
 
 def _ops(rows: Iterable[Row]) -> tuple[OpTotal, ...]:

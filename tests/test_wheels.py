@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.data.torch import make
 from tests.frontends import mxnet_files
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,8 @@ DISTRIBUTIONS = {
     "t41": ROOT / "plugins/backend_t41",
     "caffe": ROOT / "plugins/frontend_caffe",
     "mxnet": ROOT / "plugins/frontend_mxnet",
+    "tf": ROOT / "plugins/frontend_tf",
+    "torch": ROOT / "plugins/frontend_torch",
 }
 BROKEN = {
     "pyproject.toml": """\
@@ -187,6 +190,18 @@ def test_mxnet_by_install(env: Environment, built: dict[str, list[Path]]) -> Non
     assert env.run("python", "-m", "pip", "check").code == 0
 
 
+def test_torch_by_install(env: Environment, built: dict[str, list[Path]]) -> None:
+    """It brings torch; a program says its own sizes."""
+    make.write(env.folder)
+    refused = env.run("magik", "inspect", "net.pt2")
+    assert "pip install magik-frontend-torch" in refused.err
+    env.pip("install", "--constraint", ROOT / "constraints.txt", built["torch"][1])
+    done = env.run("magik", "inspect", "net.pt2")
+    assert done.code == 0, done.err
+    assert "conv" in done.out
+    assert env.run("python", "-m", "pip", "check").code == 0
+
+
 def test_new_soc(env: Environment) -> None:
     """What `magik new soc` writes installs with pip and passes its own test."""
     done = env.run("magik", "new", "soc", "demo")
@@ -218,3 +233,15 @@ def test_broken_plugin(env: Environment) -> None:
     env.pip("uninstall", "--yes", "magik-broken")
     done = env.convert("host")
     assert (done.code, done.err.count("warning:")) == (0, 0)
+
+
+def test_tensorflow_is_asked_for(env: Environment, built: dict[str, list[Path]]) -> None:
+    """Without TensorFlow, which is large, the frontend loads, knows its files, and says what is missing."""
+    model = ROOT / "tests/data/tf/cnn.pb"
+    assert "pip install magik-frontend-tf" in env.run("magik", "inspect", model).err
+    env.pip("install", "--no-index", "--no-deps", built["tf"][1])
+    refused = env.run("magik", "inspect", model)
+    assert (refused.code, refused.out) == (1, "")
+    assert "TensorFlow is needed to read this model" in refused.err
+    assert "pip install tensorflow-cpu tf2onnx" in refused.err
+    env.pip("uninstall", "--yes", "magik-frontend-tf")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import traceback as tracebacks
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from magik_core import __version__
+from magik_core.cli._columns import GAP, fit
 from magik_core.errors import Problem
 
-_NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( ?[%a-z]{1,3})?|")
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 WIDE = 10_000  # columns of a console that is no terminal: nothing is cut or wrapped there
 
 
@@ -31,14 +31,24 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else WIDE)
 
 
+def plain(text: str) -> str:
+    """Text of a file, a board or a tool with its control characters visible: none reaches the terminal."""
+    return text.translate(CONTROLS)
+
+
 def words(text: str, style: str = "") -> None:
     """One message to stderr."""
-    err().print(Text(text, style=style))
+    err().print(Text(plain(text), style=style))
+
+
+def data(text: str = "") -> None:
+    """One message to stdout."""
+    out().print(Text(plain(text)))
 
 
 def problems(items: Iterable[Problem]) -> None:
     """Problems as `str(problem)` has them, labels colored where there is color."""
-    text = Text("\n\n".join(str(item) for item in items))
+    text = Text(plain("\n\n".join(str(item) for item in items)))
     text.highlight_regex(r"(?m)^error:", "bold red")
     text.highlight_regex(r"(?m)^( hint):", "bold green")
     text.highlight_regex(r"(?m)^(where|found| need):", "bold")
@@ -50,16 +60,27 @@ def as_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], has_header: bool = True) -> None:
-    """A table on stdout; on a terminal long words fold, numbers stay whole and stand to the right."""
-    lines = list(rows)
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], has_header: bool = True, spare: Sequence[str] = ()
+) -> None:
+    """A table on stdout; on a terminal long names fold, numbers stay whole and stand to the right.
+
+    Args: spare: columns that may be left out of a narrow terminal, which is said; the first of them first.
+    """
+    lines = [[plain(cell) for cell in row] for row in rows]
+    screen = out()
+    shown = fit(columns, lines, spare, screen.width)
     grid = Table(show_header=has_header, box=None, pad_edge=False, header_style="bold")
-    for i, name in enumerate(columns):
-        is_number = bool(lines) and all(_NUMBER.fullmatch(line[i]) for line in lines)
-        grid.add_column(name, overflow="fold", no_wrap=is_number, justify="right" if is_number else "left")
+    for column in shown:
+        justify: JustifyMethod = "right" if column.is_number else "left"
+        grid.add_column(columns[column.index], overflow="fold", width=column.width, justify=justify)
     for line in lines:
-        grid.add_row(*(Text(cell) for cell in line))
-    out().print(grid, soft_wrap=False)
+        grid.add_row(*(Text(line[column.index]) for column in shown))
+    screen.width = max(screen.width, sum(column.width for column in shown) + GAP * len(shown))
+    screen.print(grid, soft_wrap=False)
+    missing = set(range(len(columns))) - {column.index for column in shown}
+    if missing:
+        words(f"left out for lack of room: {', '.join(columns[i] for i in sorted(missing))}", "dim")
 
 
 def traceback(error: BaseException) -> None:

@@ -75,7 +75,7 @@ def command(
         threshold,
         background=background,
     )
-    options = Options(target, ops, cross_compile, libtype, build_type, compiles, sample, details)
+    options = Options(target, ops, cross_compile, libtype, build_type, compiles, details)
     with _progress.progress(is_json) as progress:
         _show(build(model, output, options, progress=progress, say=_console.words), is_json)
 

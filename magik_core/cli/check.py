@@ -67,8 +67,8 @@ def _show(findings: tuple[Finding, ...]) -> None:
     for f in sorted(findings, key=lambda finding: finding.is_notice):
         rules.setdefault((f.is_notice, f.check, f.need, f.hint), []).append(f)
     for (is_notice, check, need, hint), broken in rules.items():
-        _console.out().print(f"{'notice' if is_notice else 'blocker'} {check}: {need}", markup=False)
+        _console.data(f"{'notice' if is_notice else 'blocker'} {check}: {need}")
         if hint:
-            _console.out().print(f"hint: {hint}", markup=False)
+            _console.data(f"hint: {hint}")
         _console.table(COLUMNS, [(f.node, f.op, f.found) for f in broken])
-        _console.out().print()
+        _console.data()

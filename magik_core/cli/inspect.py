@@ -21,6 +21,7 @@ PLAIN_WIDTH = 80  # columns where stdout is no terminal
 STEP_COLUMNS = ("#", "step", "operator", "kernel", "shapes", "dtype", "params", "MACs", "bytes")
 NODE_COLUMNS = ("#", "node", "operator", "shapes", "dtype", "params", "MACs", "bytes")
 SLOT_COLUMNS = ("offset", "bytes", "from", "to", "tensor", "shape", "shares with")
+SPARE = ("kernel", "params", "dtype", "bytes", "shares with")  # that a narrow terminal does without, in this order
 
 
 def command(
@@ -68,7 +69,7 @@ def command(
 def _steps(found: Description) -> None:
     is_graph = found.kind == "graph"
     rows = [_cells(i, row, is_graph) for i, row in enumerate(found.rows)]
-    _console.table(NODE_COLUMNS if is_graph else STEP_COLUMNS, rows)
+    _console.table(NODE_COLUMNS if is_graph else STEP_COLUMNS, rows, spare=SPARE)
 
 
 def _cells(index: int, row: Row, is_graph: bool) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def _summary(found: Description) -> None:
     operators = ", ".join(f"{total.steps} {total.op}" for total in found.ops)
     rows = [
         ("name", found.name),
-        *(("input", f"{port.name} {_shape(port)} {port.dtype}") for port in found.inputs),
+        *(("input", f"{port.name} {_shape(port)} {port.dtype} {port.color}".rstrip()) for port in found.inputs),
         *(("output", f"{port.name} {_shape(port)} {port.dtype}") for port in found.outputs),
         ("nodes" if found.kind == "graph" else "steps", f"{len(found.rows)}, {found.float_steps} of them float"),
         ("operators", operators),
@@ -103,7 +104,7 @@ def _summary(found: Description) -> None:
     ]
     if found.arena_bytes is not None:
         rows.append(("arena", _arena(found)))
-    _console.out().print()
+    _console.data()
     _console.table(("", ""), rows, has_header=False)
     if found.has_open_sizes:
         _console.words("the model leaves sizes open: --input-shape fixes them", "yellow")
@@ -127,7 +128,7 @@ def _plan(found: Description) -> None:
     out = _console.out()
     out.print()
     for y, line in enumerate(lines):
-        text = Text(line, no_wrap=True)
+        text = Text(_console.plain(line), no_wrap=True)
         owners = picture.owners[y] if y < HEIGHT else ()
         for x, owner in enumerate(owners, _drawing.MARGIN):
             if owner != _drawing.FREE:
@@ -148,5 +149,5 @@ def _map(found: Description) -> None:
          ", ".join(slot.shares))
         for slot in sorted(found.memory, key=lambda slot: (slot.offset, slot.first))
     ]  # fmt: skip
-    _console.out().print()
-    _console.table(SLOT_COLUMNS, rows)
+    _console.data()
+    _console.table(SLOT_COLUMNS, rows, spare=SPARE)

@@ -21,5 +21,5 @@ def command(is_json: _options.Json = False) -> None:
     rows = [(i.kind, i.name, f"{i.source.distribution} {i.source.version}".strip()) for i in items]
     _console.table(("kind", "name", "from"), rows)
     if failures:
-        _console.out().print()
+        _console.data()
         _console.table(("broken", "cause", "remove with"), [(f.source.distribution, f.cause, f.hint) for f in failures])

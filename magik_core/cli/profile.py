@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magik_core.cli import _console, _options
-from magik_core.errors import LoadError
 
 if TYPE_CHECKING:
     from magik_core.profiling import Layer, Profile
 
 COLUMNS = ("#", "layer", "kernel", "kind", "MACs", "bytes", "time us", "%", "instructions", "per MAC", "estimate us")
+SPARE = ("kind", "kernel", "bytes", "per MAC", "%")  # that a narrow terminal does without, in this order
 
 
 def command(
@@ -44,10 +44,16 @@ def command(
 
     chip = None if soc is None else plugins.load().soc(soc)
     found = profiling.profile(
-        model, repeat=repeat, threads=threads, mips=mips, soc=chip, instructions_per_cycle=ipc
-    )  # fmt: skip
+        model,
+        repeat=repeat,
+        threads=threads,
+        mips=mips,
+        soc=chip,
+        instructions_per_cycle=ipc,
+        needs_program=html is not None,
+    )
     if html is not None:
-        _write(model, html, found)
+        _write(html, found)
     if is_json:
         typer.echo(found.to_json())
     else:
@@ -58,20 +64,17 @@ def command(
         _console.words(f"wrote {html}")
 
 
-def _write(model: Path, html: Path, found: Profile) -> None:
+def _write(html: Path, found: Profile) -> None:
     from magik_core import pack, profiling
     from magik_core.html import render
 
-    described = profiling.describe(model)
-    if described is None:
-        hint = "give the .mgk that `magik convert` wrote beside the .bin"
-        raise LoadError("a page needs the program", where=str(model), need="a .mgk", hint=hint)
-    pack.write({html: render(described, profiling.series(found)).encode()})
+    assert found.description is not None
+    pack.write({html: render(found.description, profiling.series(found)).encode()})
 
 
 def _show(found: Profile) -> None:
     rows = [_cells(str(i), layer.name, layer, found.nanoseconds) for i, layer in enumerate(found.layers)]
-    _console.table(COLUMNS, [*rows, _total(found)])
+    _console.table(COLUMNS, [*rows, _total(found)], spare=SPARE)
     runs, threads = _console.many(found.repeat, "run"), _console.many(found.threads, "thread")
     _console.words(f"time: median of {runs} of each layer on this computer, {threads}")
     if found.compiler:

@@ -178,8 +178,13 @@ def test_a_program_of_ones_own_links_as_vendors_do(folders, tmp_path: Path) -> N
     words = (
         f"-std=c++11 -I{folders['host'] / 'include'} {source} -L{lib} -lvenus -laip -ldrivers -lpthread -lrt -ldl -lm"
     )
-    subprocess.run(["c++", *words.split(), "-o", tmp_path / "own"], check=True)
-    subprocess.run([tmp_path / "own"], check=True, env={**os.environ, "LD_LIBRARY_PATH": str(lib)}, capture_output=True)
+    made = subprocess.run(["c++", *words.split(), "-o", tmp_path / "own"], capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stderr) == (0, "")
+    ran = {
+        path: subprocess.run([tmp_path / "own"], env={**os.environ, "LD_LIBRARY_PATH": path}, check=False).returncode
+        for path in (str(lib), str(tmp_path))
+    }
+    assert ran == {str(lib): 0, str(tmp_path): 127}, "the library is found beside the program alone"
 
 
 # ---- the folder ----------------------------------------------------------------------------------------------
@@ -327,6 +332,12 @@ def test_broken_compilers(magik: Magik, digits: Path, tmp_path: Path, script: by
         (["--sample", "detection"], 1, "the outputs do not fit the sample\nwhere: detection"),
         (["--sample", "yolo", "--anchors", "1,2"], 1, "the outputs do not fit the sample\nwhere: yolo"),
         (["--anchors", "1,x"], 2, "not a list of numbers"),
+        (["--anchors", "1,nan"], 2, "--anchors\nfound: nan\n need: pixels in (0, 65535]"),
+        (["--anchors", "1e300,inf,0,-3"], 2, "--anchors\nfound: 1e+300\n need: pixels in (0, 65535]"),
+        (["--anchors", "10,inf,0,-3"], 2, "--anchors\nfound: inf\n need: pixels in (0, 65535]"),
+        (["--anchors", "10,13,0,-3"], 2, "--anchors\nfound: 0\n need: pixels in (0, 65535]"),
+        (["--anchors", "10,13,16,-3"], 2, "--anchors\nfound: -3\n need: pixels in (0, 65535]"),
+        (["--threshold", "nan"], 2, "invalid value for '--threshold'"),
         (
             ["--labels", "none.txt"],
             1,

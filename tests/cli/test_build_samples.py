@@ -15,6 +15,7 @@ import pytest
 import magik_core
 from magik_core import board_sample, build, net, toolchain
 from magik_core.board_sample import Sample
+from magik_core.errors import UsageError
 from tests.cli.models import samples
 from tests.cli.test_build import PROGRAM, ROOT, Magik, digit, picture, run
 
@@ -38,7 +39,7 @@ def test_labels(magik: Magik, digits: Path, digit, tmp_path: Path) -> None:
 def test_which_sample_fits(digits: Path) -> None:
     loaded = net.load(digits)
     assert board_sample.choose(loaded) == "classification"
-    assert board_sample.choose(loaded, task="raw") == "raw"
+    assert board_sample.choose(loaded, Sample("raw")) == "raw"
 
 
 def head(path: Path, channels: int) -> Path:
@@ -102,6 +103,17 @@ def test_sample_constants_of_a_table_of_boxes() -> None:
     assert "CLASSES = 20, BACKGROUND = 0" in text and "THRESHOLD = 1.0f" in text
     assert "THRESHOLD = 1e-07f" in board_sample.source(fake, Sample("detection", threshold=1e-7), "m", "p")
     assert "LAYOUT = ChannelLayout::BGRA" in text and "WIDTH = 16, HEIGHT = 8" in text
+    for background in (21, 10**30, -2):
+        with pytest.raises(UsageError) as caught:
+            board_sample.choose(fake, Sample(background=background))
+        (problem,) = caught.value.problems
+        assert (problem.where, problem.found) == ("--background", str(background))
+        assert problem.need == "-1, or a class of output 'scores': 0 to 20"
+    with pytest.raises(UsageError) as caught:
+        board_sample.check(Sample("poem", detector="ssd", anchors=(8, float("nan")), threshold=float("nan")))
+    assert [p.where for p in caught.value.problems] == ["--sample", "--detector", "--anchors", "--threshold"]
+    assert caught.value.problems[3].what == "a threshold is no score"
+    assert board_sample.choose(fake, Sample(background=20)) == "detection"
     assert "BACKGROUND = -1" in board_sample.source(fake, Sample("detection"), "m", "p")
 
 

@@ -81,6 +81,7 @@ def test_inspect_shows_a_program(converted: pipeline.Result, model: Path, magik:
     done = magik("inspect", model.with_suffix(".mgk"))
     assert done.code == 0 and done.err == ""
     assert "left" in done.out and "conv_f32" in done.out and "1x16x16x8" in done.out
+    assert "input      x 1x16x16x3 f32 RGB " in done.out
     assert f"arena      {_console.nbytes(converted.plan.arena_bytes)}, at the lower bound" in done.out
     assert "│" in done.out and "live" in done.out
 

@@ -37,7 +37,7 @@ def test_every_layer(magik, model: Path) -> None:
     clock = plugins.load().soc("T41").clock_hz
     assert clock and found["total"]["seconds"] == pytest.approx(found["total"]["instructions"] / clock / 0.5)
     assert "1.4 GHz x 0.5 instructions per cycle, an assumption" in found["estimate"]
-    assert found["notes"] == []
+    assert found["notes"] == [] and "description" not in found
 
 
 def test_counts_are_the_same_each_time(model: Path) -> None:
@@ -55,6 +55,13 @@ def test_the_table(magik, model: Path) -> None:
     assert len(lines) == len(net.load(model).kernels) + 2 and lines[-1].split()[0] == "all"
     assert "time: median of 1 run of each layer on this computer, 1 thread\n" in done.err
     assert "estimate" not in done.err and "instructions:" not in done.err
+
+
+def test_the_description_is_read_once(magik, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, times = unpack.read, []
+    monkeypatch.setattr(unpack, "read", lambda path: times.append(path) or read(path))
+    assert magik("profile", model, "--repeat", 1, "--no-mips", "--html", tmp_path / "p.html").code == 0
+    assert times == [model.with_suffix(".mgk")]
 
 
 def test_an_estimate_needs_instructions(magik, model: Path) -> None:
@@ -96,10 +103,13 @@ def test_a_stripped_model_has_no_names(magik, model: Path) -> None:
     assert found["total"]["macs"] is None and "are in the .mgk" in done.err
 
 
-def test_a_page_needs_the_program(refused, model: Path, tmp_path: Path) -> None:
+def test_a_page_needs_the_program(refused, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is said before anything is measured."""
+    measured: list[object] = []
+    monkeypatch.setattr(profiling, "_measure", lambda *arguments: measured.append(arguments))
     model.with_suffix(".mgk").unlink()
     said = refused("profile", model, "--repeat", 1, "--no-mips", "--html", tmp_path / "p.html")
-    assert "a page needs the program" in said
+    assert "a page needs the program" in said and not measured
 
 
 def test_without_qemu(magik, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +117,9 @@ def test_without_qemu(magik, model: Path, monkeypatch: pytest.MonkeyPatch) -> No
     done = magik("profile", model, "--repeat", 1, "--json")
     assert done.code == 0 and "note: instructions on MIPS are not counted: " in done.err
     assert {x["instructions"] for x in json.loads(done.out)["layers"]} == {None}
-    done = magik("profile", model, "--repeat", 1, "--mips")
-    assert (done.code, done.out) == (1, "") and "error: nothing here runs MIPS programs" in done.err
+    for needs in (["--mips"], ["--soc", "T41"]):
+        done = magik("profile", model, "--repeat", 1, *needs)
+        assert (done.code, done.out) == (1, "") and "error: nothing here runs MIPS programs" in done.err
 
 
 def test_a_chip_without_a_clock(refused, model: Path) -> None:

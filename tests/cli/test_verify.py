@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from magik_core import container, kernels, net, toolchain, tools, unpack
+from magik_core import container, kernels, net, places, toolchain, tools, unpack
+from magik_core.errors import BuildError
 from magik_core.kernels import Source
 
 LUT = kernels.CORE / "ops" / "lut.c"
@@ -208,10 +209,59 @@ def test_a_board_that_is_not_there(magik, model: Path, ssh: Path) -> None:
     assert "error: a board cannot be reached\nwhere: root@other\nfound: Could not resolve" in done.err
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "echo 'disk full' >&2; exit 1",
+            "a command failed on a board\nwhere: root@board\nfound: exit status 1 of mktemp",
+        ),
+        ("printf '\\377 full' >&2; exit 1", "exit status 1 of mktemp -d /tmp/magik.XXXXXX: \ufffd full\n"),
+        ("seq 1 9 >&2; exit 3", "found: exit status 3 of mktemp -d /tmp/magik.XXXXXX: 5\n6\n7\n8\n9\n"),
+        ("exit 2", "exit status 2 of mktemp -d /tmp/magik.XXXXXX: no words\n"),
+        ("printf '/tmp/\\377'", "a board gave no folder\nwhere: root@board\nfound: /tmp/\ufffd\n"),
+        ("exit 255", "a board cannot be reached\nwhere: root@board\nfound: ssh says nothing\n"),
+    ],
+)
+def test_commands_that_fail_on_a_board(magik, model: Path, ssh: Path, script: str, said: str) -> None:
+    """Only ssh's own status is about reaching the board; whatever a board says is told as text."""
+    (ssh.parent / "bin/ssh").write_text(f"#!/bin/sh\n{script}\n")
+    done = magik("verify", model, "--target", "mips", "--isa", "fp64", "--host", "root@board")
+    assert (done.code, done.out) == (1, "") and said in done.err
+    assert ("error: a command failed on a board\nwhere: root@board\n" in done.err) == ("exit status" in said)
+    assert ("without asking for a password" in done.err) == (script == "exit 255")
+
+
+def test_a_board_that_never_ends(magik, model: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "SECONDS", 0.1)
+    (ssh.parent / "bin/ssh").write_text("#!/bin/sh\nexec sleep 60\n")
+    done = magik("verify", model, "--target", "mips", "--isa", "fp64", "--host", "root@board")
+    assert done.code == 1
+    assert "error: a command on a board takes too long\nwhere: root@board\nfound: mktemp" in done.err
+
+
+def test_an_ssh_that_is_no_program(ssh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ssh.parent / "bin/ssh").write_text("no program")
+    monkeypatch.setenv("PATH", str(ssh.parent / "bin"))
+    with pytest.raises(BuildError, match=r"ssh cannot be run\nwhere: root@board\nfound: .*Exec format"):
+        places.ssh("root@board", "true")
+
+
 def test_a_board_is_no_option(refused, model: Path) -> None:
-    assert "not the address of a board\nfound: -oProxyCommand=x" in refused(
-        "verify", model, "--host", "-oProxyCommand=x"
-    )
+    said = refused("verify", model, "--host", "-oProxyCommand=x", code=2)
+    assert "not the address of a board\nwhere: --host\nfound: -oProxyCommand=x" in said
+
+
+def test_stored_digests_reach_no_terminal(magik, model: Path) -> None:
+    """A kernel's name may be anything there: its control characters are shown, not sent."""
+    assert magik("verify", model, "--target", "host", "--isa", "portable", "--save").code == 0
+    path = model.with_suffix(".digests.json")
+    stored = json.loads(path.read_text())
+    stored["samples"][0]["layers"][0] = "\x1b[31mlut\x07\x9b2J 00000000"
+    path.write_text(json.dumps(stored))
+    done = magik("verify", model, "--target", "host", "--isa", "portable")
+    assert done.code == 1 and "layer 0 " in done.out
+    assert {c for c in done.out + done.err if ord(c) < 32 or 127 <= ord(c) < 160} == {"\n"}
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------------
@@ -222,7 +272,8 @@ def test_a_board_is_no_option(refused, model: Path) -> None:
     [
         (["--target", "moon"], 2, "where: --target\nfound: moon\n need: host, mips, mips-msa"),
         (["--isa", "neon"], 2, "where: --isa\nfound: neon\n need: portable"),
-        (["--target", "host", "--isa", "msa"], 1, "there is nothing to run"),
+        (["--target", "host", "--isa", "msa"], 1, "nothing to run\nwhere: --isa\nfound: msa for host\n need: portable"),
+        (["--target", "host", "--isa", "msa"], 1, "; portable, fp64 for mips; msa for mips-msa\n"),
         (["--input-shape", "1,3,32,32;1,1"], 2, "shapes is wrong\nwhere: --input-shape\nfound: 2 shapes"),
         (["--input", "."], 1, "an input is a folder\nwhere: .\n need: one file"),
         (["--input", "none.png"], 1, "input file not found"),
@@ -248,6 +299,8 @@ def test_without_tools_for_mips(magik, model: Path, monkeypatch: pytest.MonkeyPa
     done = magik("verify", model, "--json")
     assert done.code == 0
     assert rows(done.out)["mips"] == "not run: nothing here runs MIPS programs"
+    done = magik("verify", model, "--isa", "msa")
+    assert done.code == 1 and "found: mips-msa: nothing here runs MIPS programs\n" in done.err
     done = magik("verify", model, "--target", "mips")
     assert (done.code, done.out) == (1, "") and "error: nothing here runs MIPS programs" in done.err
 

@@ -94,7 +94,7 @@ def test_json_is_the_whole_description_and_repeats() -> None:
     assert text == small().to_json()
     assert found["kind"] == "program" and found["arena_bytes"] == 192
     assert found["rows"][0]["inputs"][1] == {
-        "name": "w", "shape": [3, 5], "dtype": "s8", "bits": 0, "is_constant": True
+        "name": "w", "shape": [3, 5], "dtype": "s8", "bits": 0, "is_constant": True, "color": ""
     }  # fmt: skip
     assert found["memory"][0]["tensor"] == "t0"
 
