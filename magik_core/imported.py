@@ -27,14 +27,17 @@ TYPES: Mapping[ir.DataType, tuple[int, int]] = {
     T.INT2: (2, 2),
 }
 CONSTANT_TYPES = (*TYPES, T.INT32)  # a bias has 32 bits
+ROUNDING = "magik.rounding"  # property of a model: how its source rounds the sums of convolutions
+ROUNDS_TWICE = {"once": False, "twice": True}  # its values
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Parameters of activations, and the codes of constants, by value name."""
+    """Parameters of activations, and the codes of constants, by value name; whether sums are rounded twice."""
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
     constants: Mapping[str, Codes] = field(default_factory=dict)
+    rounds_twice: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.values or self.constants)
@@ -51,12 +54,14 @@ def is_quantized(model: ir.Model) -> bool:
 def take(model: ir.Model) -> Imported:
     """What the QDQ nodes of a graph say; dequantized constants become real ones, in place.
 
+    The model's property `magik.rounding` says whether its source rounds sums "once" or "twice".
     A pair around an activation stays: lowering writes the codes at once where the node before has them, and
     rescales where they change. The value before a QuantizeLinear has its parameters if nothing else reads it.
 
-    Raises: GraphError: every node that says something no kernel does.
+    Raises: GraphError: every node that says something no kernel does; a rounding that is neither once nor twice.
     """
-    problems: list[Problem] = []
+    rounding = model.metadata_props.get(ROUNDING, "once")
+    problems: list[Problem] = [] if rounding in ROUNDS_TWICE else [_unknown_rounding(rounding)]
     constants: dict[str, Codes] = {}
     values: dict[str, QuantParams] = {}
     for node in list(model.graph):
@@ -77,7 +82,7 @@ def take(model: ir.Model) -> Imported:
         raise GraphError(problems=problems)
     graph.remove_dead(model)
     kept = {name: codes for name, codes in constants.items() if name in model.graph.initializers}
-    return Imported(values | _before(model, values), kept)
+    return Imported(values | _before(model, values), kept, ROUNDS_TWICE[rounding])
 
 
 def drop(model: ir.Model) -> None:
@@ -225,6 +230,11 @@ def _before(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, Qua
         if told is not None and (is_same or readers == [node]):
             found[x.name or ""] = told
     return found
+
+
+def _unknown_rounding(found: str) -> Problem:
+    need = " or ".join(ROUNDS_TWICE)
+    return Problem("a model rounds in a way that no kernel does", f"metadata property '{ROUNDING}'", found, need)
 
 
 def _problem(node: ir.Node, what: str, found: str = "", need: str = "") -> GraphError:

@@ -35,8 +35,9 @@ HOT = frozenset({"add", "gemm", "lut", "mul", "softmax"})  # -O2 on MIPS, where 
 HOT_CXX = frozenset({"image", "image_color", "input", "nv12", "output"})  # -O2: what touches pixels
 # GCC must keep loads near their use there, or the sums lose their registers; clang does so by itself.
 MIPS_FP64 = ("-O2", "-fno-schedule-insns", "-fno-tree-ter", "-Wno-ignored-optimization-argument")
-# Of a kernel's name: what its activations are; u8_s16: u8, with weights in s16 in the place of s8.
-DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32", "u8_s16")}
+# Of a kernel's name: what its activations are; u8_s16: u8, with weights in s16 in the place of s8;
+# u8_twice: u8, with sums rounded twice and weights in either.
+DTYPES = {d: f"MAGIK_{d.upper()}" for d in ("u8", "u16", "s32", "f32", "x8", "x16", "x32", "u8_s16", "u8_twice")}
 
 NAME = re.compile(rf"(\w+?)_({'|'.join(DTYPES)})")
 KERNEL = re.compile(r"^void magik_(\w+)\(const struct magik_step \*n\)\n\{", re.MULTILINE)

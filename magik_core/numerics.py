@@ -66,6 +66,17 @@ def rescale(acc: Array, m: Array | int, s: Array | int) -> Array:
     return (np.asarray(acc, np.int64) * np.asarray(m, np.int64) + (np.int64(1) << (shift - 1))) >> shift
 
 
+def rescale_twice(acc: Array, m: Array | int, s: Array | int) -> Array:
+    """Multiply by m / 2**s; above s = 31 to s - 31 fraction bits, half up, then to whole numbers, half away from zero.
+
+    Args and Returns: as `rescale`.
+    Source:  docs/quantization.md, "Rounding twice".
+    """
+    product = np.asarray(acc, np.int64) * np.asarray(m, np.int64)
+    half = np.where(product < 0, -(2**30), 2**30)
+    return rescale(product + np.where(np.asarray(s) > 31, half, 0), 1, s)
+
+
 def average(total: Array, count: Array | int) -> Array:
     """Mean with AVERAGE_BITS fraction bits, rounding half up: rescale it with a shift that many larger.
 

@@ -74,7 +74,7 @@ def quantize(
         if channel_scales is None
         else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
     )
-    return Quantization(values, frozenset(skipped), weights, imported.constants)
+    return Quantization(values, frozenset(skipped), weights, imported.constants, imported.rounds_twice)
 
 
 def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:

@@ -57,13 +57,15 @@ class Quantization:
     """What quantize.py decided: parameters per value name, nodes kept in f32, how weights get codes.
 
     `weights` maps f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel); `constants` are
-    those that the source has quantized itself, by value name.
+    those that the source has quantized itself, by value name; `rounds_twice` says that it rounds the sums of
+    convolutions as docs/quantization.md has it under "Rounding twice".
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
     float_nodes: frozenset[str] = frozenset()
     weights: WeightQuantizer | None = None
     constants: Mapping[str, Codes] = field(default_factory=dict)
+    rounds_twice: bool = False
 
     def codes(self, name: str | None) -> QuantParams | None:
         """Parameters of a value that has codes in the kernels' 8 bits; wider ones are put on their grid in f32."""

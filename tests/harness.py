@@ -106,7 +106,8 @@ def ranges_of(case: Case, model: ir.Model) -> dict[str, tuple[float, float]]:
 
 def quantized(case: Case, model: ir.Model) -> Program:
     found = quantize(model, ranges_of(case, model), Recipe(), channel_scales)
-    return lower(model, replace(found, weights=partial(given, case.codes)) if case.codes else found)
+    weights = partial(given, case.codes) if case.codes else found.weights
+    return lower(model, replace(found, weights=weights, rounds_twice=case.twice))
 
 
 def given(codes: tuple[int, int], w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

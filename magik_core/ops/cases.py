@@ -40,6 +40,7 @@ class Case:
         is_float_only: there is no integer kernel for this case.
         codes: smallest and largest code of weights that are such codes times 2^-7, as an import brings them;
             beyond s8 they are stored as s16. None: what the weight quantizer makes of them.
+        twice: sums are rounded twice.
     """
 
     op_type: str
@@ -51,11 +52,13 @@ class Case:
     relative: float = 2e-6
     is_float_only: bool = False
     codes: tuple[int, int] | None = None
+    twice: bool = False
 
     def __str__(self) -> str:
         shapes = ["x".join(map(str, i.shape)) if i is not None else "none" for i in self.inputs]
         extra = [f"{k}={v}" for k, v in self.attributes.items()]
         extra += [f"codes={self.codes[0]}..{self.codes[1]}"] if self.codes else []
+        extra += ["twice"] if self.twice else []
         return f"{self.op_type}({', '.join([*shapes, *extra])})"
 
 
@@ -69,11 +72,12 @@ def case(
     relative: float = 2e-6,
     is_float_only: bool = False,
     codes: tuple[int, int] | None = None,
+    twice: bool = False,
     **attributes: Any,
 ) -> Case:
     """A case whose first input is `x`; a tuple is the shape of an activation in [-1, 1], an array a constant."""
-    inputs = tuple(Input(i) if isinstance(i, tuple) else i for i in (x, *more))
-    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only, codes)  # type: ignore[arg-type]
+    inputs: Any = tuple(Input(i) if isinstance(i, tuple) else i for i in (x, *more))
+    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only, codes, twice)
 
 
 def weights(*shape: int, seed: int = 0, bits: int = 8) -> np.ndarray:

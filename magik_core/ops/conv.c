@@ -12,7 +12,7 @@ int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
     const struct image s = image_of(x), k = image_of(w);
     if (p->codes.groups < 1 || k.n % p->codes.groups != 0 || (int64_t)k.c * p->codes.groups != s.c)
         return MAGIK_BAD_SHAPE;
-    const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
+    const int32_t status = magik_conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
     y->dtype = x->dtype;
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.n, y) : status;
 }
@@ -91,7 +91,7 @@ static void pixel_u8(const struct magik_step *n, struct image s, struct image k,
         for (int32_t c = first; c < first + per_group; c++, w = weights_from(w, taps * k.c)) {
             const int32_t acc = window != NULL ? weights_dot(w, window, 0, taps * k.c, 0)
                                                : taps_u8(p, s, k, at, x, w, border != NULL ? border + c * taps : NULL);
-            y[c] = fx_u8(fx_rescale(fx_mac(acc, 1, bias[c]), m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
+            y[c] = fx_u8(weights_rescale(n, fx_mac(acc, 1, bias[c]), m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
         }
     }
 }
@@ -111,6 +111,11 @@ void magik_conv_u8(const struct magik_step *n)
 }
 
 void magik_conv_u8_s16(const struct magik_step *n)
+{
+    magik_conv_u8(n);
+}
+
+void magik_conv_u8_twice(const struct magik_step *n)
 {
     magik_conv_u8(n);
 }

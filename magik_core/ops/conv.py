@@ -21,6 +21,7 @@ from magik_core.ops.convolution import (
     grouped_matmul,
     kernel_of,
     pair,
+    rescale,
     two_axes,
 )
 from magik_core.program import QuantParams, Shape
@@ -61,7 +62,7 @@ class Conv(Op):
     Attributes: strides, dilations, pads (top, left, bottom, right); groups divides both channel
         counts; low, high: limits of y in reals; zero: code of padding, by default that of x;
         has_border: padding differs by input channel (a folded mean), so a table says what each tap
-        adds when it falls on padding.
+        adds when it falls on padding; twice: sums are rounded twice, as a source does.
     Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8, s16
         or f32; b (O), s32 or f32; with a border (O, kh * kw), s32; y (N, OH, OW, O) or (N, OL, O).
     Source: ONNX Conv, opset 22; docs/quantization.md, "Convolution".
@@ -75,6 +76,7 @@ class Conv(Op):
     high: float = np.inf
     zero: int | None = None
     has_border: bool = False
+    twice: bool = False
 
     onnx: ClassVar[tuple[str, ...]] = ("Conv",)
 
@@ -118,7 +120,7 @@ class Conv(Op):
         return tuple((size[i] + p[i] + q[i] - d[i] * (window[i] - 1) - 1) // s[i] + 1 for i in range(len(size)))
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
-        return kernel_of(self, x)
+        return kernel_of(self, x, self.twice)
 
     def params(self, x: Tensors, y: Tensors) -> ConvParams:
         a, b = x[0].quant, y[0].quant
@@ -153,7 +155,7 @@ class Conv(Op):
             acc += grouped_matmul(taps, w[:, kh, kw, :], self.groups)
             if border:
                 acc += np.where(inside[..., None], 0, border[0][:, t].astype(np.float64))
-        out = numerics.rescale(acc.astype(np.int64) + b, m, s) + p.y_zero
+        out = rescale(acc.astype(np.int64) + b, m, s, self.twice) + p.y_zero
         return flat(numerics.saturate(out, p.low, p.high))
 
     def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
@@ -239,6 +241,23 @@ CASES += [  # codes that an import brings: -128, and s16 for weights with a zero
         case("Conv", striped(17, i, k, k), x=x, codes=(-128, 127))
         for i, k in ((40, 1), (6, 3))
         for x in (full(1, i, 5, 6), full(1, i, 5, 6, code=0), Input((2, i, 4, 7), 0, 255))
+    ),
+    *(  # sums that are rounded twice; tiles, groups, padding, a large window, one axis
+        case(
+            "Conv", extreme(*w, codes=codes), None, x=x, group=g, strides=s, pads=p, codes=codes, twice=True, steps=0.53
+        )
+        for codes in ((-128, 127), (-255, 255))
+        for w, x, g, s, p in (
+            ((33, 5, 3, 3), Input((2, 5, 5, 19), -1, 2), 1, [1, 1], [1, 1, 1, 1]),
+            ((17, 70, 1, 1), Input((2, 70, 3, 5), -6, 6), 1, [1, 1], [0, 0, 0, 0]),
+            ((24, 4, 3, 3), Input((1, 8, 5, 9), -2, 1), 2, [2, 1], [1, 0, 2, 1]),
+            ((4, 42, 5, 5), Input((1, 42, 6, 5), 0, 255), 1, [1, 1], [2, 1, 0, 2]),
+            ((9, 5, 4), Input((2, 5, 10)), 1, [2], [1, 0]),
+        )
+    ),
+    *(  # the same for shifts from 32 down
+        case("Conv", weights(18, 3, 1, 1) * np.float32(k), x=(1, 3, 4, 5), range=(-1, 1), twice=True, steps=0.76)
+        for k in (1.0, 2.0**5, 2.0**6, 2.0**9)
     ),
     *(  # sums at the end of a lane of 25 bits
         case(

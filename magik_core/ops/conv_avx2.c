@@ -35,3 +35,19 @@ void magik_conv_u8_s16_avx2(const struct magik_step *n)
 {
     magik_conv_u8_avx2(n);
 }
+
+/* Sums are the same. */
+size_t magik_conv_u8_twice_avx2_prepare(const struct magik_step *n, void *memory)
+{
+    return magik_conv_u8_avx2_prepare(n, memory);
+}
+
+size_t magik_conv_u8_twice_avx2_scratch(const struct magik_step *n)
+{
+    return magik_conv_u8_avx2_scratch(n);
+}
+
+void magik_conv_u8_twice_avx2(const struct magik_step *n)
+{
+    magik_conv_u8_avx2(n);
+}

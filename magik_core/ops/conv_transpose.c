@@ -29,7 +29,7 @@ int32_t magik_conv_transpose_shape(const struct magik_step *n, struct magik_tens
         return MAGIK_BAD_SHAPE;
     if (p->codes.has_border != 0)
         return MAGIK_BAD_PARAMS;
-    const int32_t status = conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
+    const int32_t status = magik_conv_check(n, &p->window, &p->codes, k.n, k.h * k.w);
     if (status != MAGIK_OK)
         return status;
     const struct window *q = &p->window;
@@ -129,13 +129,18 @@ void magik_conv_transpose_u8(const struct magik_step *n)
             for (int32_t i = 0; i < o.c; i++) {
                 const struct weights from = weights_from(codes, i * (k.h * k.w * k.c));
                 const int32_t acc = gather_u8(&at, x + i / per_group * k.c, from, bias[i]);
-                *y++ = fx_u8(fx_rescale(acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
+                *y++ = fx_u8(weights_rescale(n, acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
             }
         }
     }
 }
 
 void magik_conv_transpose_u8_s16(const struct magik_step *n)
+{
+    magik_conv_transpose_u8(n);
+}
+
+void magik_conv_transpose_u8_twice(const struct magik_step *n)
 {
     magik_conv_transpose_u8(n);
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ from magik_core.ops.convolution import (
     kernel_of,
     pair,
     quantize_affine,
+    rescale,
     two_axes,
 )
 from magik_core.program import QuantParams, Shape
@@ -65,7 +66,8 @@ class ConvTranspose(Op):
     taps for which ih = (oh + top - kh * dilation) / stride is whole and inside x, and likewise iw.
 
     Attributes: strides, dilations; pads (top, left, bottom, right): cut off; groups divides both channel
-        counts; more: rows and columns added at the end; low, high: limits of y in reals.
+        counts; more: rows and columns added at the end; low, high: limits of y in reals; twice: sums are
+        rounded twice, as a source does.
     Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8, s16 or f32;
         b (O), s32 or f32; y (N, OH, OW, O) or (N, OL, O); OH = (H - 1) * stride + (kh - 1) * dilation + 1
         - top - bottom + more.
@@ -79,6 +81,7 @@ class ConvTranspose(Op):
     more: Pair = (0, 0)
     low: float = -np.inf
     high: float = np.inf
+    twice: bool = False
 
     onnx = ("ConvTranspose",)
 
@@ -111,6 +114,7 @@ class ConvTranspose(Op):
             to.emit(node, op, [x, to.add(f"{name}/w", w, "f32"), to.add(f"{name}/b", bias, "f32")], y)
             return
         assert isinstance(x.quant, QuantParams)
+        op = replace(op, twice=to.quantization.rounds_twice)
         codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, np.zeros(per_group * groups), groups)
         to.emit(node, op, [x, add_weight(to, name, codes, scales), to.add(f"{name}/b", b, "s32")], y)
 
@@ -124,7 +128,7 @@ class ConvTranspose(Op):
         return tuple((size[i] - 1) * s[i] + (window[i] - 1) * d[i] + 1 - p[i] - q[i] + m[i] for i in range(len(size)))
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
-        return kernel_of(self, x)
+        return kernel_of(self, x, self.twice)
 
     def params(self, x: Tensors, y: Tensors) -> ConvTransposeParams:
         a, b = x[0].quant, y[0].quant
@@ -156,7 +160,7 @@ class ConvTranspose(Op):
         acc = np.zeros((x.shape[0], *self.outputs(x.shape[1:3], w.shape[1:3]), w.shape[0]))
         for kh, kw, values, inside in self.taps(x, w.shape):
             acc += np.where(inside, grouped_matmul(values, w[:, kh, kw, :], self.groups), 0)
-        out = numerics.rescale(acc.astype(np.int64) + b, m, s) + p.y_zero
+        out = rescale(acc.astype(np.int64) + b, m, s, self.twice) + p.y_zero
         return flat(numerics.saturate(out, p.low, p.high))
 
     def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
@@ -260,4 +264,13 @@ CASES += [  # codes that an import brings: -128, and s16 for weights with a zero
 CASES += [
     case("ConvTranspose", np.full((40, 3, 3, 3), low / 128, np.float32), x=x, codes=(low, 0), relative=1e-5)
     for low, x in ((-128, full(1, 40, 3, 4)), (-128, full(1, 40, 3, 4, code=0)), (-255, full(1, 40, 3, 4)))
+]
+CASES += [  # sums that are rounded twice
+    case("ConvTranspose", extreme(*w, codes=codes), x=x, group=g, strides=s, codes=codes, twice=True, steps=0.53)
+    for codes in ((-128, 127), (-255, 255))
+    for w, x, g, s in (
+        ((4, 5, 3, 3), Input((1, 4, 4, 5), -1, 2), 1, [2, 2]),
+        ((4, 3, 2, 2), Input((1, 4, 4, 5), -3, 0), 2, [1, 1]),
+        ((3, 2, 4), Input((2, 3, 5)), 1, [2]),
+    )
 ]

@@ -142,7 +142,7 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
         to.emit(node, window, inputs, y)
         return
     head = head_of(node, to, w.ndim)
-    x = head.x
+    x, window = head.x, replace(window, twice=to.quantization.rounds_twice)
     assert isinstance(x.quant, QuantParams)
     w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
     codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, head.zero, window.groups)
@@ -222,9 +222,18 @@ def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
     return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
 
 
-def kernel_of(op: Op, x: Tensors) -> str:
-    """Name of the kernel of an operator whose second input is weights: those of s16 have one of their own."""
-    return f"{snake(type(op).__name__)}_{x[0].dtype}{'_s16' if x[1].dtype == 's16' else ''}"
+def kernel_of(op: Op, x: Tensors, twice: bool) -> str:
+    """Name of the kernel of an operator whose second input is weights.
+
+    Sums that are rounded twice have one of their own, and so have weights of s16.
+    """
+    rest = "" if x[0].dtype == "f32" else "_twice" if twice else "_s16" if x[1].dtype == "s16" else ""
+    return f"{snake(type(op).__name__)}_{x[0].dtype}{rest}"
+
+
+def rescale(acc: Array, m: Array, s: Array, twice: bool) -> Array:
+    """Sums (…, O) in units of s_y, rounded once or twice."""
+    return numerics.rescale_twice(acc, m, s) if twice else numerics.rescale(acc, m, s)
 
 
 def per_tap(shape: Shape, values: Array, groups: int) -> Array:

@@ -14,7 +14,7 @@ int32_t magik_depthwise_conv_shape(const struct magik_step *n, struct magik_tens
     const struct image s = image_of(x), k = depthwise_kernel(w);
     if (k.c != s.c)
         return MAGIK_BAD_SHAPE;
-    const int32_t status = conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
+    const int32_t status = magik_conv_check(n, &p->window, &p->codes, k.c, k.h * k.w);
     y->dtype = x->dtype;
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.c, y) : status;
 }
@@ -74,12 +74,17 @@ void magik_depthwise_conv_u8(const struct magik_step *n)
                 memcpy(acc, bias + c, sizeof(int32_t) * (size_t)count);
                 sum_u8(&at, x, weights_in(n->in[1]), border, c, count, acc);
                 for (int32_t i = 0; i < count; i++)
-                    y[c + i] = fx_u8(fx_rescale(acc[i], m[c + i], shift[c + i]) + q->y_zero, q->low, q->high);
+                    y[c + i] = fx_u8(weights_rescale(n, acc[i], m[c + i], shift[c + i]) + q->y_zero, q->low, q->high);
             }
         }
 }
 
 void magik_depthwise_conv_u8_s16(const struct magik_step *n)
+{
+    magik_depthwise_conv_u8(n);
+}
+
+void magik_depthwise_conv_u8_twice(const struct magik_step *n)
 {
     magik_depthwise_conv_u8(n);
 }

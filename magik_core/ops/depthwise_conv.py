@@ -10,7 +10,7 @@ from magik_core import layout, numerics
 from magik_core.ops import Array, Params, Tensors
 from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.conv import Conv, ConvParams
-from magik_core.ops.convolution import clip, two_axes
+from magik_core.ops.convolution import clip, rescale, two_axes
 from magik_core.program import Shape
 
 
@@ -44,7 +44,7 @@ class DepthwiseConv(Conv):
             acc += taps.astype(np.int64) * w[kh, kw]
             if border:
                 acc += np.where(inside[..., None], 0, border[0][:, t].astype(np.int64))
-        return flat(numerics.saturate(numerics.rescale(acc + b, m, s) + p.y_zero, p.low, p.high))
+        return flat(numerics.saturate(rescale(acc + b, m, s, self.twice) + p.y_zero, p.low, p.high))
 
     def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
         w = w if w.ndim == 3 else w[None]
@@ -140,4 +140,13 @@ CASES += [  # sums at the end of a lane of 22 bits, and biases about what fits o
     case("Conv", np.full((5, 1, *k), low / 128, np.float32), b, x=full(1, 5, 9, 27), group=5, codes=(low, 127))
     for low, k in ((-128, (8, 12)), (-255, (7, 7)), (-255, (5, 10)))
     for b in (None, np.full(5, -999999 / 128, np.float32), np.full(5, -1000000 / 128, np.float32))
+]
+CASES += [  # sums that are rounded twice
+    case("Conv", extreme(c, 1, *k, codes=codes), None, x=x, group=c, pads=p, codes=codes, twice=True, steps=0.53)
+    for codes in ((-128, 127), (-255, 255))
+    for c, k, x, p in (
+        (7, (3, 3), Input((1, 7, 5, 37), -1, 1), [1, 1, 1, 1]),
+        (65, (5, 5), Input((2, 65, 6, 7), -3, 6), [2, 2, 1, 0]),
+        (18, (4,), Input((2, 18, 11)), [2, 1]),
+    )
 ]

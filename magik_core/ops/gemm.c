@@ -38,11 +38,16 @@ void magik_gemm_u8(const struct magik_step *n)
             x += depth;
         }
         const int32_t acc = weights_dot(weights_from(w, o * depth), x, 0, depth, bias[o]);
-        y[i] = fx_u8(fx_rescale(acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
+        y[i] = fx_u8(weights_rescale(n, acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
     }
 }
 
 void magik_gemm_u8_s16(const struct magik_step *n)
+{
+    magik_gemm_u8(n);
+}
+
+void magik_gemm_u8_twice(const struct magik_step *n)
 {
     magik_gemm_u8(n);
 }

@@ -11,7 +11,15 @@ from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.add import Add
 from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
-from magik_core.ops.convolution import add_weight, channel_multipliers, clip, code_limits, kernel_of, quantize_affine
+from magik_core.ops.convolution import (
+    add_weight,
+    channel_multipliers,
+    clip,
+    code_limits,
+    kernel_of,
+    quantize_affine,
+    rescale,
+)
 from magik_core.ops.reshape import Reshape
 from magik_core.program import QuantParams, Shape, Tensor
 
@@ -36,13 +44,14 @@ class Gemm(Op):
 
     On codes the zero point of x is folded into the bias. On f32 the sum runs from b[o] over k in order.
 
-    Attributes: low, high: limits of y in reals.
+    Attributes: low, high: limits of y in reals; twice: sums are rounded twice, as a source does.
     Shapes: x (…, K), rank 1 and above; w (O, K), s8, s16 or f32; b (O), s32 or f32; y (…, O).
     Source: ONNX Gemm and MatMul, opset 13; docs/quantization.md, "Convolution".
     """
 
     low: float = -np.inf
     high: float = np.inf
+    twice: bool = False
 
     onnx = ("Gemm",)
 
@@ -63,7 +72,7 @@ class Gemm(Op):
         return ((*x[:-1], w[0]),)
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
-        return kernel_of(self, x)
+        return kernel_of(self, x, self.twice)
 
     def params(self, x: Tensors, y: Tensors) -> GemmParams:
         q = y[0].quant
@@ -76,7 +85,7 @@ class Gemm(Op):
     def integer(self, p: Params, x: Array, w: Array, b: Array, m: Array, s: Array) -> Array:
         assert isinstance(p, GemmParams)
         acc = (x.astype(np.float64) @ w.T.astype(np.float64)).astype(np.int64) + b  # exact below 2^53
-        return numerics.saturate(numerics.rescale(acc, m, s) + p.y_zero, p.low, p.high)
+        return numerics.saturate(rescale(acc, m, s, self.twice) + p.y_zero, p.low, p.high)
 
     def real(self, p: Params, x: Array, w: Array, b: Array) -> Array:
         acc = np.broadcast_to(b + np.float32(0), (*x.shape[:-1], len(w))).copy()  # + 0: no negative zero
@@ -112,6 +121,7 @@ def emit_gemm(
     zeros = np.full(w.shape[1], float(x.quant.zero_point))
     codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, zeros, 1)
     constants = [add_weight(to, prefix, codes, scales), to.add(f"{prefix}/b", b, "s32")]
+    op = replace(op, twice=to.quantization.rounds_twice)
     return to.emit(node, op, [x, *constants], y, name=name, quant=quant)
 
 
@@ -202,4 +212,11 @@ CASES += [  # codes that an import brings: -128, and s16 for weights with a zero
         case("Gemm", np.full((o, k), code / 128, np.float32), x=x, transB=1, codes=(-255, 255), relative=1e-4)
         for o, k, code, x in ((2, 33025, -255, full(1, 33025)), (17, 4101, 255, full(5, 4101)))
     ),
+]
+CASES += [  # sums that are rounded twice
+    case(
+        "Gemm", extreme(o, k, codes=codes), None, x=Input((n, k), -1, 2), transB=1, codes=codes, twice=True, steps=0.53
+    )
+    for codes in ((-128, 127), (-255, 255))
+    for o, k, n in ((5, 7, 3), (33, 70, 4), (16, 16, 9), (17, 1100, 1))
 ]

@@ -35,3 +35,19 @@ void magik_gemm_u8_s16_avx2(const struct magik_step *n)
 {
     magik_gemm_u8_avx2(n);
 }
+
+/* Sums are the same. */
+size_t magik_gemm_u8_twice_avx2_prepare(const struct magik_step *n, void *memory)
+{
+    return magik_gemm_u8_avx2_prepare(n, memory);
+}
+
+size_t magik_gemm_u8_twice_avx2_scratch(const struct magik_step *n)
+{
+    return magik_gemm_u8_avx2_scratch(n);
+}
+
+void magik_gemm_u8_twice_avx2(const struct magik_step *n)
+{
+    magik_gemm_u8_avx2(n);
+}

@@ -42,6 +42,21 @@ def rescale_points() -> tuple[Array, Array, Array]:
     return np.array(acc, I32), np.array(multiplier, I32), np.array(shift, I32)
 
 
+def twice_points() -> tuple[Array, Array, Array]:
+    """(acc, m, s): extremes, and what lies about ties after a first rounding at 2^31, m in [2^30, 2^31)."""
+    multipliers = (*(m for m in MULTIPLIERS if m >= 2**30), 1518500250, 2**30 + 2**15)
+    points = {(a, m, s) for a in ACCUMULATORS for m in multipliers for s in SHIFTS}
+    points |= {(a, m, s) for a in range(-40, 41) for m in multipliers for s in SHIFTS}
+    for s in SHIFTS:
+        half = 1 << max(s - 32, 0)  # of the second step, in units of the first
+        for m in multipliers:
+            for k in (-4, -3, -2, -1, 0, 1, 2, 3):
+                near = round(Fraction(((2 * k + 1) * half) << 31, m))
+                points |= {(a, m, s) for a in range(near - 3, near + 4) if LOW <= a <= HIGH}
+    acc, multiplier, shift = zip(*sorted(points), strict=True)
+    return np.array(acc, I64), np.array(multiplier, I64), np.array(shift, I32)
+
+
 def average_points() -> tuple[Array, Array]:
     """(total, count): means next to a tie of AVERAGE_BITS fraction bits, and the extremes."""
     counts = (1, 2, 3, 4, 6, 7, 9, 49, 64, 100, 4096, 2**20 + 2, 2**22)

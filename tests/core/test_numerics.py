@@ -32,6 +32,7 @@ from tests.core.numeric_points import (
     quantize_points,
     rescale_points,
     shift_points,
+    twice_points,
 )
 from tests.runtime.native import RUNTIME, Array, Probe, compilers
 
@@ -62,6 +63,12 @@ def in_shift(c: Probe, py: ModuleType) -> bool:
 def in_rescale(c: Probe, py: ModuleType) -> bool:
     acc, m, s = rescale_points()
     return same_bits(c("rescale", I64, (acc, I32), (m, I32), (s, I32)), py.rescale(acc, m, s))
+
+
+def in_rescale_as(c: Probe, py: ModuleType) -> bool:
+    acc, m, s = (np.concatenate(v) for v in zip(rescale_points(), twice_points(), strict=True))
+    got = [c("rescale_as", I64, (acc, I32), (m, I32), (s, I32), (is_twice, I32)) for is_twice in (0, 1)]
+    return same_bits(got[0], py.rescale(acc, m, s)) and same_bits(got[1], py.rescale_twice(acc, m, s))
 
 
 def in_average(c: Probe, py: ModuleType) -> bool:
@@ -132,6 +139,7 @@ def in_dequantize(c: Probe, py: ModuleType) -> bool:
 COMPARISONS: dict[str, Callable[[Probe, ModuleType], bool]] = {
     "shift": in_shift,
     "rescale": in_rescale,
+    "rescale_as": in_rescale_as,
     "average": in_average,
     "reciprocal": in_reciprocal,
     "inverse_root": in_inverse_root,
@@ -213,10 +221,24 @@ def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> N
 # ---- the tests notice a rounding constant that is off by one -------------------------------------
 
 SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (shift - 1))"
+TWICE_C, TWICE_PY = "-(1 << 30) : 1 << 30", "-(2**30), 2**30"
+SHIFTS = {"shift", "rescale", "rescale_as"}
 AVERAGE_C, AVERAGE_PY = "(count >> 1)", "(n >> 1)"
 MUTANTS = [
-    pytest.param(SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", {"shift", "rescale"}, id="rescale+1"),
-    pytest.param(SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", {"shift", "rescale"}, id="rescale-1"),
+    pytest.param(SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", SHIFTS, id="rescale+1"),
+    pytest.param(SHIFT_C, f"({SHIFT_C} - 1)", SHIFT_PY, f"({SHIFT_PY} - 1)", SHIFTS, id="rescale-1"),
+    *(
+        pytest.param(TWICE_C, new, TWICE_PY, new_py, {"rescale_as"}, id=f"twice {new}")
+        for new, new_py in (
+            ("-(1 << 30) : (1 << 30) + 1", "-(2**30), 2**30 + 1"),
+            ("-(1 << 30) : (1 << 30) - 1", "-(2**30), 2**30 - 1"),
+            ("-(1 << 30) + 1 : 1 << 30", "-(2**30) + 1, 2**30"),
+            ("-(1 << 30) - 1 : 1 << 30", "-(2**30) - 1, 2**30"),
+            ("1 << 30 : 1 << 30", "2**30, 2**30"),
+        )
+    ),
+    pytest.param("s > 31)", "s > 32)", "> 31", "> 32", {"rescale_as"}, id="twice above 32"),
+    pytest.param("s > 31)", "s > 30)", "> 31", "> 30", {"rescale_as"}, id="twice above 30"),
     pytest.param(AVERAGE_C, f"({AVERAGE_C} + 1)", AVERAGE_PY, f"({AVERAGE_PY} + 1)", {"average"}, id="average+1"),
     pytest.param(AVERAGE_C, f"({AVERAGE_C} - 1)", AVERAGE_PY, f"({AVERAGE_PY} - 1)", {"average"}, id="average-1"),
     pytest.param(">= 0.5f", "> 0.5f", ">= np.float32(0.5)", "> np.float32(0.5)", {"quantize"}, id="quantize"),
@@ -244,7 +266,7 @@ def test_a_mutant_of_numerics_is_noticed(
     assert source.count(old_py) == 1
     mutant = ModuleType("mutant")
     exec(compile(source.replace(old_py, new_py), "mutant", "exec"), mutant.__dict__)
-    for name in ("rescale", "average", "quantize"):
+    for name in ("rescale", "rescale_twice", "average", "quantize"):
         monkeypatch.setattr(numerics, name, getattr(mutant, name))
     assert differing(probe, numerics) == names
 

@@ -53,13 +53,14 @@ def sample(g: Graph, with_passes: bool) -> Sample:
     return Sample(model, {v.name or "": feeds[v.name or ""] for v in model.graph.inputs}, want)
 
 
-def in_codes(s: Sample, weights: WeightQuantizer | None = None) -> Program:
-    """In codes of the ranges that the feeds have; weights as magik chooses them, or as `weights` does."""
+def in_codes(s: Sample, weights: WeightQuantizer | None = None, *, twice: bool = False) -> Program:
+    """In codes of the ranges that the feeds have; weights as magik chooses them, or as `weights` does; sums rounded
+    once or twice."""
     names = values_to_calibrate(s.model, Recipe())
     found = FloatSession(s.model, names).run(s.feeds)
     ranges = {n: (float(x.min()), float(x.max())) for n, x in found.items()}
     found = quantize(s.model, ranges, Recipe(), harness.channel_scales)
-    return lower(s.model, replace(found, weights=weights or found.weights))
+    return lower(s.model, replace(found, weights=weights or found.weights, rounds_twice=twice))
 
 
 def bits(values: list[np.ndarray]) -> list[bytes]:
@@ -83,12 +84,12 @@ def check(program: Program, feeds: Feeds) -> list[np.ndarray]:
 
 
 @PROFILE
-@given(graphs(), st.booleans(), st.sampled_from([None, wide_weight_codes]))
-def test_codes(g: Graph, with_passes: bool, weights: WeightQuantizer | None) -> None:
+@given(graphs(), st.booleans(), st.sampled_from([None, wide_weight_codes]), st.booleans())
+def test_codes(g: Graph, with_passes: bool, weights: WeightQuantizer | None, twice: bool) -> None:
     s = sample(g, with_passes)
-    program = in_codes(s, weights)
+    program = in_codes(s, weights, twice=twice)
     check(program, s.feeds)
-    same = in_codes(s, weights)
+    same = in_codes(s, weights, twice=twice)
     assert pack(same, plan(same), names=True) == pack(program, plan(program), names=True)
 
 

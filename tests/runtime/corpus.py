@@ -123,7 +123,7 @@ RANGES = {"x": (-1, 1), "m": (-120, 155), "a": (-6, 6), "a1": (0, 6), "b": (-8, 
 
 def nets() -> dict[str, Program]:
     """The net in codes, in f32, with both (so that Quantize and Dequantize are there), with a border table, with
-    weights of s16 too; and one with codes of u16."""
+    weights of s16 too, with sums rounded twice; and one with codes of u16."""
     params = {name: numerics.params_of_range(*limit) for name, limit in RANGES.items()}
     params |= dict.fromkeys("degy", params["f"])
     raw = {**params, "x": QuantParams(1.0, 0.0)}
@@ -134,6 +134,7 @@ def nets() -> dict[str, Program]:
         "net mixed": Quantization(params, names, weight_codes),
         "net border": Quantization(raw, frozenset(), weight_codes),
         "net border s16": Quantization(raw, frozenset(), wide_weight_codes),
+        "net border twice": Quantization(raw, frozenset(), weight_codes, rounds_twice=True),
     }
     out = {k: lower(harness.infer(net(mean="border" in k)), q) for k, q in quantizations.items()}
     return {**out, "net u16": u16_net()}

@@ -41,11 +41,11 @@ def test_random_graphs_under_sanitizers(driver: Path, tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("graphs")
 
     @PROFILE
-    @given(graphs(), st.sampled_from(["f32", "s8", "s16"]))
+    @given(graphs(), st.sampled_from(["f32", "s8", "s16", "twice"]))
     def check(g: Graph, weights: str) -> None:
         s = sample(g, with_passes=True)
         wide = wide_weight_codes if weights == "s16" else None
-        program = lower(s.model, Quantization()) if weights == "f32" else in_codes(s, wide)
+        program = lower(s.model, Quantization()) if weights == "f32" else in_codes(s, wide, twice=weights == "twice")
         item = entry(folder / "graph", "graph", program, s.feeds, names=False)
         assert tuple(fuzz.run_entries(driver, [item])[0].split()) == item.crcs
 

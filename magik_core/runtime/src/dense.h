@@ -14,8 +14,7 @@
 #ifndef MAGIK_DENSE_H
 #define MAGIK_DENSE_H
 
-#include "fixed.h"
-#include "op.h"
+#include "weights.h"
 
 enum {
     DENSE_BLOCK = 16,           /* channels */
@@ -29,6 +28,7 @@ enum {
 enum dense_way {
     DENSE_PLAIN,      /* all are 33 and above: rounding does not touch the lower word of a product */
     DENSE_LEFT,       /* some are less, with multipliers in [2^30, 2^31) */
+    DENSE_TWICE,      /* all are 33 and above, of a step that rounds twice; AVX2 has such steps */
     DENSE_ONE_BY_ONE, /* what no good file has: smaller shifts or multipliers, low above high */
 };
 enum { DENSE_SHIFT = 33, DENSE_LEAST_SHIFT = 22, DENSE_MOST = 2048 }; /* 2048 * 2^30 / 2^32 is above all codes; 2048 << 11 fits */
@@ -56,6 +56,7 @@ struct dense {
     const int32_t *m, *shift; /* of all channels */
     int32_t y_zero, low, high;
     int32_t way; /* enum dense_way, the least for all blocks */
+    const struct magik_step *n;
 };
 
 /* Pixels of one row of y, side by side. Steps are in codes. */
@@ -75,19 +76,19 @@ static inline int32_t dense_ceil(int32_t a, int32_t b)
     return (a + b - 1) / b;
 }
 
-static inline int32_t dense_way_of(int32_t m, int32_t shift)
+static inline int32_t dense_way_of(int32_t m, int32_t shift, int is_twice)
 {
     if (m == 0 || shift >= DENSE_SHIFT) /* a dead channel gives zero with any shift */
-        return DENSE_PLAIN;
-    return shift >= DENSE_LEAST_SHIFT && m >= 1 << 30 ? DENSE_LEFT : DENSE_ONE_BY_ONE;
+        return is_twice ? DENSE_TWICE : DENSE_PLAIN;
+    return !is_twice && shift >= DENSE_LEAST_SHIFT && m >= 1 << 30 ? DENSE_LEFT : DENSE_ONE_BY_ONE;
 }
 
 /* The table of `count` channels; those missing give zero. */
-static inline void dense_fill(struct dense_table *t, const int32_t *bias, const int32_t *m, const int32_t *shift, int32_t count)
+static inline void dense_fill(struct dense_table *t, const int32_t *bias, const int32_t *m, const int32_t *shift, int32_t count, int is_twice)
 {
     memset(t, 0, sizeof *t);
     for (int32_t c = 0; c < count; c++) {
-        const int32_t way = dense_way_of(m[c], shift[c]), s = shift[c] < DENSE_SHIFT ? DENSE_SHIFT : shift[c];
+        const int32_t way = dense_way_of(m[c], shift[c], is_twice), s = shift[c] < DENSE_SHIFT ? DENSE_SHIFT : shift[c];
         t->bias[c] = bias[c];
         t->m[c] = m[c];
         t->round[c] = m[c] == 0 ? 0 : 1 << (s - DENSE_SHIFT);
@@ -103,7 +104,7 @@ static inline void dense_finish(const struct dense *d, const struct dense_tile *
 {
     for (int32_t p = 0; p < t->pixels; p++)
         for (int32_t i = 0; i < count; i++) {
-            const int64_t v = fx_rescale(acc[p * DENSE_PAIR + i], d->m[c + i], d->shift[c + i]) + d->y_zero;
+            const int64_t v = weights_rescale(d->n, acc[p * DENSE_PAIR + i], d->m[c + i], d->shift[c + i]) + d->y_zero;
             t->y[p * t->y_step + c + i] = fx_u8(v, d->low, d->high);
         }
 }

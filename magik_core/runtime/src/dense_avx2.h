@@ -33,6 +33,13 @@ static inline void dense_take(struct dense_tile *t, int32_t rows, void *room)
     t->row_step = t->span;
 }
 
+/* Products with 2^30 more away from zero: what rounds twice has before it is shifted. */
+static inline __m256i dense_away(__m256i v)
+{
+    const __m256i sign = _mm256_srai_epi32(_mm256_shuffle_epi32(v, 0xf5), 31);
+    return _mm256_add_epi64(v, _mm256_sub_epi64(_mm256_xor_si256(_mm256_set1_epi64x(1 << 30), sign), sign));
+}
+
 /* Sums of 8 channels as codes less the zero point, not limited yet. */
 static inline __m256i dense_rescale(const struct dense_table *t, int32_t way, int half, __m256i acc)
 {
@@ -43,7 +50,11 @@ static inline __m256i dense_rescale(const struct dense_table *t, int32_t way, in
         acc = _mm256_sllv_epi32(acc, _mm256_load_si256((const void *)(t->left + 8 * half)));
     }
     const __m256i m = _mm256_load_si256((const void *)(t->m + 8 * half));
-    const __m256i even = _mm256_mul_epi32(acc, m), odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(m, 32));
+    __m256i even = _mm256_mul_epi32(acc, m), odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(m, 32));
+    if (way == DENSE_TWICE) {
+        even = dense_away(even);
+        odd = dense_away(odd);
+    }
     const __m256i upper = _mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xf5), odd, 0xaa);
     const __m256i sum = _mm256_add_epi32(upper, _mm256_load_si256((const void *)(t->round + 8 * half)));
     return _mm256_srav_epi32(sum, _mm256_load_si256((const void *)(t->shift + 8 * half)));

@@ -4,7 +4,6 @@
 #define MAGIK_DENSE_WORK_H
 
 #include "dense.h"
-#include "weights.h"
 #include "window.h"
 
 /* A convolution; Gemm is one of a single tap over rows of x. */
@@ -50,7 +49,7 @@ static int dense_covers(const struct dense_job *j)
 
 static struct dense dense_of(const struct dense_job *j)
 {
-    struct dense d = {.shape = dense_shape_of(j), .m = j->m, .shift = j->shift, .y_zero = j->y_zero, .low = j->low, .high = j->high};
+    struct dense d = {.shape = dense_shape_of(j), .m = j->m, .shift = j->shift, .y_zero = j->y_zero, .low = j->low, .high = j->high, .n = j->n};
     d.blocks = dense_ceil(d.shape.channels, DENSE_BLOCK);
     d.steps = dense_ceil(d.shape.run, DENSE_STEP);
     d.block_bytes = (size_t)(d.shape.rows * d.shape.taps * d.steps) * (DENSE_BLOCK * DENSE_STEP * DENSE_WEIGHT);
@@ -83,7 +82,7 @@ static size_t dense_prepare(const struct dense_job *j, void *memory)
     for (int32_t b = 0; b < blocks && memory != NULL; b++, weights += d.block_bytes) {
         const int32_t first = b % d.blocks * DENSE_BLOCK, left = s->channels - first;
         const int32_t c = b / d.blocks * s->channels + first, count = left < DENSE_BLOCK ? left : DENSE_BLOCK;
-        dense_fill(table + b, j->bias + c, j->m + c, j->shift + c, count);
+        dense_fill(table + b, j->bias + c, j->m + c, j->shift + c, count, j->n->dtype == MAGIK_U8_TWICE);
         dense_pack(s, d.steps, j->w, c, count, weights);
     }
     return (size_t)blocks * (sizeof *table + d.block_bytes);

@@ -9,7 +9,7 @@
 #define FX_MAX_SHIFT 62
 #define FX_AVERAGE_BITS 16
 
-/* v / 2^s, rounded half up; s in [1, 62], |v| < 2^62 */
+/* v / 2^s, rounded half up; s in [1, 62], |v| <= 2^62 + 2^30 */
 static inline int64_t fx_shift(int64_t v, int32_t s)
 {
     return (v + ((int64_t)1 << (s - 1))) >> s;
@@ -19,6 +19,16 @@ static inline int64_t fx_shift(int64_t v, int32_t s)
 static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
 {
     return fx_shift((int64_t)acc * m, s);
+}
+
+/* The same, or if `is_twice` and s is above 31 rounded twice: to s - 31 fraction bits, half up, then to a whole number, half
+ * away from zero */
+static inline int64_t fx_rescale_as(int32_t acc, int32_t m, int32_t s, int is_twice)
+{
+    int64_t v = (int64_t)acc * m;
+    if (is_twice && s > 31)
+        v += v < 0 ? -(1 << 30) : 1 << 30;
+    return fx_shift(v, s);
 }
 
 /* acc + x * w, |x * w| < 2^31. Packing proves that the sum does not overflow; in a hostile file it wraps, defined. */

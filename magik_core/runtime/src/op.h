@@ -32,6 +32,8 @@
 enum { MAGIK_X8 = 101, MAGIK_X16 = 102, MAGIK_X32 = 104 };
 /* dtype of a kernel on u8 whose weights are s16 in the place of s8: the suffix u8_s16 */
 enum { MAGIK_U8_S16 = 33 };
+/* dtype of a kernel on u8 that rounds its sums twice, its weights s8 or s16: the suffix u8_twice */
+enum { MAGIK_U8_TWICE = 34 };
 
 struct magik_step {
     const void *params;

@@ -1,4 +1,4 @@
-/* Weights of Conv, ConvTranspose, DepthwiseConv and Gemm: f32, s8, or in kernels u8_s16 s16. */
+/* Weights of Conv, ConvTranspose, DepthwiseConv and Gemm: f32, s8, in kernels u8_s16 s16, in those of u8_twice either. */
 #ifndef MAGIK_WEIGHTS_H
 #define MAGIK_WEIGHTS_H
 
@@ -9,8 +9,8 @@
 static inline int weights_fit(const struct magik_step *n)
 {
     const int is_real = n->dtype == MAGIK_F32;
-    const int32_t w = is_real ? MAGIK_F32 : n->dtype == MAGIK_U8 ? MAGIK_S8 : MAGIK_S16;
-    return n->in[0]->dtype == (is_real ? MAGIK_F32 : MAGIK_U8) && n->in[1]->dtype == w && n->in[2]->dtype == (is_real ? MAGIK_F32 : MAGIK_S32);
+    const int32_t w = n->in[1]->dtype, is_wide = n->dtype == MAGIK_U8_S16 || (n->dtype == MAGIK_U8_TWICE && w == MAGIK_S16);
+    return n->in[0]->dtype == (is_real ? MAGIK_F32 : MAGIK_U8) && w == (is_real ? MAGIK_F32 : is_wide ? MAGIK_S16 : MAGIK_S8) && n->in[2]->dtype == (is_real ? MAGIK_F32 : MAGIK_S32);
 }
 
 /* Weights in codes. */
@@ -27,6 +27,12 @@ static inline struct weights weights_in(const struct magik_tensor *w)
 static inline int32_t weights_at(struct weights w, int32_t i)
 {
     return w.is_wide ? ((const int16_t *)w.codes)[i] : ((const int8_t *)w.codes)[i];
+}
+
+/* A sum in units of y's scale, rounded as the kernel's name says. */
+static inline int64_t weights_rescale(const struct magik_step *n, int32_t acc, int32_t m, int32_t s)
+{
+    return fx_rescale_as(acc, m, s, n->dtype == MAGIK_U8_TWICE);
 }
 
 /* The weights from number i on. */
