@@ -33,10 +33,10 @@ docs: $(VENV)/ready
 	$(BIN)/python docs/generate.py
 
 # Editable: sources are used where they lie; a changed .c is rebuilt by the next make.
-$(VENV)/ready: pyproject.toml plugins/*/pyproject.toml magik_core/runtime/CMakeLists.txt magik_core/runtime/*/*.c magik_core/ops/*.c
+$(VENV)/ready: pyproject.toml plugins/*/pyproject.toml constraints.txt magik_core/runtime/CMakeLists.txt magik_core/runtime/*/*.c magik_core/ops/*.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[test]" $(addprefix --editable ,$(wildcard plugins/*/.))
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable ".[test]" $(addprefix --editable ,$(wildcard plugins/*/.))
 	touch $@
 
 clean:

@@ -212,6 +212,25 @@ def caffe_layers() -> str:
     return table(("layer", "becomes"), sorted(rows))
 
 
+def quantized_operators(*domains: str) -> str:
+    """What each quantized operator of some domains becomes; names of one function are together."""
+    from magik_core.builtin.onnx_quantized.table import table as operators_
+
+    by_text: dict[str, list[str]] = {}
+    for (domain, name), one in operators_().items():
+        if domain in domains and name not in by_text.setdefault(one.text, []):
+            by_text[one.text].append(name)
+    rows = sorted((", ".join(map(code, sorted(names))), text) for text, names in by_text.items() if names)
+    return table(("operator", "becomes"), rows)
+
+
+def moved_operators() -> str:
+    """Standard operators that may stand between codes."""
+    from magik_core.builtin.onnx_quantized.moved import MOVED, READ
+
+    return ", ".join(map(code, sorted([*MOVED, *READ])))
+
+
 def mxnet_layers() -> str:
     """The layers of MXNet by family: a family is a file, its docstring says what it holds."""
     layers = importlib.import_module("magik_frontend_mxnet.layers")
@@ -220,6 +239,22 @@ def mxnet_layers() -> str:
         said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
         rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
     return table(("family", "layers"), rows)
+
+
+def tflite_operators() -> str:
+    """The builtin operators of TFLite by family, as those of MXNet."""
+    layers = importlib.import_module("magik_frontend_tf.tflite.layers")
+    rows = []
+    for name, ops_ in layers.families().items():
+        said = importlib.import_module(f"{layers.__name__}.{name}").__doc__.strip().splitlines()[0]
+        rows.append((said.rstrip("."), ", ".join(map(code, ops_))))
+    return table(("family", "operators"), rows)
+
+
+def torch_options() -> str:
+    """The options of the PyTorch frontend."""
+    options = repository().frontends["torch"].options
+    return table(("option", "says"), [(code(name), text[0].upper() + text[1:]) for name, text in options.items()])
 
 
 # ---- config, passes, hooks -------------------------------------------------------------------------------
@@ -279,6 +314,10 @@ BLOCKS = {
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
+    "torch.md": {"options": torch_options},
+    "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
+    "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},
+    "tflite.md": {"tflite": tflite_operators},
 }
 
 

@@ -26,6 +26,8 @@ SUFFIXES: Mapping[str, str] = {
     ".pth": "torch",
     ".pt2": "torch",
     ".jit": "torch",
+    ".ckpt": "torch",
+    ".safetensors": "torch",
     ".pb": "tf",
     ".tflite": "tf",
     ".h5": "tf",

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.data.torch import make
 from tests.frontends import mxnet_files
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,7 @@ DISTRIBUTIONS = {
     "t41": ROOT / "plugins/backend_t41",
     "caffe": ROOT / "plugins/frontend_caffe",
     "mxnet": ROOT / "plugins/frontend_mxnet",
+    "torch": ROOT / "plugins/frontend_torch",
 }
 BROKEN = {
     "pyproject.toml": """\
@@ -184,6 +186,18 @@ def test_mxnet_by_install(env: Environment, built: dict[str, list[Path]]) -> Non
     assert (refused.code, "INPUT_SHAPE" in refused.err) == (1, True)
     done = env.run("magik", "convert", "net-symbol.json", "-o", "net.bin", "--float", "--input-shape", "1,4,5,7")
     assert done.code == 0, done.err
+    assert env.run("python", "-m", "pip", "check").code == 0
+
+
+def test_torch_by_install(env: Environment, built: dict[str, list[Path]]) -> None:
+    """It brings torch; a program says its own sizes."""
+    make.write(env.folder)
+    refused = env.run("magik", "inspect", "net.pt2")
+    assert "pip install magik-frontend-torch" in refused.err
+    env.pip("install", "--constraint", ROOT / "constraints.txt", built["torch"][1])
+    done = env.run("magik", "inspect", "net.pt2")
+    assert done.code == 0, done.err
+    assert "conv" in done.out
     assert env.run("python", "-m", "pip", "check").code == 0
 
 

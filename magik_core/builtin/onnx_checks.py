@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ def structure(proto: onnx.ModelProto, path: Path) -> list[Problem]:
     for node in graph.node:
         missing = [name for name in reads(node) if name not in made]
         if missing:
-            where = f"node {_label(node)} in {path.name}"
+            where = f"node {label(node)} in {path.name}"
             need = "every input is a graph input, an initializer or another node's output"
             problems.append(Problem("an input is defined nowhere", where, _some(missing), need))
     lost = [o.name for o in graph.output if o.name not in made]
@@ -77,7 +77,7 @@ def structure(proto: onnx.ModelProto, path: Path) -> list[Problem]:
         problems.append(Problem("graph outputs are defined nowhere", where=str(path), found=_some(lost)))
     stuck = order(proto)[1] if not problems else []
     if stuck:
-        found = ", ".join(_label(node) for node in stuck[:8])
+        found = ", ".join(label(node) for node in stuck[:8])
         problems.append(Problem("the graph has a cycle", where=str(path), found=found))
     return problems
 
@@ -127,8 +127,8 @@ def order(proto: onnx.ModelProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeP
     return [nodes[i] for i in done], [nodes[i] for i in sorted(left)]
 
 
-def operators(proto: onnx.ModelProto, path: Path) -> list[Problem]:
-    """Find nodes of unknown domains and unknown types, all of them."""
+def operators(proto: onnx.ModelProto, path: Path, known: Set[tuple[str, str]] = frozenset()) -> list[Problem]:
+    """Find nodes of unknown domains and unknown types, all of them; known: others that the main graph may hold."""
     from onnx import defs
 
     from magik_core import graph as helpers
@@ -149,8 +149,11 @@ def operators(proto: onnx.ModelProto, path: Path) -> list[Problem]:
             )
         ]
     problems = []
-    for node in chain.from_iterable(graph.node for graph in _subgraphs(proto.graph)):
-        where = f"node {_label(node)} in {path.name}"
+    nodes = ((i == 0, node) for i, graph in enumerate(_subgraphs(proto.graph)) for node in graph.node)
+    for is_main, node in nodes:
+        where = f"node {label(node)} in {path.name}"
+        if is_main and node.domain not in STANDARD and (node.domain, node.op_type) in known:
+            continue
         if node.domain not in STANDARD:
             found, need = f"{node.domain}.{node.op_type}", "operators of the standard ONNX domain"
             problems.append(Problem("an operator is not standard ONNX", where=where, found=found, need=need))
@@ -188,7 +191,7 @@ def weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
     return problems
 
 
-def _label(node: onnx.NodeProto) -> str:
+def label(node: onnx.NodeProto) -> str:
     """Name a node; one without a name by its type and first output."""
     return f"'{node.name}'" if node.name else f"{node.op_type} -> '{next(iter(node.output), '')}'"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magik_core.builtin import onnx_checks
+from magik_core.builtin import onnx_checks, onnx_quantized
 from magik_core.errors import GraphError, ModelError, Problem
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def sniff(path: str | Path) -> bool:
     except OSError:
         return False
     # Field 1 (ir_version) as a small varint, then producer_name, producer_version, domain or graph.
-    return len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A)
+    # A SavedModel begins alike, but what stands in the place of the short producer_name is a whole graph.
+    is_model = len(head) > 3 and head[0] == 0x08 and 0 < head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A)
+    return is_model and not (head[2] == 0x12 and head[3] >= 0x80)
 
 
 def load(path: str | Path, request: Request | None = None) -> ir.Model:
-    """Read an ONNX file: external data in, functions inlined, opset converted, node by node checked.
+    """Read an ONNX file: external data in, functions inlined, opset converted, quantized nodes as float ones.
 
     Args:    path: the file; external data must lie in its folder. request: the core heeds it.
     Raises:  ModelError: the file cannot be read. GraphError: what it holds is no sound graph.
@@ -52,14 +54,19 @@ def load(path: str | Path, request: Request | None = None) -> ir.Model:
     _refuse(
         [
             *onnx_checks.structure(proto, path),
-            *onnx_checks.operators(proto, path),
+            *onnx_checks.operators(proto, path, onnx_quantized.known()),
             *onnx_checks.weights(proto, path),
         ],
         GraphError,
     )
     _sort(proto)
+    _import_domains(proto)
     _check(proto, path)
-    model = _as_ir(graph.convert_opset(proto), path)
+    proto = graph.convert_opset(proto)
+    expanded = onnx_quantized.expand(proto, path)
+    if expanded is not proto:
+        _check(expanded, path)
+    model = _as_ir(expanded, path)
     common.RemoveInitializersFromInputsPass()(model)
     model.graph.name = model.graph.name or path.stem
     return model
@@ -186,6 +193,13 @@ def _sort(proto: onnx.ModelProto) -> None:
             proto.graph.node.extend(ordered)
             return
         seen.update(node.output)
+
+
+def _import_domains(proto: onnx.ModelProto) -> None:
+    """Name the domains that nodes are of where the file does not."""
+    named = {o.domain for o in proto.opset_import}
+    for domain in sorted({node.domain for node in proto.graph.node} - {*named, *onnx_checks.STANDARD}):
+        proto.opset_import.add(domain=domain, version=1)
 
 
 def _check(proto: onnx.ModelProto, path: Path) -> None:

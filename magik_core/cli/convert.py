@@ -90,6 +90,7 @@ def _show(result: Result, is_json: bool) -> None:
         ("weights", _console.nbytes(values["weight_bytes"])),
         ("arena", f"{_console.nbytes(arena)}, lower bound {_console.nbytes(bound)}"),
         ("samples", str(values["calibration_samples"])),
+        *([("kept", f"the quantization of {n} values")] if (n := values["imported_values"]) else []),
         ("notices", f"{values['notices']} (magik check lists them)"),
         ("time", f"{values['seconds']:.1f} s"),
         *(("wrote", str(path)) for path in values["outputs"] or ["nothing: pass -o OUT"]),

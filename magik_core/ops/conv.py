@@ -240,6 +240,12 @@ CASES += [  # codes that an import brings: -128, and s16 for weights with a zero
         for x in (full(1, i, 5, 6), full(1, i, 5, 6, code=0), Input((2, i, 4, 7), 0, 255))
     ),
     *(  # sums at the end of a lane of 25 bits
+        case(
+            "Conv", np.full((4, i, 1, 1), -255 / 128, np.float32), x=full(1, i, 5, 6), codes=(-255, 127), relative=1e-5
+        )
+        for i in (516, 517)
+    ),
+    *(
         case("Conv", np.full((4, i, 1, 1), -1, np.float32), b, x=full(1, i, 5, 6), codes=(-128, 127), relative=1e-5)
         for i, b in ((1028, None), (1029, None), (1000, np.full(4, -914431 / 128, np.float32)))
     ),

@@ -25,6 +25,8 @@ struct work {
     const struct params *p;
     struct image s, k, o;
     int32_t depth, per_group;
+    int32_t sure;    /* products that fit a lane whatever they are */
+    struct weights w;
     uint8_t *zeros;  /* k.c codes of padding */
     double *windows; /* depth x PAIRS */
     struct block *blocks;
@@ -78,8 +80,14 @@ size_t magik_conv_u8_fp64_scratch(const struct magik_step *n)
 /* ---- weights ---- */
 
 /* One channel of a block. */
-static void widen(const int8_t *w, int32_t depth, double *to)
+static void widen(struct weights from, int32_t depth, double *to)
 {
+    const int8_t *w = from.codes;
+    if (from.is_wide) {
+        for (int32_t i = 0; i < depth; i++, to += CHANNELS)
+            *to = (double)weights_at(from, i);
+        return;
+    }
     for (; depth >= 4; depth -= 4, w += 4, to += 4 * CHANNELS) {
         to[0] = (double)w[0];
         to[CHANNELS] = (double)w[1];
@@ -91,13 +99,15 @@ static void widen(const int8_t *w, int32_t depth, double *to)
 }
 
 /* Whether no sum of a channel leaves its lane, |bias| < LANE_LIMIT. */
-static int fits(const int8_t *w, int32_t depth, int32_t bias)
+static int fits(struct weights w, int32_t depth, int32_t bias)
 {
     int32_t total = bias < 0 ? -bias : bias;
-    if (depth <= DEPTH_SURE && total + depth * (255 * 128) < LANE_LIMIT)
+    if (!w.is_wide && depth <= DEPTH_SURE && total + depth * (255 * 128) < LANE_LIMIT)
         return 1;
-    for (int32_t i = 0; i < depth; i++)
-        total += 255 * (w[i] < 0 ? -w[i] : w[i]);
+    for (int32_t i = 0; i < depth && total < LANE_LIMIT; i++) {
+        const int32_t v = weights_at(w, i);
+        total += 255 * (v < 0 ? -v : v);
+    }
     return total < LANE_LIMIT;
 }
 
@@ -114,7 +124,7 @@ static void make_block(const struct work *v, struct block *b, double *weights)
     b->is_quick = v->p->codes.high == LANE_TOP;
     b->is_sure = 0;
     for (int32_t j = 0; j < b->count; j++) {
-        const int8_t *w = (const int8_t *)n->in[1]->data + (b->first + j) * v->depth;
+        const struct weights w = weights_from(v->w, (b->first + j) * v->depth);
         widen(w, v->depth, weights + j);
         if (lane_can_scale(shift[j]) && op_between(bias[j], 1 - LANE_LIMIT, LANE_LIMIT - 1) && fits(w, v->depth, bias[j])) {
             b->scale[j] = lane_scale(m[j], shift[j], v->p->codes.y_zero, LANE);
@@ -234,8 +244,8 @@ static void sum_tile(const struct work *v, const double *w, double *sums)
 {
     const double round = lane_round(LANE), down = lane_power(-LANE);
     memset(sums, 0, sizeof *sums * PIXELS * CHANNELS);
-    for (int32_t k = 0; k < v->depth; k += DEPTH_SURE) {
-        const int32_t count = v->depth - k < DEPTH_SURE ? v->depth - k : DEPTH_SURE;
+    for (int32_t k = 0; k < v->depth; k += v->sure) {
+        const int32_t count = v->depth - k < v->sure ? v->depth - k : v->sure;
         double a[PAIRS * CHANNELS] = {0};
         multiply_all(v->windows + k * PAIRS, w + k * CHANNELS, count, a);
         for (int32_t i = 0; i < PAIRS * CHANNELS; i++) {
@@ -330,10 +340,13 @@ void magik_conv_u8_fp64(const struct magik_step *n)
     op_span(n, v.o.n * v.o.h, &row, &end);
     v.depth = v.k.h * v.k.w * v.k.c;
     v.per_group = v.k.n / v.p->codes.groups;
-    if (v.depth > MOST_DEPTH || (end - row) * v.o.w < LEAST_PIXELS) {
+    v.w = weights_in(n->in[1]);
+    const int32_t most = 255 * (v.w.is_wide ? weights_largest(v.w, n->in[1]->count) : 128); /* of a product */
+    if (v.depth > MOST_DEPTH || v.depth > INT32_MAX / most || (end - row) * v.o.w < LEAST_PIXELS) {
         magik_conv_u8(n);
         return;
     }
+    v.sure = (LANE_LIMIT - 1) / most;
     const int32_t all = blocks_of(n), at_once = blocks_at_once(n, v.depth);
     uint8_t *room = n->scratch;
     v.zeros = room;
@@ -344,4 +357,14 @@ void magik_conv_u8_fp64(const struct magik_step *n)
     for (int32_t g = 0; g < v.p->codes.groups; g++)
         for (int32_t b = 0; b < all; b += at_once)
             run_blocks(&v, g, b, all - b < at_once ? all - b : at_once, row, end);
+}
+
+size_t magik_conv_u8_s16_fp64_scratch(const struct magik_step *n)
+{
+    return magik_conv_u8_fp64_scratch(n);
+}
+
+void magik_conv_u8_s16_fp64(const struct magik_step *n)
+{
+    magik_conv_u8_fp64(n);
 }

@@ -136,7 +136,8 @@ CASES += [  # pairs that 16 bits just hold
     case("Conv", striped(18, 1, 3, 3, axis=2), x=x, group=18, pads=[1, 1, 1, 1], codes=(-128, 127))
     for x in (full(1, 18, 5, 6), full(1, 18, 5, 6, code=0), Input((2, 18, 4, 7), 0, 255))
 ]
-CASES += [  # sums at the end of a lane of 22 bits
-    case("Conv", np.full((5, 1, 8, 12), -1, np.float32), b, x=full(1, 5, 9, 27), group=5, codes=(-128, 127))
-    for b in (None, np.full(5, -1048575 / 128, np.float32), np.full(5, -1048576 / 128, np.float32))
+CASES += [  # sums at the end of a lane of 22 bits, and biases about what fits one
+    case("Conv", np.full((5, 1, *k), low / 128, np.float32), b, x=full(1, 5, 9, 27), group=5, codes=(low, 127))
+    for low, k in ((-128, (8, 12)), (-255, (7, 7)), (-255, (5, 10)))
+    for b in (None, np.full(5, -999999 / 128, np.float32), np.full(5, -1000000 / 128, np.float32))
 ]

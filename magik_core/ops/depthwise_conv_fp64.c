@@ -11,8 +11,8 @@ struct params {
 };
 
 /* Columns are LANE bits apart, so that a pair of codes fits an int32. MOST_TAPS products and a bias below MOST_BIAS
- * fit a lane: 96 * 255 * 128 + 2^20 < 2^22. */
-enum { LANE = 23, MOST_TAPS = 96, MOST_BIAS = 1 << 20 };
+ * fit a lane: 96 * 255 * 128 + 10^6 < 2^22; so do those of 7x7 weights of s16 in [-255, 255]. */
+enum { LANE = 23, MOST_TAPS = 96, MOST_BIAS = 1000000, MOST_SUM = (1 << (LANE - 1)) - MOST_BIAS };
 enum { CHANNELS = 4, PAIRS = 6, ROOM = 1 << 18, MOST_ROWS = 4096 };
 
 struct channel {
@@ -94,14 +94,14 @@ static void begin(struct work *v, int32_t first, int32_t count)
     v->next = 0;
     for (int32_t j = 0; j < count; j++) {
         const int32_t c = first + j;
-        const int8_t *w = (const int8_t *)n->in[1]->data + c;
+        const struct weights w = weights_in(n->in[1]);
         struct channel *to = &v->channels[j];
         to->is_quick = lane_can_scale(shift[c]) && op_between(bias[c], 1 - MOST_BIAS, MOST_BIAS - 1);
         to->bias = to->is_quick ? (double)bias[c] + (double)bias[c] * (1 << LANE) : 0.0;
         if (to->is_quick)
             to->scale = lane_scale(m[c], shift[c], v->p->codes.y_zero, LANE);
         for (int32_t t = 0; t < taps; t++)
-            v->weights[j * taps + t] = (double)w[t * v->k.c];
+            v->weights[j * taps + t] = (double)weights_at(w, t * v->k.c + c);
     }
 }
 
@@ -311,13 +311,20 @@ static void set_taps(struct work *v)
     v->near = p->dilation_w == 1 && p->stride_w == 1 ? v->k.w : 0;
 }
 
+/* Whether the products of any window fit a lane. */
+static int fits(const struct work *v)
+{
+    const struct weights w = weights_in(v->n->in[1]);
+    return !w.is_wide || weights_largest(w, v->n->in[1]->count) <= MOST_SUM / (255 * v->k.h * v->k.w);
+}
+
 void magik_depthwise_conv_u8(const struct magik_step *n);
 
 void magik_depthwise_conv_u8_fp64(const struct magik_step *n)
 {
     struct work v;
     int32_t row, end;
-    if (measure(&v, n) == 0) {
+    if (measure(&v, n) == 0 || !fits(&v)) {
         magik_depthwise_conv_u8(n);
         return;
     }
@@ -338,4 +345,14 @@ void magik_depthwise_conv_u8_fp64(const struct magik_step *n)
             run_row(&v, (uint8_t *)n->out[0]->data + r * v.o.w * v.o.c + c);
         }
     }
+}
+
+size_t magik_depthwise_conv_u8_s16_fp64_scratch(const struct magik_step *n)
+{
+    return magik_depthwise_conv_u8_fp64_scratch(n);
+}
+
+void magik_depthwise_conv_u8_s16_fp64(const struct magik_step *n)
+{
+    magik_depthwise_conv_u8_fp64(n);
 }

@@ -16,11 +16,12 @@ def recognize_prelu(model: ir.Model, decline: Callable[[str, str], None]) -> int
     1. Max(x, x * a) with 0 <= a <= 1: LeakyRelu, or PRelu where a is per channel
     2. Where(x > 0, x, x * a), and with >=: the same for any a
     3. Relu(x) + Relu(-x) * -a (Keras): the same for any a
-    4. PRelu with one slope: LeakyRelu
+    4. Relu(x) + (x - Abs(x)) * a (TensorFlow 1): the same, of slope 2 a
+    5. PRelu with one slope: LeakyRelu
     """
     changed = 0
     for node in list(model.graph):
-        for form in (_max, _where, _two_relus, _one_slope):
+        for form in (_max, _where, _two_relus, _minus_abs, _one_slope):
             found = form(node)
             if found is not None:
                 _write(model, node, *found)
@@ -85,6 +86,22 @@ def _two_relus(node: ir.Node) -> Found:
         source = negated.producer() if negated is not None else None
         if x is not None and source is not None and source.op_type == "Neg" and source.inputs[0] is x:
             return x, -found[1]
+    return None
+
+
+def _minus_abs(node: ir.Node) -> Found:
+    if node.op_type != "Add":
+        return None
+    for positive, negative in (node.inputs, node.inputs[::-1]):
+        relu = positive.producer() if positive is not None else None
+        found = _product(negative, node)
+        minus = found[0].producer() if found is not None else None
+        if relu is None or relu.op_type != "Relu" or found is None or minus is None or minus.op_type != "Sub":
+            continue
+        x, size = minus.inputs
+        source = size.producer() if size is not None else None
+        if x is relu.inputs[0] and source is not None and source.op_type == "Abs" and source.inputs[0] is x:
+            return x, 2 * found[1]
     return None
 
 

@@ -36,6 +36,7 @@ RESULT = {
     "steps": 40,
     "float_steps": 2,
     "calibration_samples": 20,
+    "imported_values": 7,
     "seconds": 1.25,
     "notices": 3,
     "warnings": ["2 steps stay in f32"],
@@ -115,6 +116,7 @@ def test_convert_prints(magik, asked) -> None:
     assert lines["steps"].strip() == "40, 2 of them float"
     assert lines["MACs"].strip() == "123,456,789"
     assert lines["arena"].strip() == "3.00 MiB (3,145,728 bytes), lower bound 1,000 bytes"
+    assert lines["kept"].strip() == "the quantization of 7 values"
     assert lines["wrote"].strip() == "m.mgk"
     assert done.err == "calibrate: 20/20\nwarning: 2 steps stay in f32\n"
     assert "note: node: declined\n" in magik("convert", "m.onnx", "-v").err

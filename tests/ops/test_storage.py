@@ -83,7 +83,7 @@ def test_any_weights_of_s16(op: str) -> None:
         other = with_weights(program, values.astype(np.int16))
         want = harness.in_numpy(other, feeds)
         data = pack(other, plan(other), names=True)
-        for isa in library.isas():
+        for isa in (*library.isas(), "fp64"):
             got = harness.in_parts(Net(data, isa=isa), feeds)
             assert [got[other.source[n]].tobytes() for n in other.outputs] == [y.tobytes() for y in want], isa
         again, placed = unpack(data)

@@ -20,6 +20,7 @@ from tests.runtime.corpus import CASES, programs
 
 KINDS = ("lowest weights", "any constants", "shifts about 32")
 CONVOLUTIONS = ("Conv", "DepthwiseConv", "Gemm")
+LOWEST_WIDE = (-(2**15), -(2**15) + 1, 2**15 - 1)
 INT32 = (-(2**31), 2**31)
 MULTIPLIERS = (-(2**31), 2**31 - 1, 0, -5, 2**30, 2**31 - 2**15)
 SCALARS = ("multiplier", "a_multiplier", "b_multiplier", "shift", "low", "high")  # of params
@@ -73,9 +74,12 @@ def changed(program: Program, kind: str, rng: np.random.Generator) -> Program:
     """A program with other weights, biases, multipliers, shifts and limits."""
     tensors = dict(program.tensors)
     for name, t in program.tensors.items():
-        if t.data is None or t.dtype not in ("s8", "s32"):
+        if t.data is None or t.dtype not in ("s8", "s16", "s32"):
             continue
-        if t.dtype == "s8":
+        if t.dtype == "s16":
+            values = rng.choice(LOWEST_WIDE, t.shape) if kind == KINDS[0] else rng.integers(-(2**15), 2**15, t.shape)
+            tensors[name] = replace(t, data=values.astype(np.int16))
+        elif t.dtype == "s8":
             values = rng.choice([-128, -127, 127], t.shape) if kind == KINDS[0] else rng.integers(-128, 128, t.shape)
             tensors[name] = replace(t, data=values.astype(np.int8))
         elif kind == "any constants":

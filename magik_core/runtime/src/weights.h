@@ -36,6 +36,17 @@ static inline struct weights weights_from(struct weights w, int32_t i)
     return w;
 }
 
+/* The largest of `count` weights in size, at least 1. */
+static inline int32_t weights_largest(struct weights w, int32_t count)
+{
+    int32_t most = 1;
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t v = weights_at(w, i);
+        most = v > most ? v : -v > most ? -v : most;
+    }
+    return most;
+}
+
 /* acc + the products of `count` codes less `zero` and weights side by side. */
 static inline int32_t weights_dot(struct weights w, const uint8_t *x, int32_t zero, int32_t count, int32_t acc)
 {

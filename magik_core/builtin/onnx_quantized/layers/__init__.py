@@ -1,0 +1,1 @@
+"""One function for each quantized operator: it reads the node and emits what the node becomes."""

@@ -1,0 +1,1 @@
+"""One function for each of linger's operators, of both generations: they differ in names only."""

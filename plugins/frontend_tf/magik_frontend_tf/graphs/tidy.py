@@ -1,0 +1,86 @@
+"""Names that people know, and no nodes that do nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from magik_core import graph
+
+MOVED = "/nchw"  # how transposes.py names what was in NHWC
+NUMBERED = re.compile(r"__\d+$")  # how tf2onnx names nodes of its own
+
+
+def rename(model: ir.Model, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+    """Name inputs and outputs as asked, and every other value without TensorFlow's `:0`.
+
+    Args: inputs, outputs: the name that is asked for, by tensor.
+    """
+    taken = {*inputs.values(), *outputs.values()}
+    for inner in model.graphs():
+        values = [*inner.inputs, *inner.initializers.values(), *(v for node in inner for v in node.outputs)]
+        for value in values:
+            wanted = _wanted(value, inputs, outputs)
+            if wanted is None:
+                wanted = _free((value.name or "").removesuffix(":0"), taken)
+                taken.add(wanted)
+            if wanted != value.name:
+                _set_name(inner, value, wanted)
+
+
+def _wanted(value: ir.Value, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str | None:
+    table = inputs if value.is_graph_input() else outputs if value.is_graph_output() else {}
+    return table.get(value.name or "")
+
+
+def _free(name: str, taken: set[str]) -> str:
+    wanted, number = name, 1
+    while wanted in taken:
+        wanted, number = f"{name}_{number}", number + 1
+    return wanted
+
+
+def _set_name(inner: ir.Graph, value: ir.Value, name: str) -> None:
+    is_initializer = value.is_initializer()
+    if is_initializer:
+        inner.initializers.pop(value.name or "")
+    value.name = name
+    if value.const_value is not None:
+        value.const_value.name = name
+    if is_initializer:
+        inner.initializers[name] = value
+
+
+def tidy(model: ir.Model) -> None:
+    """Read images of bytes as reals, drop what is not used, and name nodes for what they make."""
+    for value in model.graph.inputs:
+        _as_real(value)
+    graph.remove_dead(model)
+    for node in model.graph:
+        if not node.name or NUMBERED.search(node.name):
+            node.name = next((v.name for v in node.outputs if v.name), None)
+    _restore_names(model)
+    graph.name_everything(model)
+
+
+def _restore_names(model: ir.Model) -> None:
+    """A value that was moved to NCHW has its own name back where nothing else has it now."""
+    taken = {value.name for value in graph.values(model)}
+    for node in model.graph:
+        for value in node.outputs:
+            name = (value.name or "").removesuffix(MOVED)
+            if name not in taken and value.name != name:
+                value.name = name
+                taken.add(name)
+
+
+def _as_real(value: ir.Value) -> None:
+    """An input of integers that is only cast to reals is one of reals."""
+    readers = graph.consumers(value)
+    casts = [n for n in readers if n.op_type == "Cast" and graph.attribute(n, "to") == ir.DataType.FLOAT]
+    if value.dtype in (None, ir.DataType.FLOAT) or not readers or len(casts) < len(readers) or value.is_graph_output():
+        return
+    if all(graph.bypass(node, value) for node in casts):
+        value.dtype = ir.DataType.FLOAT

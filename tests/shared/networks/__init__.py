@@ -1,0 +1,1 @@
+"""The networks that the checkpoints of the shared folder belong to, written as users write them."""
