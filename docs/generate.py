@@ -10,15 +10,16 @@ whatever else is installed.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import inspect
 import json
+import os
 import pkgutil
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,24 @@ def mxnet_layers() -> str:
     return table(("family", "layers"), rows)
 
 
+def tf_operators() -> str:
+    """TensorFlow's operators that may be in a graph, as the version of tf2onnx has them that the page names.
+
+    Another version leaves the page as it is: it may know others.
+    """
+    old = (ROOT / "docs/tf.md").read_text(encoding="utf-8")
+    named = re.search(r"With tf2onnx (\S+):", old)
+    found = version("tf2onnx") if importlib.util.find_spec("tf2onnx") else ""
+    if not found or (named and named[1] != found):
+        return old.partition(MARK.format("operators"))[2].partition(MARK.format("/operators"))[0].strip()
+    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+    from magik_frontend_tf.graphs import refuse, spectra
+
+    accepted = refuse.accepted() | spectra.RULES.keys()
+    names = ", ".join(code(name) for name in sorted(accepted) if not name.startswith("_"))
+    return f"With tf2onnx {found}:\n{names}"
+
+
 def tflite_operators() -> str:
     """The builtin operators of TFLite by family, as those of MXNet."""
     layers = importlib.import_module("magik_frontend_tf.tflite.layers")
@@ -314,6 +333,7 @@ BLOCKS = {
     "architecture.md": {"hooks": hooks},
     "caffe.md": {"layers": caffe_layers},
     "mxnet.md": {"layers": mxnet_layers},
+    "tf.md": {"operators": tf_operators},
     "torch.md": {"options": torch_options},
     "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
     "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},

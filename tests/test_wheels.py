@@ -25,6 +25,7 @@ DISTRIBUTIONS = {
     "t41": ROOT / "plugins/backend_t41",
     "caffe": ROOT / "plugins/frontend_caffe",
     "mxnet": ROOT / "plugins/frontend_mxnet",
+    "tf": ROOT / "plugins/frontend_tf",
     "torch": ROOT / "plugins/frontend_torch",
 }
 BROKEN = {
@@ -232,3 +233,15 @@ def test_broken_plugin(env: Environment) -> None:
     env.pip("uninstall", "--yes", "magik-broken")
     done = env.convert("host")
     assert (done.code, done.err.count("warning:")) == (0, 0)
+
+
+def test_tensorflow_is_asked_for(env: Environment, built: dict[str, list[Path]]) -> None:
+    """Without TensorFlow, which is large, the frontend loads, knows its files, and says what is missing."""
+    model = ROOT / "tests/data/tf/cnn.pb"
+    assert "pip install magik-frontend-tf" in env.run("magik", "inspect", model).err
+    env.pip("install", "--no-index", "--no-deps", built["tf"][1])
+    refused = env.run("magik", "inspect", model)
+    assert (refused.code, refused.out) == (1, "")
+    assert "TensorFlow is needed to read this model" in refused.err
+    assert "pip install tensorflow-cpu tf2onnx" in refused.err
+    env.pip("uninstall", "--yes", "magik-frontend-tf")

@@ -100,7 +100,8 @@ def _minus_abs(node: ir.Node) -> Found:
             continue
         x, size = minus.inputs
         source = size.producer() if size is not None else None
-        if x is relu.inputs[0] and source is not None and source.op_type == "Abs" and source.inputs[0] is x:
+        is_abs = source is not None and source.op_type == "Abs" and source.inputs[0] is x
+        if x is not None and x is relu.inputs[0] and is_abs:
             return x, 2 * found[1]
     return None
 

@@ -17,10 +17,10 @@ from magik_core.hookspecs import Request
 from tests.conftest import ROOT
 
 pytest.importorskip("tensorflow")
-from magik_frontend_tf import graphs, load  # noqa: E402
-from magik_frontend_tf.graphs import convert as process  # noqa: E402
+from magik_frontend_tf import graphs, load
+from magik_frontend_tf.graphs import convert as process
 
-from tests.frontends.test_tf import DATA, convert, path_of  # noqa: E402
+from tests.frontends.test_tf import DATA, convert, path_of
 
 
 def problems_of(call: Callable[[], Any], kind: type[MagikError] = ModelError) -> tuple[Problem, ...]:

@@ -16,6 +16,7 @@ import tempfile
 import traceback
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", TF_ENABLE_ONEDNN_OPTS="0")
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,64 @@ SECONDS = 60
 OUTCOMES = {0: "converted", 1: "refused", 2: "broken"}
 
 
-def mutate(data: bytes, rng: random.Random) -> bytes:
+def mutate(name: str, data: bytes, rng: random.Random) -> bytes:
+    """Some nodes changed, or some bytes."""
+    if name.endswith(".pb") and rng.random() < 0.7:
+        return mutate_nodes(name, data, rng)
+    return mutate_bytes(data, rng)
+
+
+def mutate_nodes(name: str, data: bytes, rng: random.Random) -> bytes:
+    """Nodes of a graph or its functions with another operator, input, attribute or value."""
+    from tensorflow.core.framework import graph_pb2
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    kind = saved_model_pb2.SavedModel if name.startswith("saved") else graph_pb2.GraphDef
+    model = kind.FromString(data)
+    graph = model.meta_graphs[0].graph_def if name.startswith("saved") else model
+    nodes = [*graph.node, *(node for body in graph.library.function for node in body.node_def)]
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        node, other = rng.choice(nodes), rng.choice(nodes)
+        what = rng.randrange(6)
+        if what == 0:
+            node.op = other.op
+        elif what == 1 and node.input:
+            node.input[rng.randrange(len(node.input))] = rng.choice([other.name, f"{other.name}:1", ""])
+        elif what == 2 and node.attr:
+            _mutate_attr(node.attr[rng.choice(sorted(node.attr))], other, rng)
+        elif what == 3 and node.attr:
+            del node.attr[rng.choice(sorted(node.attr))]
+        elif what == 4:
+            node.input.extend(other.input)
+        elif node.input:
+            del node.input[rng.randrange(len(node.input))]
+    return model.SerializeToString()
+
+
+def _mutate_attr(attr: Any, other: Any, rng: random.Random) -> None:
+    """Another number, type, size or value in an attribute."""
+    number = rng.choice((0, -1, 1, 3, 7, 1 << 20, 1 << 31, (1 << 62), -(1 << 40)))
+    if attr.HasField("tensor"):
+        dims = attr.tensor.tensor_shape.dim
+        if dims and rng.random() < 0.6:
+            rng.choice(dims).size = number
+        elif rng.random() < 0.5:
+            attr.tensor.dtype = rng.randrange(24)
+        else:
+            attr.tensor.tensor_content = attr.tensor.tensor_content[: rng.randrange(64)]
+    elif attr.HasField("shape"):
+        attr.shape.dim.add(size=number)
+    elif attr.HasField("type"):
+        attr.type = rng.randrange(24)
+    elif attr.HasField("list"):
+        attr.list.i.append(number)
+    elif other.attr and rng.random() < 0.5:
+        attr.CopyFrom(other.attr[rng.choice(sorted(other.attr))])
+    else:
+        attr.i = number
+
+
+def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
     """Some bytes changed, cut out or repeated."""
     out = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
@@ -63,7 +121,8 @@ def read(path: Path) -> str:
 def _convert(path: Path) -> int:
     try:
         worker.run({"path": str(path), "inputs": [], "outputs": [], "input_shapes": [], "options": {}})
-    except MagikError:
+    except MagikError as error:
+        print(error.problems[0].what, "|", error.problems[0].found[:100], file=sys.stderr)
         return 1
     except BaseException:
         traceback.print_exc()
@@ -85,7 +144,7 @@ def main() -> None:
                 source = DATA / Path(name).parts[0]
                 shutil.copytree(source, top) if source.is_dir() else shutil.copy(source, top)
                 target = Path(folder) / name
-                target.write_bytes(mutate(target.read_bytes(), random.Random(f"{seed}/{name}/{number}")))
+                target.write_bytes(mutate(name, target.read_bytes(), random.Random(f"{seed}/{name}/{number}")))
                 outcome = read(top)
             counts[outcome] += 1
             if outcome not in ("converted", "refused"):

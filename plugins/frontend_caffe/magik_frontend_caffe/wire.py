@@ -167,6 +167,8 @@ def _heads(head: bytes) -> Iterator[Item]:
             raise FormatError(f"wire type {wire}")
         size, at = reader.varint(at, len(head))
         size = size if wire == BYTES else 0
+        if number in (1, 3) and wire != BYTES:
+            raise FormatError("a name that is a number")
         if number in (1, 3) and not head[at : at + size].decode("utf-8", "replace").isprintable():
             raise FormatError("a name that is no text")
         yield number, wire, (at, at + size)

@@ -41,7 +41,7 @@ def load(model: Any, request: Request) -> ir.Model:
     path = Path(model)
     for one in FORMATS:
         if one.sniff(path):
-            return one.load(path, request)  # type: ignore[no-any-return]
+            return one.load(path, request)
     raise ModelError(
         "the model is of no format of TensorFlow", where=str(path), need=f"one of: {', '.join(suffixes())}"
     )

@@ -23,6 +23,8 @@ FORMS = {
     "where": ("t = Greater(x, zero) m = Mul(x, big) y = Where(t, x, m)", "LeakyRelu"),
     "where per channel": ("t = GreaterOrEqual(x, zero) m = Mul(x, slopes) y = Where(t, x, m)", "PRelu"),
     "keras": ("p = Relu(x) n = Neg(x) q = Relu(n) m = Mul(q, minus) y = Add(p, m)", "LeakyRelu"),
+    "tensorflow": ("p = Relu(x) n = Abs(x) q = Sub(x, n) m = Mul(q, slopes) y = Add(p, m)", "PRelu"),
+    "tensorflow turned": ("p = Relu(x) n = Abs(x) q = Sub(x, n) m = Mul(minus, q) y = Add(m, p)", "LeakyRelu"),
     "one slope": ("y = PRelu(x, tenth)", "LeakyRelu"),
 }
 

@@ -58,6 +58,6 @@ def _field(data: bytes, key: int) -> tuple[bytes, bytes]:
 
 def load(path: Path, request: Request) -> ir.Model:
     """Read a SavedModel folder or a frozen GraphDef."""
-    from magik_frontend_tf.graphs import convert
+    from magik_frontend_tf.graphs.convert import load as read
 
-    return convert.load(path, request)
+    return read(path, request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
@@ -74,7 +76,7 @@ def _make(model: ir.Model, found: Recurrence, layer: Layer, first: list[ir.Value
     inputs = [found.sequence, w, r, b, None, *begin]
     while inputs[-1] is None:
         inputs.pop()
-    attributes: dict[str, object] = {"hidden_size": int(layer.r.shape[1])}
+    attributes: dict[str, Any] = {"hidden_size": int(layer.r.shape[1])}
     if layer.activations != DEFAULTS[layer.op]:
         attributes["activations"] = list(layer.activations)
     if layer.op == "GRU":

@@ -18,24 +18,29 @@ LOOPS = frozenset([
 CALLS = frozenset(
     ["While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall", "NoOp"]
 )
-# tf2onnx would convert them, to something that has another value on each run or that no tensor holds.
+# tf2onnx would convert them, to something that differs on each run, that no tensor holds, or that nothing computes.
 REFUSED = frozenset([
-    "HashTableV2", "LookupTableFindV2", "LookupTableSizeV2", "Multinomial", "RandomNormal", "RandomNormalLike",
-    "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "RandomUniformLike", "RaggedTensorToSparse",
-    "RaggedTensorToTensor", "RaggedTensorToVariant", "RaggedTensorFromVariant", "RaggedGather", "RaggedRange",
-    "StringJoin", "StringSplit", "StringSplitV2", "StringLower", "StringUpper", "StringNGrams",
-    "StringToHashBucketFast", "StaticRegexReplace", "RegexReplace", "RegexFullMatch", "StaticRegexFullMatch",
-    "UnicodeDecode",
+    "AsString", "CTCGreedyDecoder", "DenseToDenseSetOperation", "FFT", "FIFOQueueV2", "HashTableV2", "IteratorGetNext",
+    "IteratorV2", "LookupTableFindV2", "LookupTableSizeV2", "Multinomial", "QueueDequeueManyV2", "QueueDequeueUpToV2",
+    "QueueDequeueV2", "RFFT", "RFFT2D", "RaggedGather", "RaggedRange", "RaggedTensorFromVariant",
+    "RaggedTensorToSparse", "RaggedTensorToTensor", "RaggedTensorToVariant", "RandomNormal", "RandomNormalLike",
+    "RandomShuffle", "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "RandomUniformLike",
+    "RegexFullMatch", "RegexReplace", "SampleDistortedBoundingBox", "SampleDistortedBoundingBoxV2",
+    "SparseFillEmptyRows", "SparseReshape", "SparseSegmentMean", "SparseSegmentMeanWithNumSegments",
+    "SparseSegmentSqrtN", "SparseSegmentSqrtNWithNumSegments", "SparseSegmentSum", "SparseSegmentSumWithNumSegments",
+    "SparseToDense", "StaticRegexFullMatch", "StaticRegexReplace", "StringJoin", "StringLower", "StringNGrams",
+    "StringSplit", "StringSplitV2", "StringToHashBucketFast", "StringToNumber", "StringUpper", "UnicodeDecode",
 ])  # fmt: skip
 
 
 @cache
 def accepted() -> frozenset[str]:
     """The operators that may be in a graph."""
+    from tensorflow.python.framework import op_def_registry
     from tf2onnx import handler, tfonnx
 
     assert tfonnx  # imports all handlers
-    mapping = handler.tf_op.create_mapping(OPSET, [])
+    mapping = {op for op in handler.tf_op.create_mapping(OPSET, []) if op_def_registry.get(op) is not None}
     return (frozenset(mapping) | LOOPS | CALLS | {"Placeholder", "Const"}) - REFUSED
 
 

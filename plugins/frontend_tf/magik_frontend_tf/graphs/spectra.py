@@ -44,9 +44,9 @@ class Rewrite:
         self.net.nodes[name] = make_node(name, op, inputs, T=FLOAT)
         return f"{name}:0"
 
-    def const(self, after: str, array: np.ndarray) -> str:
+    def const(self, after: str, array: np.ndarray | float) -> str:
         name = free_name(self.net.nodes, f"{after}/const")
-        self.net.nodes[name] = const_node(name, array.astype(np.float32))
+        self.net.nodes[name] = const_node(name, np.asarray(array, np.float32))
         return f"{name}:0"
 
     def pair(self, ref: str) -> Pair:
@@ -77,7 +77,7 @@ def rewrite(net: Net) -> None:
 
     Raises: ModelError: nodes on complex numbers for which there is no rule.
     """
-    if not any(n.op in ("RFFT", "IRFFT", "FFT", "IFFT", "Complex") for n in net.nodes.values()):
+    if not any(n.op in ("RFFT", "IRFFT", "Complex") for n in net.nodes.values()):
         return
     state, problems = Rewrite(net), []
     for node in _ordered(net):
@@ -195,7 +195,7 @@ def cast(state: Rewrite, node: Any) -> Pair | str:
     if node.attr["SrcT"].type == COMPLEX and node.attr["DstT"].type == FLOAT:
         return state.pair(node.input[0]).re
     source = tensor_of(node.input[0])
-    zero = state.const(node.name, np.float32(0))
+    zero = state.const(node.name, 0.0)
     if source in state.angles:
         return Pair("", zero, state.angles[source])  # its real part is the angle
     return Pair(node.input[0], zero)
@@ -209,7 +209,7 @@ def multiply(state: Rewrite, node: Any) -> Pair:
         array = constant(state.net.nodes, factor)
         if turned.re or array is None or not np.all(array == 1j):
             raise KeyError(node.name)
-        return Pair(state.const(node.name, np.float32(0)), "", turned.angle_of)
+        return Pair(state.const(node.name, 0.0), "", turned.angle_of)
     name = node.name
     re = state.add(name, "Sub", state.add(name, "Mul", a.re, b.re), state.add(name, "Mul", a.im, b.im))
     return Pair(re, state.add(name, "AddV2", state.add(name, "Mul", a.re, b.im), state.add(name, "Mul", a.im, b.re)))
@@ -222,8 +222,9 @@ def exponential(state: Rewrite, node: Any) -> Pair:
     if z.angle_of is None or z.im:
         raise KeyError(node.name)
     size = _magnitude(state, node.name, z.angle_of)
-    size = state.add(node.name, "Maximum", size, state.const(node.name, np.float32(TINY)))
-    return Pair(*(state.add(node.name, "RealDiv", part, size) for part in (z.angle_of.re, z.angle_of.im)))
+    size = state.add(node.name, "Maximum", size, state.const(node.name, TINY))
+    re, im = (state.add(node.name, "RealDiv", part, size) for part in (z.angle_of.re, z.angle_of.im))
+    return Pair(re, im)
 
 
 @rule("AddV2", "Add", "Sub")
@@ -253,4 +254,5 @@ def move(state: Rewrite, node: Any) -> Pair:
         copy.attr["T"].type = FLOAT
         state.net.nodes[name] = copy
         made.append(f"{name}:0")
-    return Pair(*made, z.angle_of)
+    re, im = made
+    return Pair(re, im, z.angle_of)

@@ -54,26 +54,66 @@ def _set_name(inner: ir.Graph, value: ir.Value, name: str) -> None:
 
 
 def tidy(model: ir.Model) -> None:
-    """Read images of bytes as reals, drop what is not used, and name nodes for what they make."""
+    """Read images of bytes as reals, drop what is not used, and put all in an order of its own, named for it."""
     for value in model.graph.inputs:
         _as_real(value)
     graph.remove_dead(model)
+    _sort(model)
+    _restore_names(model)
+    _renumber(model)
+    graph.name_everything(model)
+    for domain in [domain for domain in model.graph.opset_imports if domain]:
+        del model.graph.opset_imports[domain]
+
+
+def _sort(model: ir.Model) -> None:
+    """Order nodes and constants by where the outputs, from first to last, need them: tf2onnx's order is chance."""
+    order: dict[ir.Node, None] = {}
+    constants: dict[str, ir.Value] = {}
+    waiting = [(value, False) for value in reversed(model.graph.outputs)]
+    while waiting:
+        value, is_done = waiting.pop()
+        node = value.producer()
+        if value.is_initializer():
+            constants.setdefault(value.name or "", value)
+        if node is None or node in order:
+            continue
+        if is_done:
+            order[node] = None
+        else:
+            waiting.append((value, True))
+            waiting += [(v, False) for v in reversed(node.inputs) if v is not None]
+    rest = [node for node in model.graph if node not in order]
+    nodes = [*order, *rest]
+    model.graph.remove(nodes)
+    model.graph.extend(nodes)
+    others = {name: value for name, value in model.graph.initializers.items() if name not in constants}
+    model.graph.initializers.clear()
+    model.graph.initializers.update({**constants, **others})
+
+
+def _renumber(model: ir.Model) -> None:
+    """Number anew what tf2onnx numbered, in the order of the graph; nodes are named for what they make."""
+    values = graph.values(model)
+    taken = {value.name for value in values if value.name and not NUMBERED.search(value.name)}
+    for value in values:
+        if value.name and value.name not in taken:
+            name = _free(NUMBERED.sub("", value.name), taken)
+            taken.add(name)
+            _set_name(model.graph, value, name)
     for node in model.graph:
         if not node.name or NUMBERED.search(node.name):
             node.name = next((v.name for v in node.outputs if v.name), None)
-    _restore_names(model)
-    graph.name_everything(model)
 
 
 def _restore_names(model: ir.Model) -> None:
-    """A value that was moved to NCHW has its own name back where nothing else has it now."""
+    """What was moved to NCHW has its own name back where nothing else has it now."""
     taken = {value.name for value in graph.values(model)}
-    for node in model.graph:
-        for value in node.outputs:
-            name = (value.name or "").removesuffix(MOVED)
-            if name not in taken and value.name != name:
-                value.name = name
-                taken.add(name)
+    for value in graph.values(model):
+        name = (value.name or "").removesuffix(MOVED)
+        if name not in taken and value.name != name:
+            _set_name(model.graph, value, name)
+            taken.add(name)
 
 
 def _as_real(value: ir.Value) -> None:

@@ -16,12 +16,16 @@ from magik_frontend_tf.graphs import settle
 Perm = tuple[int, ...]
 Rule = Callable[[ir.Model, ir.Node, Perm], "Perm | None"]
 MAX_ROUNDS = 32
-UNARY = frozenset("""
-    Abs Cast Ceil Clip Elu Erf Exp Floor HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal Relu Round
-    Selu Sigmoid Softplus Softsign Sqrt Tanh ThresholdedRelu
-""".split())  # fmt: skip
-SEVERAL = frozenset("Add Sub Mul Div Max Min Pow Sum Mean PRelu Equal Greater Less Where And Or".split())
-REDUCTIONS = frozenset("ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2".split())
+UNARY = frozenset([
+    "Abs", "Cast", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh",
+    "ThresholdedRelu",
+])  # fmt: skip
+SEVERAL = frozenset([
+    "Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum",
+    "Where",
+])  # fmt: skip
+REDUCTIONS = frozenset(["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"])
 
 
 def lower(model: ir.Model) -> ir.Model:
@@ -32,9 +36,9 @@ def lower(model: ir.Model) -> ir.Model:
     settle.settle(moved)
     for _ in range(MAX_ROUNDS):
         pushed = sum(_push(moved, node) for node in list(moved.graph))
-        cancelled = sum(_cancel(node) for node in list(moved.graph))
+        merged = sum(_cancel(node) for node in list(moved.graph))
         graph.remove_dead(moved)
-        if not pushed + cancelled:
+        if not pushed + merged:
             break
     for node in moved.graph:
         for value in node.outputs:

@@ -130,7 +130,7 @@ def _unwrap(net: Net, name: str) -> None:
         if node.op in ("ReadVariableOp", "Identity"):
             net.nodes[node.name].CopyFrom(make_node(node.name, "Identity", [name], T=kind))
         elif node.op == "ResourceGather":
-            axis = const_node(free_name(net.nodes, f"{node.name}/axis"), np.int32(0))
+            axis = const_node(free_name(net.nodes, f"{node.name}/axis"), np.zeros((), np.int32))
             net.nodes[axis.name] = axis
             types = {"Tparams": kind, "Tindices": node.attr["Tindices"].type, "Taxis": axis.attr["dtype"].type}
             node.CopyFrom(make_node(node.name, "GatherV2", [name, node.input[1], axis.name], **types))

@@ -13,7 +13,7 @@ from typing import Any
 from magik_core.errors import MagikError, ModelError
 from magik_frontend_tf.graphs.convert import ANSWER, MODEL
 
-MAX_MEMORY_BYTES = 16 << 30  # of addresses, most of which TensorFlow never touches
+MAX_MEMORY_BYTES = 8 << 30  # of addresses, most of which TensorFlow never touches
 
 
 def main() -> None:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from magik_core.hookspecs import Request
 
 SUFFIXES = (".tflite", ".lite")
-OPTIONS: Mapping[str, str] = {}
+OPTIONS: Mapping[str, str] = {
+    "rounding": "how a quantized file's sums are rounded: \"once\" (as TFLite's default kernels do, the default) "
+    'or "twice" (as its reference kernels do, on microcontrollers too)'
+}
 IDENTIFIER = b"TFL3"  # of a flatbuffer, behind the offset of its root
 
 

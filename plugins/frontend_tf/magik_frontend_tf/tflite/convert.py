@@ -30,6 +30,10 @@ def convert(model: Model, request: Request) -> ir.Model:
 
     Raises: ModelError: every operator that cannot be taken. UsageError: INPUT_SHAPE does not fit an input.
     """
+    rounding = request.options.get("rounding", "once")
+    if rounding not in ("once", "twice"):
+        what, need = "an option has no such value", "one of: once, twice"
+        raise UsageError(what, where="rounding", found=str(rounding), need=need)
     walk = _Walk(dilation.merge(_needed(model, request.outputs)))
     walk.check_operators()
     walk.inputs(request)
@@ -47,6 +51,7 @@ def convert(model: Model, request: Request) -> ir.Model:
         name=model.name,
     )
     out = ir.Model(made, ir_version=graph.IR_VERSION, producer_name="magik-frontend-tf")
+    out.metadata_props["magik.rounding"] = rounding  # the core's imported.py reads it
     graph.remove_dead(out)
     return out
 
