@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bench.formats import Format, Same
-from bench.imported import difference, float_program, is_installed, ordered, source
+from bench.imported import Mismatch, difference, float_program, is_installed, ordered, source
 from bench.networks import BY_NAME
 from magik_core.errors import MagikError
 from magik_core.net import load
@@ -56,14 +57,24 @@ def agreement(same: Same, models: Path) -> Agreement:
     with tempfile.TemporaryDirectory() as folder:
         try:
             made = [converted(found, models, Path(folder)) for found in here]
-        except MagikError as error:
-            return Agreement(same.name, names, None, same.tolerance, f"no: {error.problems[0].what}", False)
-    if not same.tolerance:
-        kinds = [structure(one) for one in made]
-        return Agreement(same.name, names, None, 0.0, remark, all(kind == kinds[0] for kind in kinds))
-    first, *rest = (common(same, found, one) for found, one in zip(here, made, strict=True))
-    gap = max(difference(y, first) for y in rest)
-    return Agreement(same.name, names, gap, same.tolerance, remark, gap <= same.tolerance)
+            gap = None if not same.tolerance else farthest(same, here, made)
+        except (MagikError, Mismatch) as error:
+            return Agreement(same.name, names, None, same.tolerance, f"no: {words(error)}", False)
+    if gap is not None:
+        return Agreement(same.name, names, gap, same.tolerance, remark, gap <= same.tolerance)
+    first, *others = map(structure, made)
+    return Agreement(same.name, names, None, 0.0, remark, all(other == first for other in others))
+
+
+def words(error: Exception) -> str:
+    """What is wrong, in one line."""
+    return error.problems[0].what if isinstance(error, MagikError) else str(error)
+
+
+def farthest(same: Same, formats: Sequence[Format], made: Sequence[Converted]) -> float:
+    """The largest difference between the first and another."""
+    first, *rest = (common(same, found, one) for found, one in zip(formats, made, strict=True))
+    return max(difference(y, first) for y in rest)
 
 
 def converted(found: Format, models: Path, folder: Path) -> Converted:
@@ -71,6 +82,8 @@ def converted(found: Format, models: Path, folder: Path) -> Converted:
     program = float_program(found, models, source(found, models), folder / "net")
     net = load(folder / "net.bin")
     names = [port.name for port in net.inputs]
+    if len(names) != len(feeds):
+        raise Mismatch(f"{len(names)} inputs, not {len(feeds)}: {', '.join(names)}")
     rows = [net.run(dict(zip(names, sample, strict=True))) for sample in zip(*feeds, strict=True)]
     outputs = {port.name: np.stack([one[port.name] for one in rows]) for port in net.outputs}
     return Converted(program, ordered(found, outputs))

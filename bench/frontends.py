@@ -18,15 +18,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from bench import planner
 from bench.agreement import Agreement, agreement
+from bench.formats import Format, Same
 from bench.imported import Row, row
 from bench.networks import FORMATS, SAME
 
+Named = TypeVar("Named", Format, Same)
 HEADS = ("network", "file", "frontend", "imports", "difference", "at most", "against", "nodes", "after passes",
          "Transposes", "moved", "remark")  # fmt: skip
 SAME_HEADS = ("network", "formats", "difference", "at most", "remark")
@@ -43,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not models.is_dir():
         parser.error(f"there is no folder {models}")
     sys.path.insert(0, os.getcwd())  # the networks of checkpoints are the tests'
-    rows = [row(found, models) for found in FORMATS if chosen(found.name, asked.only)]
-    same = [agreement(found, models) for found in SAME if chosen(found.name, asked.only)]
+    rows = [row(found, models) for found in told(FORMATS, asked.only)]
+    same = [agreement(found, models) for found in told(SAME, asked.only)]
     if asked.json:
         print(json.dumps({"formats": [asdict(r) for r in rows], "same": [asdict(a) for a in same]}, indent=1))
     else:
@@ -56,8 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bool(wrong))
 
 
-def chosen(name: str, only: Sequence[str]) -> bool:
-    return not only or any(text in name for text in only)
+def told(items: Iterable[Named], only: Sequence[str]) -> Iterator[Named]:
+    """Those whose name has one of the texts, each said when it begins."""
+    for item in items:
+        if not only or any(text in item.name for text in only):
+            print(item.name, file=sys.stderr)
+            yield item
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -47,6 +47,10 @@ class Row:
     is_right: bool | None = None
 
 
+class Mismatch(Exception):
+    """Inputs or outputs are others than the list says."""
+
+
 def is_installed(found: Format) -> bool:
     return not found.frontend or found.frontend in plugins.load().frontends
 
@@ -59,17 +63,22 @@ def row(found: Format, models: Path) -> Row:
     try:
         model = source(found, models)
         ready = prepared(found, models, model)
-        program = float_program(found, models, model)
+        gap, against, is_right = compared(found, models, ready)
     except MagikError as error:
         is_expected = bool(found.refused) and found.refused in str(error)
         return Row(*start, f"no: {error.problems[0].what}", remark=found.why, is_right=is_expected)
-    gap, against, is_right = compared(found, models, ready)
+    except Mismatch as error:
+        return Row(*start, f"no: {error}", remark=found.why, is_right=False)
     nodes = len(list(model.graph))
     passes.run(ready)
     kinds = [node.op_type for node in ready.graph]
-    moves = sum(type(step.op).__name__ == "Transpose" for step in program.steps)
+    remark = found.why
+    try:
+        moves = [type(step.op).__name__ for step in float_program(found, models, model).steps].count("Transpose")
+    except MagikError as error:
+        moves, remark = None, f"no program yet: {error.problems[0].what}, {error.problems[0].found}"
     counts = (nodes, len(kinds), kinds.count("Transpose"), moves)
-    return Row(*start, "yes", gap, found.tolerance, against, *counts, found.why, is_right)
+    return Row(*start, "yes", gap, found.tolerance, against, *counts, remark, is_right)
 
 
 def compared(found: Format, models: Path, ready: ir.Model) -> tuple[float | None, str, bool | None]:
@@ -88,7 +97,8 @@ def source(found: Format, models: Path, path: str = "") -> ir.Model:
     file = models / (path or found.path)
     shapes = tuple(x.shape[1:] for x in found.samples(models))
     reader = plugins.load().sniff(file)
-    assert reader.name == found.frontend, f"{file} is read by {reader.name}"
+    if reader.name != found.frontend:
+        raise Mismatch(f"read by {reader.name}")
     return read(file, request=Request(found.inputs, (), shapes, (), found.options))
 
 
@@ -114,6 +124,8 @@ def computed(model: ir.Model, feeds: Arrays) -> dict[str, np.ndarray]:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(graph.serialize(model), options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
+    if len(names) != len(feeds):
+        raise Mismatch(f"{len(names)} inputs, not {len(feeds)}: {', '.join(names)}")
     rows = [session.run(None, dict(zip(names, sample, strict=True))) for sample in zip(*feeds, strict=True)]
     columns = (np.stack(column) for column in zip(*rows, strict=True))
     return {value.name: y for value, y in zip(session.get_outputs(), columns, strict=True)}
@@ -121,15 +133,19 @@ def computed(model: ir.Model, feeds: Arrays) -> dict[str, np.ndarray]:
 
 def ordered(found: Format, outputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     """In the order of what is expected."""
+    if missing := [name for name in found.outputs if name not in outputs]:
+        raise Mismatch(f"no output {missing[0]} but {', '.join(outputs)}")
     return [outputs[name] for name in found.outputs] if found.outputs else list(outputs.values())
 
 
 def difference(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
     """The largest one, in units of each output's range."""
-    assert len(found) == len(wanted), f"{len(found)} outputs, not {len(wanted)}"
+    if len(found) != len(wanted):
+        raise Mismatch(f"{len(found)} outputs, not {len(wanted)}")
     out = 0.0
     for y, w in zip(found, wanted, strict=True):
-        assert y.size == w.size, f"{y.shape}, not {w.shape}"
+        if y.size != w.size:
+            raise Mismatch(f"an output of shape {y.shape[1:]}, not {w.shape[1:]}")
         gap = np.abs(y.astype(np.float64).reshape(w.shape) - w).max()
         out = max(out, float(gap / max(float(np.ptp(w)), 1e-9)))
     return out

@@ -87,7 +87,7 @@ def tensorflow(found: Format, path: Path, samples: Iterable[Arrays]) -> Iterator
             signature = meta.signature_def["serving_default"]
             names = [item.name for item in signature.inputs.values()]
             fetches = [item.name for item in signature.outputs.values()]
-            yield session.run(fetches, dict(zip(names, sample, strict=True)))
+            yield session.run(fetches, dict(zip(names, sample, strict=False)))  # states are the file's variables
 
 
 def _tensorflow() -> Any:

@@ -63,6 +63,7 @@ def check_window(
         if max(values) > MAX_STRIDE:
             raise to.problem(node, f"{what} are too large", list(values), f"at most {MAX_STRIDE}")
 
+
 DOUBLINGS = 300  # of a scale: f32 spans 2^277, and training leaves weights of 1e-31
 
 
