@@ -151,6 +151,25 @@ def test_a_phase_needs_no_angle() -> None:
     assert found["MatMul"] == 5  # two for each transform, one of the model's own
 
 
+def test_attributes_with_their_defaults_may_be_left_out(tmp_path: Path) -> None:
+    from tensorflow.core.framework import graph_pb2
+
+    whole = graph_pb2.GraphDef.FromString(path_of("spectrum").read_bytes())
+    for node in whole.node:
+        if node.op in ("ComplexAbs", "Angle", "RFFT", "IRFFT"):
+            for key in [key for key in node.attr if node.attr[key].type]:
+                del node.attr[key]
+    path = tmp_path / "spectrum.pb"
+    path.write_bytes(whole.SerializeToString())
+    assert ops(convert("spectrum", path=str(path))) == ops(convert("spectrum"))
+
+
+@pytest.mark.parametrize("name, layer", [("gru_cell", "GRU"), ("keras_gru", "sequential_1/gru_1")])
+def test_a_layer_has_the_name_of_its_scope(name: str, layer: str) -> None:
+    (node,) = (node for node in convert(name).graph if node.op_type == "GRU")
+    assert node.name == layer
+
+
 @pytest.mark.usefixtures("everything")
 def test_the_frontend_gives_the_same_bytes_and_no_words(capfd: pytest.CaptureFixture[str]) -> None:
     first, second = (read(path_of("gru_cell")) for _ in range(2))

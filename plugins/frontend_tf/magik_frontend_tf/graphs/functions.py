@@ -13,7 +13,7 @@ MAX_ROUNDS = 200  # of calls in calls
 
 
 def inline(net: Net) -> None:
-    """Replace every call of a function by its nodes, under their own names where these are free.
+    """Replace every call of a function by its nodes, under their own names, behind that of the layer that calls.
 
     Raises: ModelError: functions that are missing, call themselves, or make too many nodes.
     """
@@ -54,11 +54,11 @@ def _expand(net: Net, call: Any) -> dict[str, str]:
         where, found = f"{call.op} '{call.name}' in {net.where}", f"{len(given)} inputs"
         raise ModelError("a call does not fit its function", where=where, found=found, need=f"{len(args)}")
     names = dict(zip(args, given, strict=True))
-    renamed, made = {}, []
+    scope, renamed, made = _scope(call.name), {}, []
     for node in body.node_def:
         copy = type(node)()
         copy.CopyFrom(node)
-        copy.name = node.name if node.name not in net.nodes else free_name(net.nodes, f"{call.name}/{node.name}")
+        copy.name = free_name(net.nodes, scope + node.name)
         renamed[node.name] = copy.name
         net.nodes[copy.name] = copy
         made.append(copy)
@@ -70,6 +70,13 @@ def _expand(net: Net, call: Any) -> dict[str, str]:
         copy.input[:] = [_outer(net, ref, names, renamed, sizes) for ref in copy.input if _is_known(ref, names)]
     results = [body.ret.get(arg.name, "") for arg in body.signature.output_arg]
     return {f"{call.name}:{i}": _outer(net, ref, names, renamed, sizes) for i, ref in enumerate(results)}
+
+
+def _scope(call: str) -> str:
+    """What the names in a called function begin with: a call is named for itself, or after its layer."""
+    scope, _, own = call.rpartition("/")
+    scope = scope if "PartitionedCall" in own else call
+    return f"{scope}/" if scope else ""
 
 
 def _is_known(ref: str, names: Mapping[str, str]) -> bool:

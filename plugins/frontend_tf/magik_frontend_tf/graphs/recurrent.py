@@ -66,13 +66,13 @@ def _is_counter(value: ir.Value) -> bool:
 
 def _make(model: ir.Model, found: Recurrence, layer: Layer, first: list[ir.Value]) -> dict[str, ir.Value]:
     """Insert the node; what it makes, by name, still with an axis for its one direction."""
-    node, name = found.node, found.node.name or found.node.op_type
+    node, name = found.node, graph.unique_name(model, _source_name(found) or layer.op)
     w, r = (
         graph.add_constant(model, f"{name}/{k}", a[None].astype(np.float32))
         for k, a in (("w", layer.w), ("r", layer.r))
     )
     b = graph.add_constant(model, f"{name}/b", np.concatenate([layer.wb, layer.rb])[None].astype(np.float32))
-    begin = [None if graph.scalar(v) == 0 else _with_axis(model, node, v) for v in first]
+    begin = [None if graph.scalar(v) == 0 else _with_axis(model, node, name, v) for v in first]
     inputs = [found.sequence, w, r, b, None, *begin]
     while inputs[-1] is None:
         inputs.pop()
@@ -92,16 +92,26 @@ def _make(model: ir.Model, found: Recurrence, layer: Layer, first: list[ir.Value
     return {"all h": all_h, **dict(zip(("last h", "last c"), last, strict=False))}
 
 
-def _with_axis(model: ir.Model, node: ir.Node, value: ir.Value) -> ir.Value:
-    axis = graph.add_constant(model, f"{node.name}/first", np.array([0], np.int64))
-    return graph.insert(node, "Unsqueeze", [value, axis], name=graph.unique_name(model, f"{node.name}/unsqueeze"))
+def _source_name(found: Recurrence) -> str:
+    """The scope that the nodes of the step are in, up to the loop itself: `rnn` of `rnn/while/gru_cell/Tanh`."""
+    body = found.node.attributes["body"].as_graph()
+    parts = [(n.name or "").split("/") for n in body if n.op_type in cells.ACTIVATIONS]
+    scope = parts[0][:-1] if parts else []
+    while scope and any(other[: len(scope)] != scope for other in parts):
+        scope.pop()
+    return "/".join(scope[: scope.index("while")] if "while" in scope else scope)
+
+
+def _with_axis(model: ir.Model, node: ir.Node, name: str, value: ir.Value) -> ir.Value:
+    axis = graph.add_constant(model, f"{name}/first", np.array([0], np.int64))
+    return graph.insert(node, "Unsqueeze", [value, axis], name=graph.unique_name(model, f"{name}/unsqueeze"))
 
 
 def _hand_over(model: ir.Model, node: ir.Node, made: ir.Value, old: ir.Value) -> None:
     """Let the readers of a loop's output read what a layer makes, without the axis of directions."""
     axis = 0 if made.index() else 1
-    axes = graph.add_constant(model, f"{node.name}/direction", np.array([axis], np.int64))
-    new = graph.insert(node, "Squeeze", [made, axes], name=graph.unique_name(model, f"{old.name}/squeeze"))
+    axes = graph.add_constant(model, f"{made.name}/direction", np.array([axis], np.int64))
+    new = graph.insert(node, "Squeeze", [made, axes], name=graph.unique_name(model, f"{made.name}/squeeze"))
     name, shape, kind = old.name, old.shape, old.type
     old.name = None
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)

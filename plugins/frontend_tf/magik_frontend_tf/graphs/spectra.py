@@ -17,6 +17,7 @@ from magik_frontend_tf.graphs.cutting import inferred_shapes
 from magik_frontend_tf.graphs.net import Net, const_node, constant, data_inputs, free_name, make_node, tensor_of
 
 FLOAT, COMPLEX = 1, 8  # DT_FLOAT, DT_COMPLEX64
+COMPLEX_OPS = frozenset({"Angle", "Complex", "ComplexAbs", "Conj", "IRFFT", "Imag", "RFFT", "Real"})
 TINY = 1e-30  # below it a magnitude counts as zero, which has no direction
 MAX_LENGTH = 8192  # a matrix of that many squared is 256 MiB
 
@@ -81,9 +82,9 @@ def rewrite(net: Net) -> None:
         return
     state, problems = Rewrite(net), []
     for node in _ordered(net):
-        is_complex = any(a.type == COMPLEX for a in node.attr.values()) or node.op == "Angle"
-        reads_angle = any(tensor_of(ref) in state.angles for ref in data_inputs(node))
-        if node.op == "Const" or not (is_complex or node.op in ("RFFT", "IRFFT") or reads_angle):
+        is_complex = node.op in COMPLEX_OPS or any(a.type == COMPLEX for a in node.attr.values())
+        reads = {tensor_of(ref) for ref in data_inputs(node)} & (state.pairs.keys() | state.angles.keys())
+        if node.op == "Const" or not (is_complex or reads):  # an attribute with its default may be left out
             continue
         try:
             _replace(state, node, RULES[node.op](state, node))

@@ -9,8 +9,9 @@ import onnx_ir as ir
 
 from magik_core import graph
 
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 MOVED = "/nchw"  # how transposes.py names what was in NHWC
-NUMBERED = re.compile(r"__\d+$")  # how tf2onnx names nodes of its own
+NUMBERED = re.compile(r"(__\d+)+(?=(:\d+)?$)")  # how tf2onnx names nodes of its own
 
 
 def rename(model: ir.Model, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
@@ -103,7 +104,14 @@ def _renumber(model: ir.Model) -> None:
             _set_name(model.graph, value, name)
     for node in model.graph:
         if not node.name or NUMBERED.search(node.name):
-            node.name = next((v.name for v in node.outputs if v.name), None)
+            node.name = _scope_of_layer(node) or next((v.name for v in node.outputs if v.name), None)
+
+
+def _scope_of_layer(node: ir.Node) -> str:
+    """The name of a recurrent layer that tf2onnx made: its sequence is transposed in the layer's own scope."""
+    source = node.inputs[0].name if node.op_type in RECURRENT and node.inputs[0] is not None else ""
+    scope, _, own = (source or "").rpartition("/")
+    return scope if own.startswith("transpose") else ""
 
 
 def _restore_names(model: ir.Model) -> None:
