@@ -96,7 +96,7 @@ def _bind_shapes(model: ir.Model, shapes: Sequence[Sequence[int]]) -> None:
 
 
 def _given_shapes(read: list[ir.Value], shapes: Sequence[Sequence[int]]) -> dict[ir.Value, list[int]]:
-    """Match INPUT_SHAPE to the inputs; the last shape also serves later inputs of its rank and open sizes."""
+    """Match INPUT_SHAPE to the inputs; the last also serves later ones of its rank that are open, or as its own was."""
     problems = []
     if len(shapes) > len(read):
         found, need = f"{len(shapes)} shapes", f"at most {len(read)}"
@@ -111,7 +111,8 @@ def _given_shapes(read: list[ir.Value], shapes: Sequence[Sequence[int]]) -> dict
         raise UsageError(problems=problems)
     given = {v: list(shape) for v, shape in zip(read, shapes, strict=False)}
     for value in read[len(shapes) :] if shapes else []:
-        if value.shape is None or len(value.shape) == len(shapes[-1]):
+        is_like = graph.static_shape(value) in (None, graph.static_shape(read[len(shapes) - 1]))
+        if value.shape is None or (is_like and len(value.shape) == len(shapes[-1])):
             given[value] = list(shapes[-1])
     return given
 

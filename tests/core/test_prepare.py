@@ -84,6 +84,13 @@ def test_a_given_size_binds_the_same_symbol_elsewhere() -> None:
     assert shape_of(prepare(source_of(text))) == (2, 1, 4)
 
 
+def test_the_last_shape_is_for_inputs_that_are_open_or_alike() -> None:
+    inputs = "float[1, 4] a, float[1, 4] b, float[n, 4] c, float[1, 6] d"
+    text = f"g ({inputs}) => (float[n, m] y) {{ y = Concat <axis = 1> (a, b, c, d) }}"
+    model = prepare(source_of(text), input_shapes=[[1, 8]])
+    assert [shape.numpy() for v in model.graph.inputs if (shape := v.shape)] == [(1, 8), (1, 8), (1, 8), (1, 6)]
+
+
 def test_shapes_that_do_not_fit_are_refused_together() -> None:
     text = "agraph (float[n,4] a, float[n,4] b) => (float[n,4] y) { y = Add(a, b) }"
     assert problems_of(source_of(text), UsageError, input_shapes=[[1, 4, 1], [0, 4], [1, 4]]) == [

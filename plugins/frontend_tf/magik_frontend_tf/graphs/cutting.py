@@ -141,9 +141,11 @@ def bind(net: Net, shapes: Sequence[Sequence[int]]) -> None:
 
     The core says what is wrong with a shape that does not fit.
     """
+    before = [net.shapes[name] for name in net.inputs]
     for i, (name, ref) in enumerate(net.inputs.items()):
         known = net.shapes[name]
-        given = shapes[min(i, len(shapes) - 1)] if shapes else None
+        is_like = i < len(shapes) or known is None or None in known or known == before[len(shapes) - 1]
+        given = shapes[min(i, len(shapes) - 1)] if shapes and is_like else None
         if given is not None and (known is None or len(known) == len(given)):
             known = tuple(given)
         elif known is not None and len(known) > 1 and known[0] is None:
