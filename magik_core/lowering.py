@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import layout, limits, numerics
-from magik_core.errors import LowerError, Problem
+from magik_core.errors import LowerError, Problem, QuantizeError
 from magik_core.layout import Axes
 from magik_core.ops import Op
 from magik_core.ops.dequantize import Dequantize
@@ -320,6 +320,12 @@ class Lowering(Source):
     def _step(self, name: str, op: Op, inputs: Sequence[Tensor], *y: Tensor) -> None:
         for t in y:
             self._add(t)
+        try:
+            op.params(tuple(inputs), y)
+            op.tables(tuple(inputs), y)
+        except QuantizeError as e:
+            where = f"node '{name or y[0].name}'"
+            raise LowerError(problems=[replace(problem, where=where) for problem in e.problems]) from None
         self.steps.append(Step(name or y[0].name, op, tuple(t.name for t in inputs), tuple(t.name for t in y)))
 
     def _add(self, t: Tensor) -> Tensor:

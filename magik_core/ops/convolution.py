@@ -170,7 +170,7 @@ def quantize_affine(
     zero = per_tap(w.shape, pad, groups)
     for _ in range(DOUBLINGS):
         units = bias_units(to.imported(node, 2), bias, x_scale * scales)
-        wide = np.abs(np.round(units) - (codes * zero).sum(1)) + _most(codes) > numerics.INT32_MAX
+        wide = np.abs(np.round(units) - (codes * zero).sum(1)) + _most(codes, zero) > numerics.INT32_MAX
         if not wide.any():
             break
         if known:
@@ -185,9 +185,9 @@ def quantize_affine(
     return codes.reshape(w.shape), b.astype(np.int32), scales
 
 
-def _most(codes: Array) -> Array:
-    """The largest sum of products with codes of x, per channel."""
-    return np.asarray(255.0 * np.abs(codes.astype(np.int64)).sum(1))
+def _most(codes: Array, zero: Array) -> Array:
+    """The largest sum per channel: each weight meets a code of x or, in the border, the code of real zero."""
+    return np.asarray((np.maximum(255.0, np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
 
 
 def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
