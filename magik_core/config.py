@@ -198,7 +198,8 @@ class Config(BaseModel):
 
     def request(self, example_inputs: Sequence[Any] = ()) -> Request:
         """What is asked of the frontend."""
-        return Request(self.input, self.output, self.input_shape, tuple(example_inputs), self.frontend_options)
+        examples = (example_inputs,) if hasattr(example_inputs, "shape") else tuple(example_inputs)  # one tensor, bare
+        return Request(self.input, self.output, self.input_shape, examples, self.frontend_options)
 
     def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
         """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.

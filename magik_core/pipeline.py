@@ -162,7 +162,7 @@ def _open(
     _, soc, _, targets = together(
         load,
         lambda: plugins.load().soc(settings.soc),
-        lambda: _check_calibration(recipe, settings, any(map(is_quantized, sources))),
+        lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
         lambda: () if output is None else _targets(output),
     )
     return sources[0], soc, targets
@@ -246,7 +246,7 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
 def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> None:
     """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data.
 
-    Args: is_quantized: the source brings its own ranges.
+    Args: is_quantized: the source brings its own ranges, or could not be read and might.
     """
     if not recipe.is_float:
         together(
@@ -364,4 +364,5 @@ def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
     if recipe.is_float:
         return ()
     names = [s.name for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32")]
-    return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()
+    stay = "1 step stays" if len(names) == 1 else f"{len(names)} steps stay"
+    return (f"{stay} in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()

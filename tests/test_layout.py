@@ -113,6 +113,8 @@ LAYERS: tuple[set[str], ...] = (
         "qemu",
         "images",
         "missing",
+        "model_file",
+        "asked",
         "config_text",
     },
     {"ops"},
