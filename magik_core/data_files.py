@@ -51,7 +51,8 @@ class InputSpec:
             return None
         a, b, c = self.shape[-3:]
         channels, height, width = (c, a, b) if self.is_nhwc else (a, b, c)
-        return (channels, height, width) if channels in (1, 3) else None
+        is_batch = len(self.shape) == 3 and channels == 1  # rows of features: it has no axis for channels
+        return (channels, height, width) if channels in (1, 3) and not is_batch else None
 
 
 def read_rows(path: Path, spec: InputSpec) -> np.ndarray:

@@ -53,8 +53,10 @@ def kind(path: Path, need: str = "a path to a model", what: str = "the model") -
     return next((name for fits, name in KINDS if fits(mode)), "")
 
 
-def read_bytes(path: Path, most: int, need: str = "a file", what: str = "the model", hint: str = "") -> bytes:
-    """All bytes of a file.
+def read_bytes(
+    path: Path, most: int, need: str = "a file", what: str = "the model", hint: str = "", head: int | None = None
+) -> bytes:
+    """All bytes of a file, or the first `head` of them.
 
     Raises: ModelError: there is no file, it has more than `most` bytes, or it cannot be read.
     """
@@ -65,7 +67,7 @@ def read_bytes(path: Path, most: int, need: str = "a file", what: str = "the mod
             found, limit = f"{size} bytes", f"at most {most} bytes"
             raise ModelError(f"{what} is too large", where=str(path), found=found, need=limit, hint=hint)
         with path.open("rb") as file:
-            return file.read(most)
+            return file.read(most if head is None else head)
     except OSError as error:
         raise unreadable(path, error, what) from None
 

@@ -107,7 +107,7 @@ def _given_shapes(read: list[ir.Value], shapes: Sequence[Sequence[int]]) -> dict
         if rank != len(shape) or any(size < 1 for size in shape):
             where, need = f"input '{value.name}'", f"{rank} positive sizes: {graph.describe(value)}"
             problems.append(Problem("INPUT_SHAPE does not fit an input", where, str(list(shape)), need))
-        elif turned := asked.other_order(str(value.name), shape, value.shape or ()):
+        elif turned := asked.other_order(str(value.name), shape, list(value.shape or ())):
             problems.append(turned)
     if problems:
         raise UsageError(problems=problems)

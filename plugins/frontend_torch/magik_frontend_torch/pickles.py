@@ -17,7 +17,7 @@ from magik_frontend_torch.quiet import quiet
 # where training scripts put the weights in a checkpoint, the likeliest first
 PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module")
 REFUSED = re.compile(  # by weights_only
-    r"(?:[Uu]nsupported (?:global: )?GLOBAL |Unsupported (?:class |storage )|but got <class '|but got ``?)([\w.]+)"
+    r"(?:[Uu]nsupported (?:global: )?GLOBAL |Unsupported (?:class |storage )|_globals`,? but got <class ')([\w.]+)"
 )
 NEEDS = re.compile(r"``([\w.]+)``[^.]* must be imported")  # tensors of a kind that is no plain tensor
 TOLD = re.compile(r"WeightsUnpickler error:\s*([^\n]*)")  # the cause, in the middle of torch's advice

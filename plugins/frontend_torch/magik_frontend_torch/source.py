@@ -36,12 +36,12 @@ def load(model: Any, request: Request) -> ir.Model:
     if isinstance(model, (nn.Module, ExportedProgram)):
         _check_object(model, request)
         name = type(model).__name__ if isinstance(model, nn.Module) else "program"
-        return _graph(model, request, name, name)
+        return _graph(model, request, name, name, is_object=True)
     path = Path(model)
     return _graph(_open(path, request), request, path.stem, str(path))
 
 
-def _graph(model: Any, request: Request, name: str, where: str) -> ir.Model:
+def _graph(model: Any, request: Request, name: str, where: str, is_object: bool = False) -> ir.Model:
     if isinstance(model, ExportedProgram):
         return export(model, name, where)
     module = _part(model, str(request.options.get("submodule") or ""), where)
@@ -50,7 +50,6 @@ def _graph(model: Any, request: Request, name: str, where: str) -> ir.Model:
     if request.example_inputs:
         inputs = capture.resized(request.example_inputs, request.input_shapes, where)
     else:
-        is_object = where == name  # no path
         inputs = capture.example_inputs(module, request.input_shapes, _dtypes(request), where, is_object)
     program = capture.capture(module, inputs, where)
     script.check_state(module, where)
