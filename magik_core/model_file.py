@@ -83,7 +83,7 @@ def _nothing(path: Path, error: OSError | ValueError, need: str, what: str) -> M
     found = _missing(path)
     if number == errno.ELOOP:
         found = "a link that leads back to itself"
-    elif path.is_symlink():
+    elif os.path.islink(path):
         found = f"a link to {os.readlink(path)}, which is not there"
     elif number not in (errno.ENOENT, errno.ENOTDIR):
         said, need = getattr(error, "strerror", "") or str(error), "a path that you may read"
@@ -94,7 +94,7 @@ def _nothing(path: Path, error: OSError | ValueError, need: str, what: str) -> M
 def _missing(path: Path) -> str:
     """Where a path ends that leads nowhere."""
     for folder in path.parents:
-        if folder.is_dir():
+        if os.path.isdir(folder):
             first = path.relative_to(folder).parts[0]
             is_last = path.parent == folder
             return f"no {'file' if is_last else 'folder'} {short(first)} in {folder.resolve() if is_last else folder}"

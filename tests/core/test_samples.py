@@ -238,7 +238,7 @@ def test_float_images_are_refused(folder):
 
 def test_an_image_for_what_is_no_image(folder):
     Image.fromarray(PIXELS).save(folder / "a.png")
-    for shape in ((1, 5), (1, 12, 4, 6)):
+    for shape in ((1, 5), (1, 12, 4, 6), (1, 49, 10)):
         problem = only(open_samples, folder, [InputSpec("v", shape)])
         assert problem.what == "an image cannot feed input 'v'"
         assert problem.found == f"input shape {'x'.join(map(str, shape))}"
