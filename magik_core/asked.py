@@ -36,7 +36,7 @@ def other_order(name: str, found: Sequence[int], known: Sequence[object]) -> Pro
         if isinstance(channels, int) and channels > 0 and found[own] != channels == found[other] != known[other]:
             pixels = [n for axis, n in enumerate(found) if axis not in (0, other)]
             right = [found[0], *pixels, channels] if own == 3 else [found[0], channels, *pixels]
-            need = f"[{', '.join(str(n) if isinstance(n, int) else '?' for n in known)}]"
+            need = f"[{', '.join(str(n) if isinstance(n, int) and n > 0 else '?' for n in known)}]"
             hint = f"sizes are in the source's order, e.g. {','.join(map(str, right))}"
             return Problem("INPUT_SHAPE does not fit an input", f"input '{name}'", str(list(found)), need, hint)
     return None
