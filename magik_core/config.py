@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from magik_core import config_text
+from magik_core import config_nested, config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
@@ -42,9 +42,6 @@ NOT_BUILT: Mapping[str, Any] = {
     "LOAD_OP_QUANT_MIN_MAX": False,
     "INFER_COLOR": [],
     "INGENIC_MIPS_TOOLCHAIN_PATH": "",
-    "ARCH": {},
-    "MODEL": {},
-    "EXTRA": {},
 }
 
 
@@ -153,9 +150,9 @@ class Config(BaseModel):
         Raises: UsageError: everything that is wrong, at once; `where` names the source in it.
         """
         prefix = f"{where}: " if where else ""
-        problems: list[Problem] = []
         known: dict[str, Any] = {}
-        for key, value in values.items():
+        flat, problems = config_nested.flatten(values)
+        for key, value in flat.items():
             problem = _key_problem(key, value)
             if problem is not None:
                 problems.append(problem)
@@ -258,7 +255,7 @@ def _key_problem(key: str, value: Any) -> Problem | None:
             return None
         need = f"no {meant}, or {show(NOT_BUILT[meant])}"
         return Problem(f"{meant} is not built yet", meant, show(value), need)
-    near = nearest(key, (*KEYS, *NOT_BUILT))
+    near = nearest(key, (*KEYS, *NOT_BUILT, *config_nested.SECTIONS))
     hint = f"did you mean {near}?" if near else f"the keys are {', '.join(KEYS)}"
     return Problem("unknown config key", key, show(value), hint=hint)
 
