@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from magik_core.dump_info import nodes, tensors
 from magik_core.errors import DataError
 from magik_core.kernels import NAME as KERNEL
-from magik_core.program import DTYPES, Shape
+from magik_core.program import DTYPES, Shape, Tensor
 
 FLOATS = ("float_model", "ptq_model_dequantize")  # folders inside a folder of dumps: f32 in every file
 FOLDERS = (*FLOATS, "ptq_model")
 BOARD = "MAGIK_DATA_DUMP"
-NODES = "model_node_info.json"
 INPUTS: Mapping[str, bool] = {"input.bin": True, "input_uint8.bin": False}  # whether they are f32
 NIBBLES = "u4"  # two codes in a byte, the low one first
 CODES = ("u8", "u16", NIBBLES)
@@ -31,7 +31,7 @@ class Dump:
     Args:
         name: of the layer, as other folders may have it; part: "", or "weight", "bt", "out1" and so on.
         step: number of the step that stands in front, or -1; sizes: that the name ends in.
-        is_float: the folder has nothing but f32.
+        is_float: the folder has nothing but f32; tensor: what tensors.json says of it.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class Dump:
     step: int = -1
     sizes: Shape = ()
     is_float: bool = False
+    tensor: Tensor | None = None
 
     @property
     def key(self) -> str:
@@ -49,11 +50,6 @@ class Dump:
     @property
     def nbytes(self) -> int:
         return self.path.stat().st_size
-
-
-def safe(name: str) -> str:
-    """A node's name as a file has it."""
-    return re.sub(r"[/\\:]", "_", name)
 
 
 def resolve(path: Path, other: Path) -> Path:
@@ -76,9 +72,9 @@ def _is_layer(file: Path) -> bool:
 
 
 def find(folder: Path) -> tuple[Dump, ...]:
-    """The dumps of a folder in order: of step numbers, else of the names in model_node_info.json, else of names.
+    """The dumps of a folder, in the order of tensors.json, step numbers, model_node_info.json or names.
 
-    Raises: DataError: the folder holds none.
+    Raises: DataError: the folder holds none, or what lies beside them and describes them is damaged.
     """
     if folder.is_file():
         return (_dump(folder, folder.parent.name in FLOATS),)
@@ -86,9 +82,15 @@ def find(folder: Path) -> tuple[Dump, ...]:
     if not files:
         need = "files NAME.bin, or a folder of " + ", ".join((*FOLDERS, BOARD))
         raise DataError("the folder has no dumps of layers", where=str(folder), need=need)
+    said = tensors(folder)
+    row = {file: i for i, file in enumerate(said)}
     place = {name: i for i, name in enumerate(nodes(folder))}
-    dumps = [_dump(file, folder.name in FLOATS) for file in files]
-    return tuple(sorted(dumps, key=lambda d: (d.step, place.get(d.name, len(place)), natural(d.name), d.part)))
+    dumps = [replace(_dump(file, folder.name in FLOATS), tensor=said.get(file.name)) for file in files]
+
+    def order(d: Dump) -> tuple[Any, ...]:
+        return row.get(d.path.name, len(row)), d.step, place.get(d.name, len(place)), natural(d.name), d.part
+
+    return tuple(sorted(dumps, key=order))
 
 
 def inputs(folder: Path) -> tuple[Dump, ...]:
@@ -96,22 +98,6 @@ def inputs(folder: Path) -> tuple[Dump, ...]:
     home = folder.parent if folder.name in FOLDERS else folder
     there = ((home / name, is_float) for name, is_float in INPUTS.items() if (home / name).is_file())
     return tuple(Dump(path, path.stem, is_float=is_float) for path, is_float in there)
-
-
-def nodes(folder: Path) -> tuple[str, ...]:
-    """Names in model_node_info.json, in the folder or above it, as files have them; empty without it.
-
-    Raises: DataError: it is there and is something else.
-    """
-    path = next((p for p in (folder / NODES, folder.parent / NODES) if p.is_file()), None)
-    if path is None:
-        return ()
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(safe(str(name)) for kind in value["all_type"] for name in value.get(kind, ()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        found, need = f"{type(error).__name__}: {error}", '{"all_type": [...], "<operator>": [names]}'
-        raise DataError("the list of nodes cannot be read", where=str(path), found=found, need=need) from error
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from magik_core.dumps import Dump, safe
+from magik_core.dump_info import safe
+from magik_core.dumps import Dump
 from magik_core.errors import DataError
 from magik_core.program import Program, Tensor
 from magik_core.unpack import read

@@ -10,7 +10,8 @@ import typer
 from magik_core.cli import _console, _options
 
 if TYPE_CHECKING:
-    from magik_core.compare import Comparison, Layer
+    from magik_core.compare import Comparison
+    from magik_core.compare_layer import Layer
 
 COLUMNS = ("layer", "as", "numbers", "differ", "largest", "cosine", "SQNR", "looks like")
 
@@ -36,7 +37,8 @@ def command(
 
     Example: magik compare magik_dump_path/ptq_model board/ --model model.mgk
     """  # fmt: skip
-    from magik_core.compare import Limits, compare
+    from magik_core.compare import compare
+    from magik_core.compare_layer import Limits
 
     found = compare(a, b, model=model, limits=Limits(codes, tolerance))
     if is_json:
