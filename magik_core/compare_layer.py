@@ -75,18 +75,16 @@ def _types(x: Dump, y: Dump, count: int | None) -> tuple[int, tuple[str, str]] |
         mine, theirs = dumps.dtypes(x, n), dumps.dtypes(y, n)
         if mine and theirs:
             return n, (mine[0], theirs[0])
-    mine_, theirs_ = dumps.counts(x), dumps.counts(y)
-    common = [n for n in mine_ if n in theirs_]
-    if common:
-        same = next((n for n in common if mine_[n] == theirs_[n]), common[0])
-        return same, (mine_[same], theirs_[same])
-    for n in mine_:
-        if dumps.NIBBLES in dumps.dtypes(y, n):
-            return n, (mine_[n], dumps.NIBBLES)
-    for n in theirs_:
-        if dumps.NIBBLES in dumps.dtypes(x, n):
-            return n, (dumps.NIBBLES, theirs_[n])
-    return None
+    if x.nbytes > 1 and dumps.is_packed(y, x):
+        return x.nbytes, ("u8", dumps.NIBBLES)
+    if y.nbytes > 1 and dumps.is_packed(x, y):
+        return y.nbytes, (dumps.NIBBLES, "u8")
+    left, right = dumps.counts(x), dumps.counts(y)
+    common = [n for n in left if n in right]
+    if not common:
+        return None
+    same = next((n for n in common if left[n] == right[n]), common[0])
+    return same, (left[same], right[same])
 
 
 def _of_other_size(name: str, x: Dump, y: Dump) -> Layer:

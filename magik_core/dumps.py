@@ -63,8 +63,8 @@ def resolve(path: Path, other: Path) -> Path:
         return path
     dequantized, quantized = "ptq_model_dequantize", "ptq_model"
     names = (dequantized, quantized) if other.name in FLOATS else (quantized, dequantized)
-    inside = (path / name for name in (*names, "float_model", BOARD))
-    return next((folder for folder in inside if folder.is_dir() and folder.resolve() != other.resolve()), path)
+    inside = [path / name for name in (*names, "float_model", BOARD) if (path / name).is_dir()]
+    return next((folder for folder in inside if folder.resolve() != other.resolve()), inside[0] if inside else path)
 
 
 def _is_layer(file: Path) -> bool:
@@ -136,11 +136,18 @@ def dtypes(dump: Dump, count: int) -> list[str]:
 
 
 def counts(dump: Dump) -> dict[int, str]:
-    """How many numbers a file may have, and of what; 4-bit codes, of which nothing says the number, are left out."""
-    sizes = {"u8": 1, "u16": 2, "f32": 4}
+    """How many numbers a file may have, and of what; 4-bit codes are left out, see `is_packed`."""
+    sizes = {"u8": 1, "u16": 2}
     if dump.is_float or looks_f32(dump.path):
         sizes = {"f32": 4} if dump.is_float else {"f32": 4, **sizes}
     return {dump.nbytes // n: dtype for dtype, n in sizes.items() if dump.nbytes % n == 0}
+
+
+def is_packed(dump: Dump, other: Dump) -> bool:
+    """Whether a file is half as long as another that has nothing but 4-bit codes, one in a byte."""
+    if dump.nbytes != (other.nbytes + 1) // 2 or dump.is_float or other.is_float:
+        return False
+    return int(np.fromfile(other.path, np.uint8).max(initial=0)) < 16
 
 
 def looks_f32(path: Path) -> bool:
