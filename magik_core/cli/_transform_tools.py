@@ -70,3 +70,7 @@ def help_text() -> str:
     rows = [(", ".join([f"--{f.name}", *(f"-{s}" for s in f.short)]), f.say) for f in flags.FLAGS]
     width = max(len(names) for names, _ in rows)
     return USAGE + "\n" + "\n".join(f"  {names:<{width}}  {say}" for names, say in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
