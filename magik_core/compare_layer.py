@@ -58,7 +58,7 @@ def layer(name: str, x: Dump, y: Dump, tensor: Tensor | None, limits: Limits) ->
     Args: tensor: of the layer, if it is known: its shape, and what codes mean.
     """
     found = _types(x, y, None if tensor is None else tensor.count)
-    if found is None:
+    if found is None or not found[0]:
         return _of_other_size(name, x, y)
     count, dtypes = found
     shape: Shape = tensor.shape if tensor is not None and tensor.count == count else x.sizes or y.sizes
@@ -88,7 +88,7 @@ def _types(x: Dump, y: Dump, count: int | None) -> tuple[int, tuple[str, str]] |
 
 
 def _of_other_size(name: str, x: Dump, y: Dump) -> Layer:
-    text = f"sizes: {x.nbytes} and {y.nbytes} bytes"
+    text = f"sizes: {x.nbytes} and {y.nbytes} bytes" if x.nbytes or y.nbytes else "sizes: both files are empty"
     kind, padded = "sizes", _channel_padding(x, y)
     if padded:
         kind, text = "padding", padded

@@ -56,7 +56,7 @@ def _nested(value: Any) -> Any:
     return value if not value or all(isinstance(v, (list, tuple)) for v in value) else [value]
 
 
-Dim = Annotated[int, Field(gt=0, strict=True)]
+Dim = Annotated[int, Field(gt=0, lt=2**31, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Shapes = Annotated[tuple[tuple[Dim, ...], ...], BeforeValidator(_nested)]

@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "MODEL": ("FORMAT", "INPUT", "OUTPUT"),
     "EXTRA": ("BIZ_CODE", "VERBOSE"),
 }
-SIZES = ("BATCH", "CHANNEL", "HEIGHT", "WIDTH")
+SIZES = ("BATCH", "HEIGHT", "WIDTH", "CHANNEL")
 DEFAULTS: Mapping[str, Any] = {"COLOR": "", "MEAN": [0], "NORMAL": [1]}  # of an input that does not say
 INPUT_KEYS = ("NAME", *SIZES, *DEFAULTS)
 
@@ -56,7 +56,7 @@ def flatten(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     return {**found, **flat}, twice
 
 
-def image_shape(batch: int, channel: int, height: int, width: int, source: str) -> list[int]:
+def image_shape(batch: int, height: int, width: int, channel: int, source: str) -> list[int]:
     """INPUT_SHAPE of an image, in the axis order that models of a format have."""
     return [batch, height, width, channel] if source.lower() in CHANNELS_LAST else [batch, channel, height, width]
 
@@ -82,7 +82,7 @@ def _color(color: Any, one: Mapping[str, Any]) -> Any:
 
 
 def _sizes(one: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    return one.get("BATCH", 1), one["CHANNEL"], one["HEIGHT"], one["WIDTH"]
+    return one.get("BATCH", 1), one["HEIGHT"], one["WIDTH"], one["CHANNEL"]
 
 
 def _section_problems(name: str, section: Any) -> list[Problem]:

@@ -20,7 +20,8 @@ BORDER = 3  # widest border that is looked for
 class Guess:
     """A kind of difference and a sentence.
 
-    Args: kind: "constant", "layout", "channel order", "padding", "offset and scale", "rounding" or "numbers".
+    Args:
+        kind: "constant", "saturation", "layout", "channel order", "padding", "offset and scale", "rounding", "numbers".
     """
 
     kind: str
@@ -40,10 +41,19 @@ def explain(a: Array, b: Array, differs: Array, shape: Shape, step: float) -> Gu
         return Guess("constant", f"{which} is {value:g} everywhere")
     if largest <= step * (1 + 1e-6):
         return Guess("rounding", f"numbers: rounding, at most {largest:g} apart")
-    found = None
-    if np.count_nonzero(differs) >= FEW:
+    found = _saturation(a, b, differs)
+    if not found and np.count_nonzero(differs) >= FEW:
         found = _order(a, b, shape) or _padding(a, b, differs, shape) or _linear(a, b)
     return found or Guess("numbers", f"numbers: at most {largest:g} apart")
+
+
+def _saturation(a: Array, b: Array, differs: Array) -> Guess | None:
+    """B is A, cut off at its smallest or largest number."""
+    low, high = float(b.min()), float(b.max())
+    at = [end for end, wrong in ((low, differs & (a < low)), (high, differs & (a > high))) if wrong.any()]
+    if not at or np.any(differs & (a >= low) & (a <= high)) or np.any(differs & (b != low) & (b != high)):
+        return None
+    return Guess("saturation", f"saturation: B is cut off at {' and '.join(f'{end:g}' for end in at)}")
 
 
 def unlike(a: Array, b: Array) -> float:

@@ -21,20 +21,22 @@ FLAG_OF_KEY: Mapping[str, str] = {
     "MEAN": "mean",
     "NORMAL": "var",
 }
-CHANNELS = 3  # without --img_channel
 
 
 @dataclass(frozen=True)
 class Job:
     """One conversion.
 
-    Args: output: as it was asked for, NAME.mk.h; keeps_model: write the PC's file too.
+    Args:
+        output: as it was asked for, NAME.mk.h; keeps_model: write the PC's file too.
+        image: height, width and channels of the input, where flags say them; they are in `config` too.
     """
 
     model: Path
     output: Path
     config: Config
     keeps_model: bool = False
+    image: tuple[int, int, int] | None = None
 
 
 def job(flags: Mapping[str, str]) -> Job:
@@ -42,9 +44,9 @@ def job(flags: Mapping[str, str]) -> Job:
 
     Raises: UsageError: everything that is missing or wrong, at once.
     """
-    _, config = together(lambda: _check_paths(flags), lambda: _config(flags))
+    _, (config, image) = together(lambda: _check_paths(flags), lambda: _config(flags))
     keeps = flags.get("save_quantize_model") == "true"
-    return Job(Path(flags["inputpath"]), Path(flags["outputpath"]), config, keeps)
+    return Job(Path(flags["inputpath"]), Path(flags["outputpath"]), config, keeps, image)
 
 
 def _check_paths(flags: Mapping[str, str]) -> None:
@@ -63,18 +65,19 @@ def _check_paths(flags: Mapping[str, str]) -> None:
         raise UsageError(problems=problems)
 
 
-def _config(flags: Mapping[str, str]) -> Config:
+def _config(flags: Mapping[str, str]) -> tuple[Config, tuple[int, int, int] | None]:
     base, source, values, data = together(
         lambda: Config.load(flags["config"]) if "config" in flags else Config(),
         lambda: _source(flags),
         lambda: _values(flags),
         lambda: ptq.read(flags),
     )
-    size = _size(flags, data.size, data.channels, flags.get("framework", ""))
+    image = _image(flags, data.size, data.channels)
+    shape = {"INPUT_SHAPE": image_shape(1, *image, flags.get("framework", ""))} if image else {}
     said = {key: value for key, value in base.model_dump(by_alias=True).items() if value is not None}
-    config = Config.parse({**said, **data.keys, **size, **source, **values})
+    config = Config.parse({**said, **data.keys, **shape, **source, **values})
     _check_prepad(flags, config)
-    return config
+    return config, image
 
 
 def _source(flags: Mapping[str, str]) -> dict[str, str]:
@@ -97,8 +100,8 @@ def _values(flags: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _size(flags: Mapping[str, str], of_data: tuple[int, int] | None, channels: int, source: str) -> dict[str, Any]:
-    """INPUT_SHAPE; without --img_width and --img_height the size is that of the calibration pictures."""
+def _image(flags: Mapping[str, str], of_data: tuple[int, int] | None, channels: int) -> tuple[int, int, int] | None:
+    """Height, width and channels; without --img_width and --img_height those of the calibration pictures."""
     texts = {name: flags[name] for name in ("img_width", "img_height", "img_channel") if name in flags}
     problems = [
         Problem("wrong value of an option", f"--{name}", text, "a whole number above 0")
@@ -111,9 +114,9 @@ def _size(flags: Mapping[str, str], of_data: tuple[int, int] | None, channels: i
     if problems:
         raise UsageError(problems=problems)
     if missing and of_data is None:
-        return {}
+        return None
     width, height = of_data if missing and of_data else (int(texts["img_width"]), int(texts["img_height"]))
-    return {"INPUT_SHAPE": image_shape(1, int(texts.get("img_channel", channels)), height, width, source)}
+    return height, width, int(texts.get("img_channel", channels))
 
 
 def _check_prepad(flags: Mapping[str, str], config: Config) -> None:

@@ -211,6 +211,11 @@ def test_what_it_looks_like(tmp_path: Path, other: np.ndarray, guess: str) -> No
     assert not layer.is_equal and layer.looks_like.startswith(guess)
 
 
+def test_empty_files(tmp_path: Path) -> None:
+    layer = only(write(tmp_path / "a", x=CODES[:0]), write(tmp_path / "b", x=CODES[:0]))
+    assert not layer.is_equal and layer.looks_like == "sizes: both files are empty"
+
+
 def test_reals(tmp_path: Path) -> None:
     a = write(tmp_path / "a/float_model", x=REALS)
     b = write(tmp_path / "b/float_model", x=REALS * np.float32(1.01))

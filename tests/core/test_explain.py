@@ -45,6 +45,8 @@ def moved(a: np.ndarray) -> np.ndarray:
         (CODES, moved(CODES), SHAPE, "padding", "padding: B is A moved by 1 down and 1 right"),
         (CODES, CODES - 128, SHAPE, "offset and scale", "offset and scale: B is 1 * A - 128"),
         (CODES, CODES * 0.5 + 3, (), "offset and scale", "offset and scale: B is 0.5 * A + 3"),
+        (CODES, CODES.clip(20, 200), SHAPE, "saturation", "saturation: B is cut off at 20 and 200"),
+        (CODES, CODES.clip(20, None), SHAPE, "saturation", "saturation: B is cut off at 20"),
         (CODES, np.zeros(SHAPE), SHAPE, "constant", "B is 0 everywhere"),
         (np.full(SHAPE, 9), CODES, SHAPE, "constant", "A is 9 everywhere"),
         (CODES, CODES + RANDOM.integers(0, 2, SHAPE), SHAPE, "rounding", "numbers: rounding, at most 1 apart"),

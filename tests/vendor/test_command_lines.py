@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from onnx import helper
 
 import magik_core
 from magik_core import plugins, unpack
+from tests.cli.models import FLOAT, weights, write
 from tests.vendor.conftest import Done, made
 
 Tool = Callable[[str], Done]
@@ -111,6 +113,19 @@ def test_the_size_of_the_pictures_is_that_of_the_input(here: Path, tool: Tool) -
     assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 3, 40, 48)
     assert tool(f"{script} --img_width 64 --img_height 32").code == 0
     assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 3, 32, 64)
+
+
+def test_an_onnx_model_with_its_channels_last(here: Path, tool: Tool) -> None:
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["t", "w"], ["y"]),
+    ]
+    sizes = [f"d{i}" for i in range(4)]
+    ports = [("x", FLOAT, (2, 8, 8, 3))], [("y", FLOAT, sizes)]
+    write(here / "model.onnx", nodes, *ports, {"w": weights(4, 3, 3, 3)})
+    size = "--img_width 16 --img_height 12 --img_channel 3"
+    assert tool(f"magik-transform-tools -i model.onnx -o a.mk.h --target_device T40 {size}").code == 0
+    assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 12, 16, 3)
 
 
 @pytest.mark.parametrize("more", ["", "--post_training_quantization false --ptq_config_path ptq.json"])
