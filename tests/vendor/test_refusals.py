@@ -129,7 +129,8 @@ def test_exit_codes(tool, here: Path) -> None:
     done = tool("magik-transform-tools -i none.onnx -o d/o.mk.h --target_device host")
     assert (done.code, "error: there is no such model" in done.err) == (1, True)
     assert made(here) == []
-    assert tool("magik-transform-tools").code == 2
+    done = tool("magik-transform-tools")
+    assert done.code == 2 and "error: nothing is asked for\n need: --inputpath, --outputpath and --config" in done.err
     assert tool("magik-transform-tools --nonsense").code == 2
     (here / "o.bin").mkdir()
     done = tool("magik-transform-tools -i model.onnx -o o.mk.h --target_device host")
