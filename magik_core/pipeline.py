@@ -23,6 +23,7 @@ from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, real_weights, values_to_calibrate
+from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import Recipe
 from magik_core.samples import Samples, open_samples
@@ -116,20 +117,11 @@ def convert(
     """
     started = time.perf_counter()
     settings = _settings(config, keys)
-    installed = plugins.load()
     chosen = recipe or settings.recipe(is_float=is_float)
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
-    graph = _graph(source, settings, constants, notes)
-    imported = _imported(graph, chosen)
-    _, samples = together(  # what is missing, before calibration
-        lambda: legalize(_rehearse(graph, chosen, settings, imported), soc),
-        lambda: None if chosen.is_float else _samples(graph, settings),
-    )
-    if chosen.equalize:
-        notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    graph, quantization = _quantization(graph, chosen, samples, imported, progress, threads)
-    program = lower(graph, quantization, name=_name(targets, model), ops=installed.onnx_ops)
-    program = verify_program(replace(program, colors=_colors(graph, settings)))
+    ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
+    program = ready.program(_name(targets, model))
+    program = verify_program(replace(program, colors=_colors(ready.graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
     _write(program, placed, targets)
@@ -140,11 +132,50 @@ def convert(
         placed,
         targets,
         findings,
-        0 if samples is None else len(samples),
-        len(imported.values),
+        0 if ready.samples is None else len(ready.samples),
+        len(ready.imported.values),
         time.perf_counter() - started,
         _warnings(program, chosen),
     )
+
+
+def quantized(
+    model: str | Path | ir.Model | object,
+    *,
+    config: Config | str | Path | None = None,
+    recipe: Recipe | None = None,
+    example_inputs: Sequence[Any] = (),
+    progress: Progress = _silent,
+    notes: Notes = _silent,
+    threads: int = 1,
+    constants: Mapping[str, Any] | None = None,
+    **keys: Any,
+) -> Quantized:
+    """Do what `convert` does up to the quantization; the arguments are its own.
+
+    Raises: MagikError: of the stage that cannot go on, with all of its problems.
+    """
+    settings = _settings(config, keys)
+    chosen = recipe or settings.recipe()
+    source, soc, _ = _open(model, settings, chosen, example_inputs, None)
+    return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
+
+
+def _quantized(
+    source: ir.Model, soc: SoC, settings: Config, recipe: Recipe, constants: Mapping[str, Any] | None,
+    progress: Progress, notes: Notes, threads: int,
+) -> Quantized:  # fmt: skip
+    """The graph of an opened model with its quantization, after a rehearsal of what follows."""
+    graph = _graph(source, settings, constants, notes)
+    imported = _imported(graph, recipe)
+    _, samples = together(  # what is missing, before calibration
+        lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
+        lambda: None if recipe.is_float else _samples(graph, settings),
+    )
+    if recipe.equalize:
+        notes(f"equalized {equalize.equalize(graph)} pairs of layers")
+    corrected, quantization = _quantization(graph, recipe, samples, imported, progress, threads)
+    return Quantized(graph, quantization, corrected, imported, plugins.load().onnx_ops, samples, settings)
 
 
 def _open(

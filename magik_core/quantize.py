@@ -50,7 +50,7 @@ def quantize(
         return Quantization()
     values, problems = dict(imported.values), list[Problem]()
     wanted = () if ranges is None else values_to_calibrate(model, recipe, imported)
-    ranges = {**(ranges or {}), **_useful(model, ranges or {})}
+    ranges = {**(ranges or {}), **useful(model, ranges or {})}
     for value in model.graph.inputs:
         if is_raw(value):
             values[value.name or ""] = QuantParams(1.0, 0.0, recipe.feature_bits)
@@ -84,7 +84,7 @@ def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:
     return {n.name or "" for n, w in real if w.name not in imported.constants}
 
 
-def _useful(model: ir.Model, ranges: Ranges) -> dict[str, tuple[float, float]]:
+def useful(model: ir.Model, ranges: Ranges) -> dict[str, tuple[float, float]]:
     """Narrower ranges of the values that only functions read which are flat at the ends.
 
     HardSwish is 0 below -3: codes spent there are wasted, and saturating there changes nothing. An end is
