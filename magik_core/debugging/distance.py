@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CHUNK = 1 << 14  # elements at a time: what fits a cache
+
 
 @dataclass(frozen=True)
 class Distance:
@@ -42,19 +44,23 @@ class Difference:
         """One sample. Args: want: of the float model; got: finite or not, of the same shape."""
         if not want.size:
             return
-        a, b = want.reshape(-1).astype(np.float64), got.reshape(-1).astype(np.float64)
-        d = b - a
-        signal, noise = float(a @ a), float(d @ d)
-        cosine = _cosine(float(a @ b), signal, float(b @ b))
+        a, b = want.reshape(-1), got.reshape(-1)
+        signal = power = product = noise = 0.0
+        for start in range(0, a.size, CHUNK):
+            x, y = (v[start : start + CHUNK].astype(np.float64) for v in (a, b))
+            d = y - x
+            signal, power, product = signal + _dot(x, x), power + _dot(y, y), product + _dot(x, y)
+            noise += _dot(d, d)
+            self._sum += float(d.sum())
+            self._largest = max(self._largest, float(d.max()), -float(d.min()))
+        cosine = _cosine(product, signal, power)
         self._samples += 1
-        self._count += d.size
+        self._count += a.size
         self._signal += signal
         self._noise += noise
-        self._sum += float(d.sum())
         self._cosines += cosine
         self._lengths += math.sqrt(noise)
         self._cosine_min, self._cosine_max = min(self._cosine_min, cosine), max(self._cosine_max, cosine)
-        self._largest = max(self._largest, float(np.abs(d).max()))
         self._low, self._high = min(self._low, float(a.min())), max(self._high, float(a.max()))
 
     def result(self) -> Distance | None:
@@ -80,6 +86,11 @@ def decibels(signal: float, noise: float) -> float:
     if not noise:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """On one thread, in one order: the same on every machine."""
+    return float(np.einsum("i,i->", a, b))
 
 
 def _cosine(product: float, a: float, b: float) -> float:
