@@ -22,7 +22,7 @@ def flat_ends(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, t
     ranges = {name: _range(q) for name, q in values.items()}
     wide = {name: (2 * low - high, 2 * high - low) for name, (low, high) in ranges.items()}
     out = {}
-    for name, (first, last) in useful(model, wide).items():
+    for name, (first, last) in useful(model, wide, {name: q.bits for name, q in values.items()}).items():
         low, high = ranges[name]
         slack = SLACK * (high - low)
         out[name] = (

@@ -19,19 +19,26 @@ from magik_core.source import Quantization
 
 def with_real_weights(subject: Quantized, program: Program) -> Program:
     """Activations as in `program`, weights and biases as in the float model."""
-    weighted = {name for site in sites(subject.corrected, program) if site.has_weights for name in site.nodes}
-    floats = subject.quantization.float_nodes | weighted
+    floats = subject.quantization.float_nodes | _weighted(subject, program)
     return lower(subject.graph, replace(subject.quantization, float_nodes=floats), ops=subject.ops)
 
 
-def with_real_features(subject: Quantized) -> Program:
-    """Every step in f32; weights are the reals of their codes, biases those that are lowered."""
+def with_real_features(subject: Quantized, program: Program) -> Program:
+    """Every step in f32; weights that are codes in `program` are their reals, biases those that are lowered."""
     copy: ir.Model = ir.from_proto(ir.to_proto(subject.corrected))
     if subject.quantization.weights is not None:
-        _put(copy, real_weights(copy, subject.quantization.weights, subject.imported))
+        weighted = _weighted(subject, program)
+        own = {v.name for node in copy.graph if node.name in weighted for v in node.inputs if v is not None}
+        reals = real_weights(copy, subject.quantization.weights, subject.imported)
+        _put(copy, {name: array for name, array in reals.items() if name in own})
     if subject.imported:
         drop(copy)
     return lower(copy, Quantization(), ops=subject.ops)
+
+
+def _weighted(subject: Quantized, program: Program) -> set[str]:
+    """The nodes of layers with quantized weights."""
+    return {name for site in sites(subject.corrected, program) if site.has_weights for name in site.nodes}
 
 
 def _put(model: ir.Model, constants: Mapping[str, np.ndarray]) -> None:

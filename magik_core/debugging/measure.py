@@ -170,7 +170,7 @@ def _rigs(
     if "features" in parts and weighted:
         out["features"] = _apart(subject.graph, with_real_weights(subject, program), weighted, ends, grids, threads)
     if "weights" in parts and weighted:
-        out["weights"] = _apart(subject.graph, with_real_features(subject), weighted, ends, {}, threads)
+        out["weights"] = _apart(subject.graph, with_real_features(subject, program), weighted, ends, {}, threads)
     return out
 
 
