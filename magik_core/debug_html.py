@@ -163,10 +163,11 @@ def _numbers(count: int, step: float, height: int) -> Iterator[str]:
 def _trials(r: Report) -> Iterator[str]:
     if not r.trials:
         return
-    yield "<h2>Layers left in f32</h2><p>SQNR of the outputs, the worst of them, with each of these layers in f32.</p>"
-    names = ("layer", "QUANT_NODE_SKIP", "dB without", "dB with", "gain")
+    yield "<h2>Layers left in f32</h2><p>SQNR of the output that suffers most, with each of these layers in f32.</p>"
+    names = ("layer", "QUANT_NODE_SKIP", "output", "dB without", "dB with", "gain")
     rows: list[Sequence[Cell]] = [
-        ((t.layer, None), (", ".join(t.nodes), None), *map(_db, (t.before, t.after, t.gain))) for t in r.trials
+        ((t.layer, None), (", ".join(t.nodes), None), (t.output, None), *map(_db, (t.before, t.after, t.gain)))
+        for t in r.trials
     ]
     yield from table(names, rows)
 

@@ -175,7 +175,7 @@ def _words(found: Report, html: Path | None) -> None:
     _console.words(f"{_console.many(len(found.layers), 'layer')} on {samples}; SQNR in dB")
     for trial in found.trials:
         gain = f"{decibel_text(trial.before)} to {decibel_text(trial.after)} dB"
-        _console.words(f"{trial.layer} in f32: the outputs go from {gain}")
+        _console.words(f"{trial.layer} in f32: output {trial.output} goes from {gain}")
     best = next((trial for trial in found.trials if trial.gain > 0), None)
     if best is not None:
         _console.words(f"hint: --set QUANT_NODE_SKIP={','.join(best.nodes)}", "green")

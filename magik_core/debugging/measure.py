@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import numerics
 from magik_core.calibrate import FloatSession
 from magik_core.debugging.distance import Difference, Distance
 from magik_core.debugging.flat import Limits, flat_ends
@@ -103,12 +102,10 @@ def measure(
 class _Watch:
     """A program that runs, and the differences of its layers."""
 
-    def __init__(
-        self, rig: Rig, found: Iterable[Site], ends: Limits, grids: Mapping[str, QuantParams], is_forced: bool
-    ) -> None:
+    def __init__(self, rig: Rig, found: Iterable[Site], ends: Limits, is_forced: bool) -> None:
         self.rig = rig
         self._sites = {site.tensor.name: site for site in found}
-        self._ends, self._grids, self._is_forced = ends, grids, is_forced
+        self._ends, self._is_forced = ends, is_forced
         self.differences = {site.value: Difference() for site in found}
 
     def observe(self, feeds: Arrays, floats: Arrays, usage: _Usages | None, look: Look | None) -> None:
@@ -120,19 +117,12 @@ class _Watch:
             if want is None:
                 continue
             if site is not None:
-                got, ends = self._reals(name, y, t), self._ends.get(name)
+                got, ends = reals(self.rig.on_grid(name, t, y), t), self._ends.get(name)
                 self.differences[name].observe(*(x if ends is None else np.clip(x, *ends) for x in (want, got)))
             if usage is not None:
                 usage.observe(t, want, y)
                 if look is not None:
                     look(site.name if site else t.name, t, y, want)
-
-    def _reals(self, name: str, y: np.ndarray, t: Tensor) -> np.ndarray:
-        """What a tensor means, on the grid that it has where it is quantized."""
-        grid = self._grids.get(name)
-        if grid is not None and t.dtype == "f32":
-            return numerics.dequantize(numerics.quantize(y, grid), grid)
-        return reals(y, t)
 
 
 class _Usages:
@@ -164,7 +154,7 @@ def _rigs(
     """What runs for each part."""
     own = {"accumulated", "isolated"} & set(parts)
     rig = Rig(subject.corrected, program, threads) if own else None
-    out = {part: _Watch(rig, found, ends, {}, part == "isolated") for part in PARTS if part in own and rig is not None}
+    out = {part: _Watch(rig, found, ends, part == "isolated") for part in PARTS if part in own and rig is not None}
     weighted = {site.value for site in found if site.has_weights}
     grids = {site.value: q for site in found if isinstance(q := site.tensor.quant, QuantParams)}
     if "features" in parts and weighted:
@@ -184,7 +174,7 @@ def _apart(
 ) -> _Watch:
     """The layers with weights in a program that takes one half of their quantization away."""
     found = [site for site in sites(model, program) if site.value in weighted]
-    return _Watch(Rig(model, program, threads), found, ends, grids, is_forced=True)
+    return _Watch(Rig(model, program, threads, grids), found, ends, is_forced=True)
 
 
 def _wanted(subject: Quantized, program: Program, found: Iterable[Site], rigs: Mapping[str, _Watch]) -> list[str]:

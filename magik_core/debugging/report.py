@@ -18,12 +18,13 @@ SUSPECTS = 3  # layers that are named as the worst
 class Trial:
     """What it gains to leave a layer in f32.
 
-    Args: layer: its name; nodes: what QUANT_NODE_SKIP has to name; before, after: SQNR of the model's outputs in
-        dB, the worst of them, without and with.
+    Args: layer: its name; nodes: what QUANT_NODE_SKIP has to name; output: of the model, the one that suffers most;
+        before, after: its SQNR in dB without and with.
     """
 
     layer: str
     nodes: tuple[str, ...]
+    output: str
     before: float
     after: float
 
