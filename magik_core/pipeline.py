@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
+from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
-from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
+from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
 from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
-from magik_core.quantize import quantize, real_weights, values_to_calibrate
+from magik_core.quantize import (
+    check_names,
+    quantize,
+    real_weights,
+    values_to_calibrate,
+    weight_bits,
+    with_weights,
+)
 from magik_core.quantized import Quantized
 from magik_core.read import read
-from magik_core.recipe import Recipe
+from magik_core.recipe import REAL, Recipe
+from magik_core.result import Result
 from magik_core.samples import Samples, open_samples
 from magik_core.soc import SoC
 from magik_core.source import Quantization
@@ -38,56 +46,6 @@ SUFFIXES = (".bin", ".mgk", ".mk.h")  # the board's file, the PC's, the board's 
 
 def _silent(*_: object) -> None:
     return None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a conversion made.
-
-    Args: program, plan: what was packed; outputs: the files written, none without an output path;
-        findings: the chip's notices; calibration_samples: how many were read;
-        imported_values: activations that have the source's own quantization; seconds: it took.
-    """
-
-    model: str
-    soc: str
-    program: Program = field(repr=False)
-    plan: Plan = field(repr=False)
-    outputs: tuple[Path, ...]
-    findings: tuple[Finding, ...]
-    calibration_samples: int
-    imported_values: int
-    seconds: float
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def macs(self) -> int:
-        p = self.program
-        return sum(s.op.macs(p.reads(s), p.writes(s)) for s in p.steps)
-
-    @property
-    def float_steps(self) -> int:
-        """Steps that compute in f32."""
-        p = self.program
-        return sum(s.op.kernel(p.reads(s), p.writes(s)).endswith("_f32") for s in p.steps)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "soc": self.soc,
-            "outputs": [str(path) for path in self.outputs],
-            "arena_bytes": self.plan.arena_bytes,
-            "arena_lower_bound": self.plan.lower_bound,
-            "weight_bytes": weight_bytes(self.program),
-            "macs": self.macs,
-            "steps": len(self.program.steps),
-            "float_steps": self.float_steps,
-            "calibration_samples": self.calibration_samples,
-            "imported_values": self.imported_values,
-            "seconds": round(self.seconds, 3),
-            "notices": len(self.findings),
-            "warnings": list(self.warnings),
-        }
 
 
 def convert(
@@ -117,14 +75,17 @@ def convert(
     """
     started = time.perf_counter()
     settings = _settings(config, keys)
-    chosen = recipe or settings.recipe(is_float=is_float)
+    chosen = _recipe(settings, recipe, is_float=is_float)
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
+    graph, imported, samples = ready.graph, ready.imported, ready.samples
     program = ready.program(_name(targets, model))
-    program = verify_program(replace(program, colors=_colors(ready.graph, settings)))
+    program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
     _write(program, placed, targets)
+    if settings.save_op_quant_bit:
+        node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
     return Result(
         _stem(model, keep=True),
         soc.name,
@@ -132,8 +93,8 @@ def convert(
         placed,
         targets,
         findings,
-        0 if ready.samples is None else len(ready.samples),
-        len(ready.imported.values),
+        0 if samples is None else len(samples),
+        len(imported.values),
         time.perf_counter() - started,
         _warnings(program, chosen),
     )
@@ -156,7 +117,7 @@ def quantized(
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     settings = _settings(config, keys)
-    chosen = recipe or settings.recipe()
+    chosen = _recipe(settings, recipe)
     source, soc, _ = _open(model, settings, chosen, example_inputs, None)
     return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
 
@@ -168,13 +129,14 @@ def _quantized(
     """The graph of an opened model with its quantization, after a rehearsal of what follows."""
     graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, recipe)
+    check_names(graph, recipe)
     _, samples = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
-        lambda: None if recipe.is_float else _samples(graph, settings),
+        lambda: None if recipe.is_float else _samples(graph, settings, settings.quant_dataset_path),
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    corrected, quantization = _quantization(graph, recipe, samples, imported, progress, threads)
+    corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
     return Quantized(graph, quantization, corrected, imported, plugins.load().onnx_ops, samples, settings)
 
 
@@ -197,6 +159,12 @@ def _open(
         lambda: () if output is None else _targets(output),
     )
     return sources[0], soc, targets
+
+
+def _recipe(settings: Config, given: Recipe | None = None, *, is_float: bool = False) -> Recipe:
+    """The recipe that is given or that the config asks for, with the bits that the config has loaded."""
+    chosen = given or settings.recipe(is_float=is_float)
+    return replace(chosen, nodes={**chosen.nodes, **node_bits.load(settings)})
 
 
 def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
@@ -233,7 +201,8 @@ def check(
         lambda: installed.soc(settings.soc),
         lambda: read(model, settings.frontend, settings.request(example_inputs)),
     )
-    graph, recipe = _graph(source, settings, constants, _silent), settings.recipe()
+    graph, recipe = _graph(source, settings, constants, _silent), _recipe(settings)
+    check_names(graph, recipe)
     program = _rehearse(graph, recipe, settings, _imported(graph, recipe))
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
 
@@ -305,11 +274,9 @@ def _check_dataset(settings: Config) -> None:
         raise DataError("calibration data not found", where=settings.quant_dataset_path)
 
 
-def _samples(graph: ir.Model, settings: Config) -> Samples | None:
-    """The calibration data; None where the source's own quantization is all there is."""
-    if not settings.quant_dataset_path:
-        return None
-    return open_samples(settings.quant_dataset_path, input_specs(graph, settings), settings.quant_dataset_size)
+def _samples(graph: ir.Model, settings: Config, path: str) -> Samples | None:
+    """The data at a path; None where there is none, as where the source's own quantization is all there is."""
+    return open_samples(path, input_specs(graph, settings), settings.quant_dataset_size) if path else None
 
 
 def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
@@ -330,7 +297,13 @@ def _colors(graph: ir.Model, settings: Config) -> dict[str, str]:
 
 
 def _quantization(
-    graph: ir.Model, recipe: Recipe, samples: Samples | None, imported: Imported, progress: Progress, threads: int
+    graph: ir.Model,
+    recipe: Recipe,
+    settings: Config,
+    samples: Samples | None,
+    imported: Imported,
+    progress: Progress,
+    threads: int,
 ) -> tuple[ir.Model, Quantization]:
     """The quantization of a graph, and the graph with its biases corrected."""
     installed = plugins.load()
@@ -342,12 +315,16 @@ def _quantization(
         graph, samples, values, feature, progress=partial(progress, "calibrate"), threads=threads
     )
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
-    if recipe.correct_bias and quantization.weights is not None:
-        weights = real_weights(graph, quantization.weights, imported)
-        graph = correct.correct_biases(
-            graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads
-        )
-    return graph, quantization
+    reals = real_weights(graph, quantization)
+    report = partial(progress, "correct biases")
+    if recipe.correct_bias:
+        data = _samples(graph, settings, settings.weight_correct_path) or samples
+        graph = correct.correct_biases(graph, reals, data, progress=report, threads=threads)
+    if settings.feature_correct_path:
+        data = _samples(graph, settings, settings.feature_correct_path) or samples
+        codes = {name: q for name, q in quantization.values.items() if name not in imported.values}
+        graph = correct.correct_biases(graph, reals, data, values=codes, progress=report, threads=threads)
+    return (with_weights(graph, reals) if recipe.feature_bits == REAL else graph), quantization
 
 
 def _targets(output: str | Path) -> tuple[Path, ...]:
@@ -392,7 +369,8 @@ def _stem(model: object, *, keep: bool = False) -> str:
 
 
 def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
-    if recipe.is_float:
+    if recipe.is_float or REAL in (recipe.feature_bits, recipe.weight_bits):
         return ()
-    names = [s.name for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32")]
+    in_float = (s for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32"))
+    names = [s.name for s in in_float if s.name not in recipe.skip_nodes]
     return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()

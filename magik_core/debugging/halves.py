@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-
-import numpy as np
-import onnx_ir as ir
 
 from magik_core.debugging.sites import sites
 from magik_core.imported import drop
 from magik_core.lower import lower
 from magik_core.program import Program
-from magik_core.quantize import real_weights
+from magik_core.quantize import real_weights, with_weights
 from magik_core.quantized import Quantized
 from magik_core.source import Quantization
 
@@ -25,12 +21,10 @@ def with_real_weights(subject: Quantized, program: Program) -> Program:
 
 def with_real_features(subject: Quantized, program: Program) -> Program:
     """Every step in f32; weights that are codes in `program` are their reals, biases those that are lowered."""
-    copy: ir.Model = ir.from_proto(ir.to_proto(subject.corrected))
-    if subject.quantization.weights is not None:
-        weighted = _weighted(subject, program)
-        own = {v.name for node in copy.graph if node.name in weighted for v in node.inputs if v is not None}
-        reals = real_weights(copy, subject.quantization.weights, subject.imported)
-        _put(copy, {name: array for name, array in reals.items() if name in own})
+    weighted = _weighted(subject, program)
+    own = {v.name for node in subject.corrected.graph if node.name in weighted for v in node.inputs if v is not None}
+    reals = real_weights(subject.corrected, subject.quantization)
+    copy = with_weights(subject.corrected, {name: array for name, array in reals.items() if name in own})
     if subject.imported:
         drop(copy)
     return lower(copy, Quantization(), ops=subject.ops)
@@ -39,8 +33,3 @@ def with_real_features(subject: Quantized, program: Program) -> Program:
 def _weighted(subject: Quantized, program: Program) -> set[str]:
     """The nodes of layers with quantized weights."""
     return {name for site in sites(subject.corrected, program) if site.has_weights for name in site.nodes}
-
-
-def _put(model: ir.Model, constants: Mapping[str, np.ndarray]) -> None:
-    for name, array in constants.items():
-        model.graph.initializers[name].const_value = ir.tensor(array, name=name)
