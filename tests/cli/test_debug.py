@@ -83,6 +83,15 @@ def test_numbers_that_are_not_finite_are_null() -> None:
     assert report.trials[0].gain == float("inf")
 
 
+def test_what_the_hint_names_can_be_left_out(magik, calib: Path, at: Path) -> None:
+    run = ("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips", "--json")
+    before = json.loads(magik(*run).out)["layers"]
+    nodes = next(layer["nodes"] for layer in before if layer["name"] == "node_Conv_185")
+    after = json.loads(magik(*run, "--set", f"QUANT_NODE_SKIP={','.join(nodes)}").out)["layers"]
+    assert [layer["name"] for layer in after if layer["dtype"] == "f32"] == ["node_Conv_185"]
+    assert [layer["name"] for layer in before] == [layer["name"] for layer in after]
+
+
 def test_data_of_its_own(magik, calib: Path, at: Path) -> None:
     other = samples(at / "other.npy", 5)
     done = magik("debug", DIGITS, "--calib", calib, *PIXELS, "--data", other, "--size", 3, "--json")
