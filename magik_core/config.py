@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from magik_core import config_text
+from magik_core import config_nested, config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
@@ -32,9 +32,6 @@ NOT_BUILT: Mapping[str, Any] = {
     "DEBUG_PATH": "",
     "INFER_COLOR": [],
     "INGENIC_MIPS_TOOLCHAIN_PATH": "",
-    "ARCH": {},
-    "MODEL": {},
-    "EXTRA": {},
 }
 
 
@@ -69,7 +66,7 @@ def _nested(value: Any) -> Any:
     return value if not value or all(isinstance(v, (list, tuple)) for v in value) else [value]
 
 
-Dim = Annotated[int, Field(gt=0, strict=True)]
+Dim = Annotated[int, Field(gt=0, lt=2**31, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bits = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -197,9 +194,9 @@ class Config(BaseModel):
         Raises: UsageError: everything that is wrong, at once; `where` names the source in it.
         """
         prefix = f"{where}: " if where else ""
-        problems: list[Problem] = []
         known: dict[str, Any] = {}
-        for key, value in values.items():
+        flat, problems = config_nested.flatten(values)
+        for key, value in flat.items():
             problem = _key_problem(key, value)
             if problem is not None:
                 problems.append(problem)
@@ -313,7 +310,7 @@ def _key_problem(key: str, value: Any) -> Problem | None:
             return None
         need = f"no {meant}, or {show(NOT_BUILT[meant])}"
         return Problem(f"{meant} is not built yet", meant, show(value), need)
-    near = nearest(key, (*KEYS, *NOT_BUILT))
+    near = nearest(key, (*KEYS, *NOT_BUILT, *config_nested.SECTIONS))
     hint = f"did you mean {near}?" if near else f"the keys are {', '.join(KEYS)}"
     return Problem("unknown config key", key, show(value), hint=hint)
 
