@@ -8,7 +8,7 @@ from pathlib import Path
 
 from magik_core import config_text, net, pack
 from magik_core.errors import UsageError
-from magik_core.pipeline import Result
+from magik_core.result import Result
 from magik_core.vendor.job import SUFFIX, Job
 
 TEMPLATE = Path("magik.cfg")
