@@ -29,7 +29,6 @@ MISSPELLED_KEYS = {  # likewise
 }
 # Documented keys that nothing implements yet, with the value that asks for nothing.
 NOT_BUILT: Mapping[str, Any] = {
-    "DEBUG_PATH": "",
     "INFER_COLOR": [],
     "INGENIC_MIPS_TOOLCHAIN_PATH": "",
 }
@@ -151,6 +150,9 @@ class Config(BaseModel):
     )
     feature_correct_path: str = Field(
         default="", description="Data to correct biases on for the rounding of activations; not done when empty"
+    )
+    debug_path: str = Field(
+        default="", description="Data, a folder or one file, to compare every layer on; dumps go to ./magik_dump_path"
     )
     save_op_quant_bit: Flag = Field(default=False, description=f"Write bits and range of every node to {NODE_BITS}")
     load_op_quant_bit: Flag = Field(default=False, description=f"Take the bits of nodes from {NODE_BITS}")

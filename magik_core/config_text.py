@@ -17,6 +17,7 @@ TEXTS = (
     "QUANT_WEIGHT_METHOD",
     "WEIGHT_CORRECT_PATH",
     "FEATURE_CORRECT_PATH",
+    "DEBUG_PATH",
 )
 NAMES = ("INPUT", "OUTPUT", "COLOR", "QUANT_NODE_SKIP", "QUANT_OP_SKIP")
 TEMPLATE: Mapping[str, Any] = {  # the keys and the order of the vendor's `--gen_config`

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,9 @@ import numpy as np
 
 from magik_core import pipeline
 from magik_core.config import Config
-from magik_core.debugging.dump import Dump, check_folder
-from magik_core.debugging.measure import measure
+from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
-from magik_core.debugging.trials import trials
+from magik_core.debugging.session import report
 from magik_core.errors import DataError, UsageError, together
 from magik_core.pipeline import Notes, Progress
 from magik_core.quantized import Quantized
@@ -65,33 +62,7 @@ def debug(
     )
     samples = _samples(ready, data, size)
     name = str(model) if isinstance(model, (str, Path)) else ready.graph.graph.name or type(model).__name__
-    return _report(ready, name, samples, folder, tries_skips, progress, threads)
-
-
-def dump(ready: Quantized, data: Data, folder: str | Path, *, threads: int = 1) -> Report:
-    """What DEBUG_PATH asks of a conversion: the folder of the first sample, and the table over all.
-
-    Raises: DataError: the data; UsageError: the folder holds other files.
-    """
-    samples = _samples(ready, data, None)
-    return _report(ready, "", samples, Path(folder), False, lambda stage, done, total: None, threads)
-
-
-def _report(
-    subject: Quantized,
-    name: str,
-    samples: Iterable[Mapping[str, np.ndarray]],
-    folder: Path | None,
-    tries_skips: bool,
-    progress: Progress,
-    threads: int,
-) -> Report:
-    with nullcontext() if folder is None else Dump(folder, subject.graph) as files:
-        look = None if files is None else files.add
-        found = measure(subject, samples, look=look, progress=partial(progress, "measure"), threads=threads)
-    tell = partial(progress, "leave out")
-    tried = trials(subject, found.layers, samples, progress=tell, threads=threads) if tries_skips else []
-    return Report.of(name, found, "" if folder is None else str(folder), tried)
+    return report(ready, name, samples, folder, progress, tries_skips=tries_skips, threads=threads)
 
 
 def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[Mapping[str, np.ndarray]]:

@@ -14,6 +14,9 @@ import onnx_ir as ir
 from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
+from magik_core.debugging.dump import FOLDER, check_folder
+from magik_core.debugging.report import Report
+from magik_core.debugging.session import report
 from magik_core.errors import DataError, UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
@@ -86,6 +89,7 @@ def convert(
     _write(program, placed, targets)
     if settings.save_op_quant_bit:
         node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
+    debugged = _debug(ready, settings, progress, threads) if settings.debug_path else None
     return Result(
         _stem(model, keep=True),
         soc.name,
@@ -97,7 +101,23 @@ def convert(
         len(imported.values),
         time.perf_counter() - started,
         _warnings(program, chosen),
+        debugged,
     )
+
+
+def _check_debug(settings: Config) -> None:
+    """Raises: MagikError: no data there, or a folder that holds other files than dumps."""
+    if not settings.debug_path:
+        return
+    if not Path(settings.debug_path).exists():
+        raise DataError("data to debug with not found", where=settings.debug_path)
+    check_folder(Path(FOLDER))
+
+
+def _debug(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:
+    """What DEBUG_PATH asks for: a table over its samples, and dumps of the first."""
+    samples = open_samples(settings.debug_path, input_specs(ready.graph, settings), None)
+    return report(ready, "", samples, Path(FOLDER), progress, tries_skips=False, threads=threads)
 
 
 def quantized(
@@ -157,7 +177,8 @@ def _open(
         lambda: plugins.load().soc(settings.soc),
         lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
         lambda: () if output is None else _targets(output),
-    )
+        lambda: _check_debug(settings),
+    )[:4]
     return sources[0], soc, targets
 
 

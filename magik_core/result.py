@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from magik_core.debugging.report import Report
 from magik_core.legalize import Finding, weight_bytes
 from magik_core.plan import Plan
 from magik_core.program import Program
@@ -17,7 +18,8 @@ class Result:
 
     Args: program, plan: what was packed; outputs: the files written, none without an output path;
         findings: the chip's notices; calibration_samples: how many were read;
-        imported_values: activations that have the source's own quantization; seconds: it took.
+        imported_values: activations that have the source's own quantization; seconds: it took;
+        debug: what DEBUG_PATH asked for.
     """
 
     model: str
@@ -30,6 +32,7 @@ class Result:
     imported_values: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    debug: Report | None = field(default=None, repr=False)
 
     @property
     def macs(self) -> int:
@@ -58,4 +61,5 @@ class Result:
             "seconds": round(self.seconds, 3),
             "notices": len(self.findings),
             "warnings": list(self.warnings),
+            **({} if self.debug is None else {"debug": self.debug.to_json()}),
         }

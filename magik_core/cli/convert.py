@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from magik_core.cli import _console, _options, _progress
+from magik_core.cli.debug import table
 
 if TYPE_CHECKING:
     from magik_core.result import Result
@@ -72,6 +73,8 @@ def command(
     with _progress.progress() as progress:
         result = pipeline.convert(model, output, progress=progress, threads=threads, **given)
     _show(result, is_json)
+    if result.debug is not None and not is_json:
+        table(result.debug)
 
 
 def _show(result: Result, is_json: bool) -> None:

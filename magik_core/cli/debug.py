@@ -110,9 +110,9 @@ def command(
     if html is not None:
         _page(html, found)
     if is_json:
-        typer.echo(found.to_json())
+        _console.as_json(found.to_json())
     else:
-        _table(found, sort, top)
+        table(found, sort, top)
     _words(found, html)
 
 
@@ -123,7 +123,8 @@ def _page(html: Path, found: Report) -> None:
     pack.write({html: render(found).encode()})
 
 
-def _table(found: Report, sort: Sort, top: int | None) -> None:
+def table(found: Report, sort: Sort = Sort.ORDER, top: int | None = None) -> None:
+    """The layers, one a row."""
     rows = list(enumerate(found.layers))
     if sort is not Sort.ORDER:
         rows.sort(key=lambda row: _badness(row[1], sort), reverse=True)

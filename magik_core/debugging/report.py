@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -53,9 +52,9 @@ class Report:
     def of(cls, model: str, found: Measured, folder: str = "", trials: Sequence[Trial] = ()) -> Report:
         return cls(model, found.samples, found.layers, found.tensors, folder, tuple(trials))
 
-    def to_json(self) -> str:
+    def to_json(self) -> dict[str, Any]:
         """Everything; a number that is not finite is null."""
-        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False)
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 def worst(layers: Sequence[Layer], count: int = SUSPECTS) -> list[Layer]:

@@ -11,9 +11,8 @@ import pytest
 
 from magik_core.cli._columns import GAP, fit
 from magik_core.cli.debug import COLUMNS, SPARE
-from magik_core.debug import debug, dump
+from magik_core.debug import debug
 from magik_core.errors import MagikError
-from magik_core.pipeline import quantized
 from tests.cli.models import DIGITS, files, samples
 
 PIXELS = ("--mean", 127, "--normal", 128)
@@ -79,7 +78,7 @@ def test_numbers_that_are_not_finite_are_null() -> None:
     from magik_core.debugging.report import Report, Trial
 
     report = Report("m", 1, (), (), trials=(Trial("a", ("a",), "y", 1.0, float("inf")),))
-    assert json.loads(report.to_json())["trials"][0]["after"] is None
+    assert report.to_json()["trials"][0]["after"] is None
     assert report.trials[0].gain == float("inf")
 
 
@@ -107,9 +106,18 @@ def test_the_library(calib: Path, at: Path) -> None:
     named = debug(DIGITS, calib, tries_skips=False, **keys)
     assert debug(DIGITS, iter(feeds), tries_skips=False, **keys) == named == debug(DIGITS, tries_skips=False, **keys)
     assert files(at) == {"calib.npy": calib.read_bytes()} and named.folder == ""
-    ready = quantized(DIGITS, **keys)
-    assert dump(ready, calib, at / "d").layers == named.layers
-    assert (at / "d/model_node_info.json").exists()
+
+
+def test_a_conversion_debugs_when_asked(magik, refused, calib: Path, at: Path) -> None:
+    keys = ("--calib", calib, *PIXELS)
+    alone = json.loads(magik("debug", DIGITS, *keys, "--no-try-skips", "--json").out)["layers"]
+    done = magik("convert", DIGITS, *keys, "--set", f"DEBUG_PATH={calib}", "--json")
+    assert done.code == 0 and json.loads(done.out)["debug"]["layers"] == alone
+    assert (at / "magik_dump_path/model_node_info.json").exists()
+    (at / "magik_dump_path/mine.txt").write_text("x")
+    said = refused("convert", DIGITS, *keys, "--set", "DEBUG_PATH=none")
+    assert "error: data to debug with not found\nwhere: none" in said
+    assert "other files" in refused("convert", DIGITS, *keys, "--set", f"DEBUG_PATH={calib}", code=2)
 
 
 def test_one_picture(magik, calib: Path, at: Path) -> None:

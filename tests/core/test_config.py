@@ -32,6 +32,7 @@ FULL = {
     "WEIGHT_FAKE_QUANT": False,
     "WEIGHT_CORRECT_PATH": "./more",
     "FEATURE_CORRECT_PATH": "./most",
+    "DEBUG_PATH": "./one.jpg",
     "SAVE_OP_QUANT_BIT": True,
     "LOAD_OP_QUANT_BIT": False,
     "LOAD_OP_QUANT_MIN_MAX": False,
@@ -58,6 +59,7 @@ VALUES = {
     "weight_fake_quant": False,
     "weight_correct_path": "./more",
     "feature_correct_path": "./most",
+    "debug_path": "./one.jpg",
     "save_op_quant_bit": True,
     "load_op_quant_bit": False,
     "load_op_quant_min_max": False,
@@ -84,6 +86,7 @@ TEXTS = {
     "WEIGHT_FAKE_QUANT": "false",
     "WEIGHT_CORRECT_PATH": "./more",
     "FEATURE_CORRECT_PATH": "./most",
+    "DEBUG_PATH": "./one.jpg",
     "SAVE_OP_QUANT_BIT": "true",
     "LOAD_OP_QUANT_BIT": "false",
     "LOAD_OP_QUANT_MIN_MAX": "false",
@@ -227,9 +230,9 @@ def test_unknown_key_that_is_like_nothing() -> None:
 
 
 def test_all_problems_at_once() -> None:
-    texts = problems({"FOO": 1, "SOC": 3, "NORMAL": [0], "DEBUG_PATH": "x", "MEAN": ["a", "b"]})
+    texts = problems({"FOO": 1, "SOC": 3, "NORMAL": [0], "INFER_COLOR": ["x"], "MEAN": ["a", "b"]})
     assert [text.splitlines()[1] for text in texts] == [
-        "where: FOO", "where: DEBUG_PATH", "where: SOC", "where: MEAN", "where: NORMAL",
+        "where: FOO", "where: INFER_COLOR", "where: SOC", "where: MEAN", "where: NORMAL",
     ]  # fmt: skip
 
 

@@ -1,0 +1,38 @@
+"""A quantization held against its float model: dumps of the first sample, and the report over all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from magik_core.debugging.dump import Dump
+from magik_core.debugging.measure import measure
+from magik_core.debugging.report import Report
+from magik_core.debugging.trials import trials
+from magik_core.quantized import Quantized
+
+
+def report(
+    subject: Quantized,
+    name: str,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    folder: Path | None,
+    progress: Callable[[str, int, int], None],
+    *,
+    tries_skips: bool,
+    threads: int = 1,
+) -> Report:
+    """Measure every layer; `folder` takes the dumps; `tries_skips` leaves the worst layers in f32 in turns.
+
+    Raises: UsageError: the folder holds other files.
+    """
+    with nullcontext() if folder is None else Dump(folder, subject.graph) as files:
+        look = None if files is None else files.add
+        found = measure(subject, samples, look=look, progress=partial(progress, "measure"), threads=threads)
+    tell = partial(progress, "leave out")
+    tried = trials(subject, found.layers, samples, progress=tell, threads=threads) if tries_skips else []
+    return Report.of(name, found, "" if folder is None else str(folder), tried)
