@@ -11,7 +11,7 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.errors import LowerError
 from magik_core.ops import Array, Op, Tensors, snake
-from magik_core.program import QuantParams, Shape, Tensor, WeightParams
+from magik_core.program import DTYPES, QuantParams, Shape, Tensor, WeightParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -65,6 +65,8 @@ def check_window(
 
 
 DOUBLINGS = 300  # of a scale: f32 spans 2^277, and training leaves weights of 1e-31
+MAX_SUM = 2**53  # of sums in 64 bits: f64, and so numpy's products of matrices, are exact below; weights.h
+MAX_BIAS = 2**30  # on u8; a larger one gives its channel a larger scale rather than sums in 64 bits
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ class Head:
     @property
     def is_uniform(self) -> bool:
         """Whether padding is one code."""
-        z = self.zero
-        return bool((z == z[0]).all() and z[0] == np.floor(z[0]) and 0 <= z[0] <= 255)
+        z, q = self.zero, self.x.quant
+        assert isinstance(q, QuantParams)
+        return bool((z == z[0]).all() and z[0] == np.floor(z[0]) and 0 <= z[0] <= q.top)
 
 
-def head_of(node: ir.Node, to: Lowering, rank: int) -> Head:
-    """The first input of a node in codes, channels last.
+def head_of(node: ir.Node, to: Lowering, rank: int, dtype: str) -> Head:
+    """The first input of a node in codes stored as `dtype`, channels last.
 
     Where it is a raw model input less a mean and times a factor, per channel, the raw input itself:
     the factor goes into the weights, the mean into the bias and into what padding adds.
@@ -96,10 +99,13 @@ def head_of(node: ir.Node, to: Lowering, rank: int) -> Head:
     while value.name not in inputs and not to.is_settled(value):
         step = _affine(value.producer(), to, channels)
         if step is None:
-            return Head(x := to.take(node, 0, "u8", layout.channels_last(rank)), np.ones(channels), _zeros(x, channels))
+            return Head(
+                x := to.take(node, 0, dtype, layout.channels_last(rank)), np.ones(channels), _zeros(x, channels)
+            )
         value, a, b = step
         offset, gain = offset + gain * b, gain * a
     x = to.relayout(to.codes(value), layout.channels_last(rank))
+    x = to.wide(x) if dtype == "u16" else x
     assert isinstance(x.quant, QuantParams)
     if not gain.all():
         raise LowerError("a channel of the input is multiplied by zero", where=f"input '{value.name}'")
@@ -142,52 +148,84 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
         inputs = [x, to.add(f"{name}/w", window.store(w), "f32"), to.add(f"{name}/b", bias, "f32")]
         to.emit(node, window, inputs, y)
         return
-    head = head_of(node, to, w.ndim)
-    x, window = head.x, replace(window, twice=to.quantization.rounds_twice)
-    assert isinstance(x.quant, QuantParams)
+    head = head_of(node, to, w.ndim, dtype)
     w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
-    codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, head.zero, window.groups)
-    inputs = [x, add_weight(to, name, window.store(codes), scales), to.add(f"{name}/b", b, "s32")]
+    sums = quantize_affine(node, to, w, bias, head.x, head.zero, window.groups)
+    window, codes = replace(window, twice=sums.twice), sums.codes
+    inputs = sums.inputs(to, name, head.x, window.store)
     if not any(window.pads) or head.is_uniform:
         to.emit(node, replace(window, zero=int(head.zero[0]) if head.is_uniform else 0), inputs, y)
         return
-    sums = (codes.reshape(len(codes), -1) * per_tap(codes.shape, head.zero, window.groups)).reshape(codes.shape)
-    border = numerics.round_half_up(sums.sum(-1).reshape(len(codes), -1)).astype(np.int32)
+    products = (codes.reshape(len(codes), -1) * per_tap(codes.shape, head.zero, window.groups)).reshape(codes.shape)
+    border = numerics.round_half_up(products.sum(-1).reshape(len(codes), -1))
+    if (most := np.abs(border).max()) > numerics.INT32_MAX:
+        raise to.problem(node, "what padding adds does not fit 32 bits", most, f"at most {numerics.INT32_MAX}")
+    border = border.astype(np.int32)
     to.emit(node, replace(window, has_border=True), [*inputs, to.add(f"{name}/border", border, "s32")], y)
 
 
-def quantize_affine(
-    node: ir.Node, to: Lowering, w: Array, bias: Array, x_scale: float, pad: Array, groups: int
-) -> tuple[Array, Array, Array]:
-    """Codes of weights (O, …, I), the bias in units of x_scale * scales with real zero folded in, scales (O).
+@dataclass(frozen=True)
+class Sums:
+    """Weights and bias of sums in integers.
 
-    A channel whose bias is too large for its weights' scale gets a larger scale, so that sums stay in int32.
-    Codes are of the type that the weight quantizer gives: int8, or int16 where they are wider.
+    Args:
+        codes: (O, …, I), int8, or int16 where the weight quantizer or the source gives wider ones.
+        bias: (O) int64, in units of s_x * scales, with real zero folded in.
+        scales: (O).
+        is_long: sums need 64 bits, which kernels on u16 have.
+        twice: they are rounded twice.
     """
+
+    codes: Array
+    bias: Array
+    scales: Array
+    is_long: bool
+    twice: bool
+
+    def inputs(self, to: Lowering, name: str, x: Tensor, store: Callable[[Array], Array] = np.asarray) -> list[Tensor]:
+        """What a step reads: x in the storage that the sums need, the stored weights, the bias."""
+        weight = WeightParams(tuple(float(s) for s in self.scales))
+        w = to.add(f"{name}/w", store(self.codes), "s8" if self.codes.dtype == np.int8 else "s16", weight)
+        kind = "s64" if self.is_long else "s32"
+        return [to.wide(x) if self.is_long else x, w, to.add(f"{name}/b", self.bias.astype(DTYPES[kind]), kind)]
+
+
+def quantize_affine(node: ir.Node, to: Lowering, w: Array, bias: Array, x: Tensor, pad: Array, groups: int) -> Sums:
+    """Codes of weights (O, …, I) and a bias (O) for sums over the codes of x, whose real zero is `pad` per channel.
+
+    A channel whose bias is too large for its weights' scale gets a larger scale; codes of the source stay.
+    Raises: LowerError: sums do not fit, whatever the scale.
+    Source: docs/quantization.md, "Convolution".
+    """
+    assert isinstance(x.quant, QuantParams)
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
     known = imported_weights(to.imported(node, 1), flat)
     codes, scales = known or to.quantize_weights(node, flat)
     zero = per_tap(w.shape, pad, groups)
+    twice = to.quantization.rounds_twice and x.dtype == "u8"
+    limit = numerics.INT32_MAX if twice else MAX_SUM
     for _ in range(DOUBLINGS):
-        units = bias_units(to.imported(node, 2), bias, x_scale * scales)
-        wide = np.abs(np.round(units) - (codes * zero).sum(1)) + _most(codes, zero) > numerics.INT32_MAX
-        if not wide.any():
-            break
+        units = bias_units(to.imported(node, 2), bias, x.quant.scale * scales)
+        b = units - (codes * zero).sum(1)
+        total = np.abs(np.round(b)) + _most(codes, zero, x.quant.top)
+        too_large = total > limit
+        if x.dtype == "u8" and not known:
+            too_large |= (total > numerics.INT32_MAX) & (np.abs(units) > MAX_BIAS)
+        if not too_large.any():
+            is_long = bool((total > numerics.INT32_MAX).any())
+            return Sums(codes.reshape(w.shape), numerics.round_half_up(b), scales, is_long, twice)
         if known:
-            raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
-        scales = np.where(wide, scales * 2, scales)
+            break
+        scales = np.where(too_large, scales * 2, scales)
         top = np.iinfo(codes.dtype).max
         fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
-        codes = np.where(wide[:, None], fresh, codes)
-    else:
-        raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
-    b = numerics.round_half_up(units - (codes * zero).sum(1))
-    return codes.reshape(w.shape), b.astype(np.int32), scales
+        codes = np.where(too_large[:, None], fresh, codes)
+    raise to.problem(node, f"sums do not fit {32 if twice else 53} bits", f"{total.max():.0f}", f"at most {limit}")
 
 
-def _most(codes: Array, zero: Array) -> Array:
+def _most(codes: Array, zero: Array, top: int) -> Array:
     """The largest sum per channel: each weight meets a code of x or, in the border, the code of real zero."""
-    return np.asarray((np.maximum(255.0, np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
+    return np.asarray((np.maximum(float(top), np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
 
 
 def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
@@ -217,18 +255,12 @@ def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:
     return np.asarray(bias.astype(np.float64) / unit)
 
 
-def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
-    """A constant of weights, in the storage that their codes have."""
-    dtype = "s8" if codes.dtype == np.int8 else "s16"
-    return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
-
-
 def kernel_of(op: Op, x: Tensors, twice: bool) -> str:
     """Name of the kernel of an operator whose second input is weights.
 
-    Sums that are rounded twice have one of their own, and so have weights of s16.
+    On u8, sums that are rounded twice have one of their own, and so have weights of s16.
     """
-    rest = "" if x[0].dtype == "f32" else "_twice" if twice else "_s16" if x[1].dtype == "s16" else ""
+    rest = "" if x[0].dtype != "u8" else "_twice" if twice else "_s16" if x[1].dtype == "s16" else ""
     return f"{snake(type(op).__name__)}_{x[0].dtype}{rest}"
 
 
@@ -273,7 +305,7 @@ def two_axes(x: Array, w: Array) -> tuple[Array, Array, Flat]:
 
 
 def grouped_matmul(x: Array, w: Array, groups: int) -> Array:
-    """(…, C) times (O, C / groups) in exact float64."""
+    """(…, C) times (O, C / groups) in f64, exact below 2^53."""
     per_x, per_w = x.shape[-1] // groups, w.shape[0] // groups
     parts = [
         x[..., g * per_x : (g + 1) * per_x].astype(np.float64) @ w[g * per_w : (g + 1) * per_w].T.astype(np.float64)
