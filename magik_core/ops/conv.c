@@ -42,9 +42,9 @@ static int64_t padding(struct weights w, int32_t count, int32_t zero)
 }
 
 /* Sum of one output: x at the image and the group's first channel, w at the output channel. */
-static inline int64_t taps(const struct sums *sums, struct image s, struct image k, struct place at, const void *x, struct weights w, const int32_t *border)
+SUMS_INLINE int64_t taps(struct sums sums, struct image s, struct image k, struct place at, const void *x, struct weights w, const int32_t *border)
 {
-    const struct conv_params *p = sums->n->params;
+    const struct conv_params *p = sums.n->params;
     int64_t acc = 0;
     int32_t tap = 0;
     for (int32_t kh = 0; kh < k.h; kh++)
@@ -60,14 +60,14 @@ static inline int64_t taps(const struct sums *sums, struct image s, struct image
 
 /* The values that a window meets, side by side as the weights are; x at the image and the group's first channel.
  * NULL where they are too many, or where padding is no code. */
-static inline const void *gather(const struct sums *sums, struct image s, struct image k, struct place at, const void *x, void *room)
+SUMS_INLINE const void *gather(struct sums sums, struct image s, struct image k, struct place at, const void *x, void *room)
 {
-    const struct conv_params *p = sums->n->params;
+    const struct conv_params *p = sums.n->params;
     if (at.inside && k.h * k.w == 1)
         return sums_from(sums, x, (at.ih * s.w + at.iw) * s.c);
     if (k.h * k.w * k.c > GATHERED || (p->codes.has_border && !at.inside))
         return NULL;
-    const size_t size = sums->is_wide ? 2 : 1;
+    const size_t size = sums.is_wide ? 2 : 1;
     const int32_t run = at.inside && p->window.dilation_w == 1 && k.c == s.c ? k.w : 1; /* taps side by side in x */
     uint8_t *to = room;
     for (int32_t kh = 0; kh < k.h; kh++)
@@ -82,9 +82,9 @@ static inline const void *gather(const struct sums *sums, struct image s, struct
 }
 
 /* All channels of one output pixel; y at it. */
-static inline void pixel(const struct sums *sums, struct image s, struct image k, struct place at, const void *x, int32_t y)
+SUMS_INLINE void pixel(struct sums sums, struct image s, struct image k, struct place at, const void *x, void *y)
 {
-    const struct magik_step *n = sums->n;
+    const struct magik_step *n = sums.n;
     const struct conv_params *p = n->params;
     const int32_t *border = p->codes.has_border ? n->in[3]->data : NULL;
     const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
@@ -97,13 +97,13 @@ static inline void pixel(const struct sums *sums, struct image s, struct image k
             const int64_t acc = window != NULL ? sums_dot(sums, w, window, 0, count * k.c)
                                                : taps(sums, s, k, at, x, w, border != NULL ? border + c * count : NULL);
             const int64_t v = sums_rescale(sums, sums_bias(sums, c) + acc, m[c], shift[c]) + p->codes.y_zero;
-            fx_put(n->out[0]->data, y + c, sums->is_wide, v, p->codes.low, p->codes.high);
+            fx_put(y, c, sums.is_wide, v, p->codes.low, p->codes.high);
         }
     }
 }
 
 /* Body of the kernels on codes. */
-static inline void convolve(struct sums sums)
+SUMS_INLINE void convolve(struct sums sums)
 {
     const struct magik_step *n = sums.n;
     const struct conv_params *p = n->params;
@@ -111,9 +111,9 @@ static inline void convolve(struct sums sums)
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++) {
-        const void *x = sums_from(&sums, n->in[0]->data, row / o.h * (s.h * s.w * s.c));
+        const void *x = sums_from(sums, n->in[0]->data, row / o.h * (s.h * s.w * s.c));
         for (int32_t ow = 0; ow < o.w; ow++)
-            pixel(&sums, s, k, place_of(&p->window, s, k, row % o.h, ow), x, (row * o.w + ow) * o.c);
+            pixel(sums, s, k, place_of(&p->window, s, k, row % o.h, ow), x, sums_to(sums, (row * o.w + ow) * o.c));
     }
 }
 

@@ -12,7 +12,6 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.convolution import (
     Pair,
-    channel_multipliers,
     clip,
     code_limits,
     emit_convolution,
@@ -24,6 +23,7 @@ from magik_core.ops.convolution import (
     rescale,
     two_axes,
 )
+from magik_core.ops.sums import channel_multipliers
 from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ static int32_t w_at(const struct place *at, int32_t i, int32_t j)
     return (at->h->tap[i] * at->k.w + at->w->tap[j]) * at->k.c;
 }
 
-static inline int64_t gather(const struct sums *s, const struct place *at, const void *x, struct weights w)
+SUMS_INLINE int64_t gather(struct sums s, const struct place *at, const void *x, struct weights w)
 {
     int64_t acc = 0;
     for (int32_t i = 0; i < at->h->count; i++)
@@ -109,7 +109,7 @@ static float gather_f32(const struct place *at, const float *x, const float *w, 
 }
 
 /* Body of the kernels on codes. */
-static inline void spread(struct sums sums)
+SUMS_INLINE void spread(struct sums sums)
 {
     const struct magik_step *n = sums.n;
     const struct params *p = n->params;
@@ -123,15 +123,16 @@ static inline void spread(struct sums sums)
     const struct place at = {&h, &w, s, k, c->x_zero};
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
-    for (int32_t y = row * (o.w * o.c); row < end; row++) {
-        const void *x = sums_from(&sums, n->in[0]->data, row / o.h * (s.h * s.w * s.c));
+    for (; row < end; row++) {
+        void *y = sums_to(sums, row * (o.w * o.c));
+        const void *x = sums_from(sums, n->in[0]->data, row / o.h * (s.h * s.w * s.c));
         find_taps(&h, row % o.h + q->top, s.h, k.h, q->stride_h, q->dilation_h);
         for (int32_t ow = 0; ow < o.w; ow++) {
             find_taps(&w, ow + q->left, s.w, k.w, q->stride_w, q->dilation_w);
-            for (int32_t i = 0; i < o.c; i++, y++) {
+            for (int32_t i = 0; i < o.c; i++) {
                 const struct weights from = weights_from(codes, i * (k.h * k.w * k.c));
-                const int64_t acc = sums_bias(&sums, i) + gather(&sums, &at, sums_from(&sums, x, i / per_group * k.c), from);
-                fx_put(n->out[0]->data, y, sums.is_wide, sums_rescale(&sums, acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
+                const int64_t acc = sums_bias(sums, i) + gather(sums, &at, sums_from(sums, x, i / per_group * k.c), from);
+                fx_put(y, ow * o.c + i, sums.is_wide, sums_rescale(sums, acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
             }
         }
     }

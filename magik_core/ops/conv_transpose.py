@@ -13,7 +13,6 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, extreme, floats, full, weights
 from magik_core.ops.convolution import (
     Pair,
-    channel_multipliers,
     check_window,
     clip,
     code_limits,
@@ -21,10 +20,10 @@ from magik_core.ops.convolution import (
     grouped_matmul,
     kernel_of,
     pair,
-    quantize_affine,
     rescale,
     two_axes,
 )
+from magik_core.ops.sums import channel_multipliers, quantize_affine
 from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class ConvTranspose(Op):
         if dtype == "f32":
             to.emit(node, op, [x, to.add(f"{name}/w", w, "f32"), to.add(f"{name}/b", bias, "f32")], y)
             return
-        sums = quantize_affine(node, to, w, bias, x, np.zeros(per_group * groups), groups)
+        sums = quantize_affine(node, to, w, bias, x, to.quant(y), np.zeros(per_group * groups), groups)
         to.emit(node, replace(op, twice=sums.twice), sums.inputs(to, name, x), y)
 
     def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:

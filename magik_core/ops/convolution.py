@@ -1,4 +1,4 @@
-"""What Conv, DepthwiseConv and ConvTranspose share: padding, weights in codes, folded inputs."""
+"""What Conv, DepthwiseConv and ConvTranspose share: padding, folded inputs, limits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.errors import LowerError
 from magik_core.ops import Array, Op, Tensors, snake
-from magik_core.program import DTYPES, QuantParams, Shape, Tensor, WeightParams
+from magik_core.ops.sums import per_tap, quantize_affine
+from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from magik_core.lowering import Lowering
     from magik_core.ops.conv import Conv
-    from magik_core.source import Codes
 
 Pair = tuple[int, int]
 MAX_STRIDE = 1024  # of strides, dilations and pads; window.h refuses more
@@ -62,11 +62,6 @@ def check_window(
     for what, values in (("strides", strides), ("dilations", dilations), ("pads", pads)):
         if max(values) > MAX_STRIDE:
             raise to.problem(node, f"{what} are too large", list(values), f"at most {MAX_STRIDE}")
-
-
-DOUBLINGS = 300  # of a scale: f32 spans 2^277, and training leaves weights of 1e-31
-MAX_SUM = 2**53  # of sums in 64 bits: f64, and so numpy's products of matrices, are exact below; weights.h
-MAX_BIAS = 2**30  # on u8; a larger one gives its channel a larger scale rather than sums in 64 bits
 
 
 @dataclass(frozen=True)
@@ -150,7 +145,7 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
         return
     head = head_of(node, to, w.ndim, dtype)
     w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
-    sums = quantize_affine(node, to, w, bias, head.x, head.zero, window.groups)
+    sums = quantize_affine(node, to, w, bias, head.x, to.quant(y), head.zero, window.groups)
     window, codes = replace(window, twice=sums.twice), sums.codes
     inputs = sums.inputs(to, name, head.x, window.store)
     if not any(window.pads) or head.is_uniform:
@@ -162,97 +157,6 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
         raise to.problem(node, "what padding adds does not fit 32 bits", most, f"at most {numerics.INT32_MAX}")
     border = border.astype(np.int32)
     to.emit(node, replace(window, has_border=True), [*inputs, to.add(f"{name}/border", border, "s32")], y)
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Weights and bias of sums in integers.
-
-    Args:
-        codes: (O, …, I), int8, or int16 where the weight quantizer or the source gives wider ones.
-        bias: (O) int64, in units of s_x * scales, with real zero folded in.
-        scales: (O).
-        is_long: sums need 64 bits, which kernels on u16 have.
-        twice: they are rounded twice.
-    """
-
-    codes: Array
-    bias: Array
-    scales: Array
-    is_long: bool
-    twice: bool
-
-    def inputs(self, to: Lowering, name: str, x: Tensor, store: Callable[[Array], Array] = np.asarray) -> list[Tensor]:
-        """What a step reads: x in the storage that the sums need, the stored weights, the bias."""
-        weight = WeightParams(tuple(float(s) for s in self.scales))
-        w = to.add(f"{name}/w", store(self.codes), "s8" if self.codes.dtype == np.int8 else "s16", weight)
-        kind = "s64" if self.is_long else "s32"
-        return [to.wide(x) if self.is_long else x, w, to.add(f"{name}/b", self.bias.astype(DTYPES[kind]), kind)]
-
-
-def quantize_affine(node: ir.Node, to: Lowering, w: Array, bias: Array, x: Tensor, pad: Array, groups: int) -> Sums:
-    """Codes of weights (O, …, I) and a bias (O) for sums over the codes of x, whose real zero is `pad` per channel.
-
-    A channel whose bias is too large for its weights' scale gets a larger scale; codes of the source stay.
-    Raises: LowerError: sums do not fit, whatever the scale.
-    Source: docs/quantization.md, "Convolution".
-    """
-    assert isinstance(x.quant, QuantParams)
-    flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
-    known = imported_weights(to.imported(node, 1), flat)
-    codes, scales = known or to.quantize_weights(node, flat)
-    zero = per_tap(w.shape, pad, groups)
-    twice = to.quantization.rounds_twice and x.dtype == "u8"
-    limit = numerics.INT32_MAX if twice else MAX_SUM
-    for _ in range(DOUBLINGS):
-        units = bias_units(to.imported(node, 2), bias, x.quant.scale * scales)
-        b = units - (codes * zero).sum(1)
-        total = np.abs(np.round(b)) + _most(codes, zero, x.quant.top)
-        too_large = total > limit
-        if x.dtype == "u8" and not known:
-            too_large |= (total > numerics.INT32_MAX) & (np.abs(units) > MAX_BIAS)
-        if not too_large.any():
-            is_long = bool((total > numerics.INT32_MAX).any())
-            return Sums(codes.reshape(w.shape), numerics.round_half_up(b), scales, is_long, twice)
-        if known:
-            break
-        scales = np.where(too_large, scales * 2, scales)
-        top = np.iinfo(codes.dtype).max
-        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
-        codes = np.where(too_large[:, None], fresh, codes)
-    raise to.problem(node, f"sums do not fit {32 if twice else 53} bits", f"{total.max():.0f}", f"at most {limit}")
-
-
-def _most(codes: Array, zero: Array, top: int) -> Array:
-    """The largest sum per channel: each weight meets a code of x or, in the border, the code of real zero."""
-    return np.asarray((np.maximum(float(top), np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
-
-
-def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
-    """The source's own codes, zero point taken off, and scales of weights (O, K), if they are still these.
-
-    A real weight is scale * code in f32, so the quotient tells the code. Codes are s8, or s16 where a zero
-    point makes them wider.
-    """
-    if known is None or len(flat) % known.scales.size:
-        return None
-    scales = np.tile(known.scales, len(flat) // known.scales.size) if known.scales.size > 1 else known.scales
-    scales = np.broadcast_to(scales, (len(flat),))
-    quotient = flat.astype(np.float64) / scales[:, None]
-    codes = np.rint(quotient)
-    if np.abs(quotient - codes).max(initial=0) > 1e-2 or np.abs(codes).max(initial=0) > 32767:
-        return None
-    is_narrow = codes.min(initial=0) >= -128 and codes.max(initial=0) <= 127
-    return codes.astype(np.int8 if is_narrow else np.int16), scales
-
-
-def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:
-    """A bias (O) in units of s_x * s_w, before the zero point is folded in; the source's codes where it has them."""
-    if known is not None and known.codes.shape == bias.shape:
-        own = known.scales / unit
-        if np.abs(own - 1).max() < 1e-5:  # f32 rounds the product of two scales
-            return (known.codes - known.zero_points).astype(np.float64)
-    return np.asarray(bias.astype(np.float64) / unit)
 
 
 def kernel_of(op: Op, x: Tensors, twice: bool) -> str:
@@ -267,20 +171,6 @@ def kernel_of(op: Op, x: Tensors, twice: bool) -> str:
 def rescale(acc: Array, m: Array, s: Array, twice: bool) -> Array:
     """Sums (…, O) in units of s_y, rounded once or twice."""
     return numerics.rescale_twice(acc, m, s) if twice else numerics.rescale(acc, m, s)
-
-
-def per_tap(shape: Shape, values: Array, groups: int) -> Array:
-    """The value per input channel that each weight of (O, …, I) meets, as (O, k)."""
-    per = shape[0] // groups
-    rows = [np.broadcast_to(values[g * shape[-1] : (g + 1) * shape[-1]], shape[1:]).reshape(-1) for g in range(groups)]
-    return np.repeat(np.array(rows), per, axis=0)
-
-
-def channel_multipliers(x: Tensor, w: Tensor, y: Tensor) -> tuple[Array, Array]:
-    """Multiplier and shift per output channel, s32 (O): s_x * s_w / s_y."""
-    assert isinstance(x.quant, QuantParams) and isinstance(w.quant, WeightParams) and isinstance(y.quant, QuantParams)
-    found = [numerics.multiplier(x.quant.scale * s / y.quant.scale) for s in w.quant.scales]
-    return np.array([m for m, _ in found], np.int32), np.array([s for _, s in found], np.int32)
 
 
 def code_limits(q: QuantParams, low: float, high: float) -> Pair:

@@ -72,9 +72,9 @@ static void sum_u16(const struct place *at, const uint16_t *x, struct weights w,
 }
 
 /* Channels [c, c + count) of one output pixel, which begins at code `y`. */
-static void block_u8(const struct sums *sums, const struct place *at, const void *x, int32_t c, int32_t count, int32_t y)
+static void block_u8(struct sums sums, const struct place *at, const void *x, int32_t c, int32_t count, int32_t y)
 {
-    const struct magik_step *n = sums->n;
+    const struct magik_step *n = sums.n;
     const struct conv_codes *q = &at->p->codes;
     const int32_t *bias = n->in[2]->data, *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     int32_t acc[BLOCK];
@@ -86,9 +86,9 @@ static void block_u8(const struct sums *sums, const struct place *at, const void
     }
 }
 
-static void block_u16(const struct sums *sums, const struct place *at, const void *x, int32_t c, int32_t count, int32_t y)
+static void block_u16(struct sums sums, const struct place *at, const void *x, int32_t c, int32_t count, int32_t y)
 {
-    const struct magik_step *n = sums->n;
+    const struct magik_step *n = sums.n;
     const struct conv_codes *q = &at->p->codes;
     const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
     int64_t acc[BLOCK];
@@ -100,7 +100,7 @@ static void block_u16(const struct sums *sums, const struct place *at, const voi
 }
 
 /* Body of the kernels on codes. */
-static inline void convolve(struct sums sums)
+SUMS_INLINE void convolve(struct sums sums)
 {
     const struct magik_step *n = sums.n;
     const struct depthwise_params *p = n->params;
@@ -110,12 +110,12 @@ static inline void convolve(struct sums sums)
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++)
         for (int32_t ow = 0; ow < o.w; ow++) {
-            const void *x = sums_from(&sums, n->in[0]->data, row / o.h * (at.s.h * at.s.w * at.s.c));
+            const void *x = sums_from(sums, n->in[0]->data, row / o.h * (at.s.h * at.s.w * at.s.c));
             at.ih = row % o.h * p->window.stride_h - p->window.top;
             at.iw = ow * p->window.stride_w - p->window.left;
             for (int32_t c = 0; c < o.c; c += BLOCK) {
                 const int32_t count = o.c - c < BLOCK ? o.c - c : BLOCK;
-                (sums.is_wide ? block_u16 : block_u8)(&sums, &at, x, c, count, (row * o.w + ow) * o.c);
+                (sums.is_wide ? block_u16 : block_u8)(sums, &at, x, c, count, (row * o.w + ow) * o.c);
             }
         }
 }

@@ -23,23 +23,24 @@ int32_t magik_gemm_shape(const struct magik_step *n, struct magik_tensor *y)
 }
 
 /* Body of the kernels on codes. */
-static inline void gemm(struct sums sums)
+SUMS_INLINE void gemm(struct sums sums)
 {
     const struct magik_step *n = sums.n;
     const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const struct weights w = weights_in(n->in[1]);
     const int32_t *m = n->in[3]->data, *shift = n->in[4]->data;
+    void *y = n->out[0]->data;
     int32_t i, end;
     op_span(n, n->out[0]->count, &i, &end);
-    const void *x = sums_from(&sums, n->in[0]->data, i / columns * depth);
+    const void *x = sums_from(sums, n->in[0]->data, i / columns * depth);
     for (int32_t o = i % columns; i < end; i++, o++) {
         if (o == columns) {
             o = 0;
-            x = sums_from(&sums, x, depth);
+            x = sums_from(sums, x, depth);
         }
-        const int64_t acc = sums_bias(&sums, o) + sums_dot(&sums, weights_from(w, o * depth), x, 0, depth);
-        fx_put(n->out[0]->data, i, sums.is_wide, sums_rescale(&sums, acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
+        const int64_t acc = sums_bias(sums, o) + sums_dot(sums, weights_from(w, o * depth), x, 0, depth);
+        fx_put(y, i, sums.is_wide, sums_rescale(sums, acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
     }
 }
 

@@ -12,14 +12,13 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.add import Add
 from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.convolution import (
-    channel_multipliers,
     clip,
     code_limits,
     kernel_of,
-    quantize_affine,
     rescale,
 )
 from magik_core.ops.reshape import Reshape
+from magik_core.ops.sums import channel_multipliers, quantize_affine
 from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def emit_gemm(
         return to.emit(node, op, [x, *constants], y, name=name, quant=quant)
     assert isinstance(x.quant, QuantParams)
     zeros = np.full(w.shape[1], float(x.quant.zero_point))
-    sums = quantize_affine(node, to, w, bias, x, zeros, 1)
+    sums = quantize_affine(node, to, w, bias, x, quant or to.quant(y), zeros, 1)
     return to.emit(node, replace(op, twice=sums.twice), sums.inputs(to, prefix, x), y, name=name, quant=quant)
 
 
@@ -207,7 +206,7 @@ CASES += [  # codes that an import brings: -128, and s16 for weights with a zero
         for x in (full(3, 70), full(5, 70, code=0), Input((9, 70), 0, 255))
     ),
     *(  # a long sum of equal products rounds in one direction on f32
-        case("Gemm", np.full((o, k), code / 128, np.float32), x=x, transB=1, codes=(-255, 255), relative=1e-4)
+        case("Gemm", np.full((o, k), code / 128, np.float32), x=x, transB=1, codes=(-255, 255), relative=1e-4, wide=8.0)
         for o, k, code, x in ((2, 33025, -255, full(1, 33025)), (17, 4101, 255, full(5, 4101)))
     ),
 ]

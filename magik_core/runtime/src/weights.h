@@ -96,9 +96,11 @@ static inline int64_t weights_dot_u16(struct weights w, const uint16_t *x, int32
             acc = fx_mac(acc, x[i] - zero, wide[i]);
         return acc;
     }
-    for (int32_t from = 0; from < count; from += 256, sum += acc, acc = 0)
-        for (int32_t i = from; i < count && i < from + 256; i++)
+    for (int32_t from = 0; from < count; from += 256, sum += acc, acc = 0) {
+        const int32_t end = count - from < 256 ? count : from + 256;
+        for (int32_t i = from; i < end; i++)
             acc += (x[i] - zero) * narrow[i];
+    }
     return sum;
 }
 
@@ -117,6 +119,9 @@ static inline int32_t weights_dot(struct weights w, const uint8_t *x, int32_t ze
     return acc;
 }
 
+/* Of a body that kernels on u8 and u16 share: only so are the members of `struct sums` constants in each. */
+#define SUMS_INLINE static inline __attribute__((always_inline))
+
 /* What differs between kernels on u8, whose sums are those of s32, and on u16. */
 struct sums {
     const struct magik_step *n;
@@ -130,21 +135,27 @@ static inline struct sums sums_of(const struct magik_step *n)
 }
 
 /* Number i of the bias. */
-static inline int64_t sums_bias(const struct sums *s, int32_t i)
+static inline int64_t sums_bias(struct sums s, int32_t i)
 {
-    return s->is_long ? weights_long(s->n->in[2], i) : ((const int32_t *)s->n->in[2]->data)[i];
+    return s.is_long ? weights_long(s.n->in[2], i) : ((const int32_t *)s.n->in[2]->data)[i];
 }
 
 /* x from code i on. */
-static inline const void *sums_from(const struct sums *s, const void *x, int32_t i)
+static inline const void *sums_from(struct sums s, const void *x, int32_t i)
 {
-    return (const uint8_t *)x + (s->is_wide ? 2 * i : i);
+    return (const uint8_t *)x + (s.is_wide ? 2 * i : i);
+}
+
+/* y from code i on. */
+static inline void *sums_to(struct sums s, int32_t i)
+{
+    return (uint8_t *)s.n->out[0]->data + (s.is_wide ? 2 * i : i);
 }
 
 /* Make `count` codes all `code`. */
-static inline void sums_fill(const struct sums *s, void *to, int32_t code, int32_t count)
+static inline void sums_fill(struct sums s, void *to, int32_t code, int32_t count)
 {
-    if (!s->is_wide) {
+    if (!s.is_wide) {
         memset(to, code, (size_t)count);
         return;
     }
@@ -153,15 +164,15 @@ static inline void sums_fill(const struct sums *s, void *to, int32_t code, int32
 }
 
 /* The products of `count` codes less `zero` and weights side by side. */
-static inline int64_t sums_dot(const struct sums *s, struct weights w, const void *x, int32_t zero, int32_t count)
+static inline int64_t sums_dot(struct sums s, struct weights w, const void *x, int32_t zero, int32_t count)
 {
-    return s->is_wide ? weights_dot_u16(w, x, zero, count, s->is_long) : weights_dot(w, x, zero, count, 0);
+    return s.is_wide ? weights_dot_u16(w, x, zero, count, s.is_long) : weights_dot(w, x, zero, count, 0);
 }
 
 /* A sum in units of y's scale; on u8 it wraps to 32 bits, where no file but a hostile one has more. */
-static inline int64_t sums_rescale(const struct sums *s, int64_t acc, int32_t m, int32_t shift)
+static inline int64_t sums_rescale(struct sums s, int64_t acc, int32_t m, int32_t shift)
 {
-    return s->is_wide ? fx_rescale_wide(acc, m, shift) : weights_rescale(s->n, (int32_t)acc, m, shift);
+    return s.is_wide ? fx_rescale_wide(acc, m, shift) : weights_rescale(s.n, (int32_t)acc, m, shift);
 }
 
 #endif
