@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 DOUBLINGS = 300  # of a scale: f32 spans 2^277, and training leaves weights of 1e-31
 MAX_SUM = 2**53  # of sums in 64 bits: f64, and so numpy's products of matrices, are exact below; weights.h
-TINY = 2.0**-13  # codes of y: a weight that adds less, whatever the code of x, may be rounded to a coarser scale
+MIN_FACTOR = 2.0**-30  # s_x * s_w / s_y of such sums: a multiplier has full precision
+NOTHING = 2.0**-3  # codes of y: what all weights of a channel together may lose for sums in 32 bits
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def quantize_affine(
 ) -> Sums:
     """Codes of weights (O, …, I) and a bias (O) for sums over the codes of x, whose real zero is `pad` per channel.
 
-    A channel that needs 64 bits only because its bias is large beside its weights gets a larger scale, and so does
-    one that is rounded twice; codes of the source stay.
+    A channel whose sums do not fit, or that needs 64 bits only because its bias is large beside its weights, gets a
+    larger scale; codes of the source stay.
     Raises: LowerError: sums do not fit, whatever the scale.
     Source: docs/quantization.md, "Convolution".
     """
@@ -70,7 +71,9 @@ def quantize_affine(
         b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1)
         total = np.abs(np.round(b)) + _most(codes, zero, x.quant.top)
         is_long = total > numerics.INT32_MAX
-        too_large = is_long & (twice | (unit * x.quant.top < TINY * y.scale) | (total > MAX_SUM))
+        too_large = is_long & (twice | (total > MAX_SUM) | (unit < MIN_FACTOR * y.scale))
+        if not known:
+            too_large |= is_long & (unit * x.quant.top * flat.shape[1] < NOTHING * y.scale)
         if not too_large.any():
             return Sums(codes.reshape(w.shape), numerics.round_half_up(b), scales, bool(is_long.any()), twice)
         if known:
