@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
-from importlib import resources
 
+from magik_core.html_parts import cards as cards_of
+from magik_core.html_parts import page, table
 from magik_core.report import Description, Port, Row, Series, Slot, live_bytes, short_bytes
 
 WIDTH = 1200  # of the charts, in SVG units
@@ -20,10 +21,6 @@ def render(description: Description, measured: Sequence[Series] = ()) -> str:
     """The page. Args: measured: a chart and a column for each."""
     title = f"{_unit(description)[:-1]} report: {description.name}" if description.name else "magik report"
     parts = [
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>\n{_asset('html.css')}</style></head><body>",
-        f"<h1>{escape(description.name)}</h1>",
         *_cards(description),
         *_plan(description),
         *_measured(description, measured),
@@ -31,13 +28,8 @@ def render(description: Description, measured: Sequence[Series] = ()) -> str:
         *_operators(description),
         *_steps(description, measured),
         *_memory(description),
-        f'<div id="tip"></div><script>\n{_asset("html.js")}</script></body></html>\n',
     ]
-    return "\n".join(parts)
-
-
-def _asset(name: str) -> str:
-    return (resources.files("magik_core") / name).read_text(encoding="utf-8")
+    return page(title, description.name, parts)
 
 
 def _unit(description: Description) -> str:
@@ -55,9 +47,7 @@ def _cards(d: Description) -> Iterator[str]:
         cards.append((f"{d.arena_excess:.1%}", f"above the lower bound of {d.lower_bound:,} bytes"))
     cards += [(_shape(p), f"input {p.name}, {p.dtype}{p.color and f', {p.color}'}") for p in d.inputs]
     cards += [(_shape(p), f"output {p.name}, {p.dtype}") for p in d.outputs]
-    yield '<div class="cards">'
-    yield from (f'<div class="card"><b>{escape(big)}</b><span>{escape(small)}</span></div>' for big, small in cards)
-    yield "</div>"
+    yield from cards_of(cards)
 
 
 def _plan(d: Description) -> Iterator[str]:
@@ -168,7 +158,7 @@ def _operators(d: Description) -> Iterator[str]:
     rows = [((t.op, None), (f"{t.steps:,}", t.steps), (f"{t.macs:,}", t.macs),
              (f"{t.macs / d.macs:.1%}" if d.macs else "", t.macs), (f"{t.weight_bytes:,}", t.weight_bytes))
             for t in d.ops]  # fmt: skip
-    yield from _table(("operator", _unit(d), "MACs", "of all", "weight bytes"), rows)
+    yield from table(("operator", _unit(d), "MACs", "of all", "weight bytes"), rows)
 
 
 def _steps(d: Description, measured: Sequence[Series]) -> Iterator[str]:
@@ -176,7 +166,7 @@ def _steps(d: Description, measured: Sequence[Series]) -> Iterator[str]:
     names = ("#", _unit(d)[:-1], "operator", "kernel", "shapes", "dtype", "bits", "params", "MACs", "weight bytes",
              "bytes moved", *(one.title for one in measured))  # fmt: skip
     more = [[(f"{one.values[i]:,}", one.values[i]) for one in measured] for i in range(len(d.rows))]
-    yield from _table(names, ((*_step_cells(i, row), *more[i]) for i, row in enumerate(d.rows)), anchor="step-")
+    yield from table(names, ((*_step_cells(i, row), *more[i]) for i, row in enumerate(d.rows)), anchor="step-")
 
 
 def _step_cells(index: int, row: Row) -> tuple[tuple[str, int | None], ...]:
@@ -197,30 +187,7 @@ def _memory(d: Description) -> Iterator[str]:
     rows = [((f"{s.offset:,}", s.offset), (f"{s.nbytes:,}", s.nbytes), (str(s.first), s.first), (str(s.last), s.last),
              (s.tensor, None), (_sizes(s.shape), None), (s.dtype, None), (", ".join(s.shares), None))
             for s in sorted(d.memory, key=lambda s: (s.offset, s.first))]  # fmt: skip
-    yield from _table(names, rows)
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[tuple[str, int | None]]], anchor: str = "") -> Iterator[str]:
-    """A sortable table; a cell with a value is a number, and its column is one."""
-    filled = list(rows)
-    numbers = [value is not None for _, value in filled[0]] if filled else [False] * len(names)
-    yield '<div class="scroll"><table><thead><tr>'
-    yield "".join(_heading(name, is_number) for name, is_number in zip(names, numbers, strict=True))
-    yield "</tr></thead><tbody>"
-    for i, row in enumerate(filled):
-        identity = f' id="{anchor}{i}"' if anchor else ""
-        yield f"<tr{identity}>{''.join(_cell(text, value) for text, value in row)}</tr>"
-    yield "</tbody></table></div>"
-
-
-def _heading(name: str, is_number: bool) -> str:
-    return f'<th class="number">{escape(name)}</th>' if is_number else f"<th>{escape(name)}</th>"
-
-
-def _cell(text: str, value: int | None) -> str:
-    if value is not None:
-        return f'<td class="number" data-value="{value}">{escape(text)}</td>'
-    return f'<td class="long">{escape(text)}</td>' if len(text) > 40 else f"<td>{escape(text)}</td>"
+    yield from table(names, rows)
 
 
 def _shape(port: Port) -> str:

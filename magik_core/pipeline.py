@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
-from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers, weight_bytes
+from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
 from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
@@ -30,8 +30,10 @@ from magik_core.quantize import (
     weight_bits,
     with_weights,
 )
+from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
+from magik_core.result import Result
 from magik_core.samples import Samples, open_samples
 from magik_core.soc import SoC
 from magik_core.source import Quantization
@@ -44,56 +46,6 @@ SUFFIXES = (".bin", ".mgk", ".mk.h")  # the board's file, the PC's, the board's 
 
 def _silent(*_: object) -> None:
     return None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a conversion made.
-
-    Args: program, plan: what was packed; outputs: the files written, none without an output path;
-        findings: the chip's notices; calibration_samples: how many were read;
-        imported_values: activations that have the source's own quantization; seconds: it took.
-    """
-
-    model: str
-    soc: str
-    program: Program = field(repr=False)
-    plan: Plan = field(repr=False)
-    outputs: tuple[Path, ...]
-    findings: tuple[Finding, ...]
-    calibration_samples: int
-    imported_values: int
-    seconds: float
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def macs(self) -> int:
-        p = self.program
-        return sum(s.op.macs(p.reads(s), p.writes(s)) for s in p.steps)
-
-    @property
-    def float_steps(self) -> int:
-        """Steps that compute in f32."""
-        p = self.program
-        return sum(s.op.kernel(p.reads(s), p.writes(s)).endswith("_f32") for s in p.steps)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "soc": self.soc,
-            "outputs": [str(path) for path in self.outputs],
-            "arena_bytes": self.plan.arena_bytes,
-            "arena_lower_bound": self.plan.lower_bound,
-            "weight_bytes": weight_bytes(self.program),
-            "macs": self.macs,
-            "steps": len(self.program.steps),
-            "float_steps": self.float_steps,
-            "calibration_samples": self.calibration_samples,
-            "imported_values": self.imported_values,
-            "seconds": round(self.seconds, 3),
-            "notices": len(self.findings),
-            "warnings": list(self.warnings),
-        }
 
 
 def convert(
@@ -123,20 +75,11 @@ def convert(
     """
     started = time.perf_counter()
     settings = _settings(config, keys)
-    installed = plugins.load()
     chosen = _recipe(settings, recipe, is_float=is_float)
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
-    graph = _graph(source, settings, constants, notes)
-    imported = _imported(graph, chosen)
-    check_names(graph, chosen)
-    _, samples = together(  # what is missing, before calibration
-        lambda: legalize(_rehearse(graph, chosen, settings, imported), soc),
-        lambda: None if chosen.is_float else _samples(graph, settings, settings.quant_dataset_path),
-    )
-    if chosen.equalize:
-        notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    graph, quantization = _quantization(graph, chosen, settings, samples, imported, progress, threads)
-    program = lower(graph, quantization, name=_name(targets, model), ops=installed.onnx_ops)
+    ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
+    graph, imported, samples = ready.graph, ready.imported, ready.samples
+    program = ready.program(_name(targets, model))
     program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
@@ -157,6 +100,46 @@ def convert(
     )
 
 
+def quantized(
+    model: str | Path | ir.Model | object,
+    *,
+    config: Config | str | Path | None = None,
+    recipe: Recipe | None = None,
+    example_inputs: Sequence[Any] = (),
+    progress: Progress = _silent,
+    notes: Notes = _silent,
+    threads: int = 1,
+    constants: Mapping[str, Any] | None = None,
+    **keys: Any,
+) -> Quantized:
+    """Do what `convert` does up to the quantization; the arguments are its own.
+
+    Raises: MagikError: of the stage that cannot go on, with all of its problems.
+    """
+    settings = _settings(config, keys)
+    chosen = _recipe(settings, recipe)
+    source, soc, _ = _open(model, settings, chosen, example_inputs, None)
+    return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
+
+
+def _quantized(
+    source: ir.Model, soc: SoC, settings: Config, recipe: Recipe, constants: Mapping[str, Any] | None,
+    progress: Progress, notes: Notes, threads: int,
+) -> Quantized:  # fmt: skip
+    """The graph of an opened model with its quantization, after a rehearsal of what follows."""
+    graph = _graph(source, settings, constants, notes)
+    imported = _imported(graph, recipe)
+    check_names(graph, recipe)
+    _, samples = together(  # what is missing, before calibration
+        lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
+        lambda: None if recipe.is_float else _samples(graph, settings, settings.quant_dataset_path),
+    )
+    if recipe.equalize:
+        notes(f"equalized {equalize.equalize(graph)} pairs of layers")
+    corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
+    return Quantized(graph, quantization, corrected, imported, plugins.load().onnx_ops, samples, settings)
+
+
 def _open(
     model: object, settings: Config, recipe: Recipe, example_inputs: Sequence[Any], output: str | Path | None
 ) -> tuple[ir.Model, SoC, tuple[Path, ...]]:
@@ -172,7 +155,7 @@ def _open(
     _, soc, _, targets = together(
         load,
         lambda: plugins.load().soc(settings.soc),
-        lambda: _check_calibration(recipe, settings, any(map(is_quantized, sources))),
+        lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
         lambda: () if output is None else _targets(output),
     )
     return sources[0], soc, targets
@@ -263,7 +246,7 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
 def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> None:
     """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data.
 
-    Args: is_quantized: the source brings its own ranges.
+    Args: is_quantized: the source brings its own ranges, or could not be read and might.
     """
     if not recipe.is_float:
         together(
@@ -390,4 +373,5 @@ def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
         return ()
     in_float = (s for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32"))
     names = [s.name for s in in_float if s.name not in recipe.skip_nodes]
-    return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()
+    stay = "1 step stays" if len(names) == 1 else f"{len(names)} steps stay"
+    return (f"{stay} in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()

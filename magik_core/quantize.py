@@ -81,7 +81,7 @@ def quantize(
         return Quantization(float_nodes=frozenset(_in_float(model, recipe)[0]), weights=weights)
     values, problems = dict(imported.values), list[Problem]()
     wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
-    ranges = {**(ranges or {}), **_useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
+    ranges = {**(ranges or {}), **useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
     for value in model.graph.inputs:
         if is_raw(value):
             values[value.name or ""] = QuantParams(1.0, 0.0)
@@ -172,7 +172,7 @@ def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:
     return {n.name or "" for n, w in matrices if w is not None and w.name not in imported.constants}
 
 
-def _useful(model: ir.Model, ranges: Ranges, bits: Mapping[str, int]) -> dict[str, tuple[float, float]]:
+def useful(model: ir.Model, ranges: Ranges, bits: Mapping[str, int]) -> dict[str, tuple[float, float]]:
     """Narrower ranges of the values that only functions read which are flat at the ends.
 
     HardSwish is 0 below -3: codes spent there are wasted, and saturating there changes nothing. An end is

@@ -12,7 +12,7 @@ import typer
 from magik_core.cli import _console, _options, _progress
 
 if TYPE_CHECKING:
-    from magik_core.pipeline import Result
+    from magik_core.result import Result
 
 
 def command(

@@ -19,6 +19,7 @@ from magik_core.errors import LoadError
 from magik_core.pack import pack
 from magik_core.plan import check_plan, plan
 from magik_core.report import Description, Slot
+from magik_core.result import Result
 from tests.core import plan_cases
 
 
@@ -44,11 +45,11 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def converted(model: Path) -> pipeline.Result:
+def converted(model: Path) -> Result:
     return pipeline.convert(model, model.with_suffix(".mgk"), is_float=True)
 
 
-def test_a_program_is_read_back(converted: pipeline.Result, model: Path) -> None:
+def test_a_program_is_read_back(converted: Result, model: Path) -> None:
     program, placed = unpack.read(model.with_suffix(".mgk"))
     assert Description.of(program, placed) == Description.of(converted.program, converted.plan)
     assert placed == converted.plan
@@ -56,7 +57,7 @@ def test_a_program_is_read_back(converted: pipeline.Result, model: Path) -> None
     assert pack(program, placed, names=True) == model.with_suffix(".mgk").read_bytes()
 
 
-def test_a_stripped_file_points_to_its_twin(converted: pipeline.Result, model: Path) -> None:
+def test_a_stripped_file_points_to_its_twin(converted: Result, model: Path) -> None:
     board = model.with_suffix(".bin")
     with pytest.raises(LoadError) as caught:
         unpack.read(board)
@@ -66,7 +67,7 @@ def test_a_stripped_file_points_to_its_twin(converted: pipeline.Result, model: P
     )
 
 
-def test_a_damaged_file_is_refused(converted: pipeline.Result, model: Path, magik: Callable[..., Any]) -> None:
+def test_a_damaged_file_is_refused(converted: Result, model: Path, magik: Callable[..., Any]) -> None:
     path = model.with_suffix(".mgk")
     data = bytearray(path.read_bytes())
     data[-10] ^= 1
@@ -77,7 +78,7 @@ def test_a_damaged_file_is_refused(converted: pipeline.Result, model: Path, magi
         unpack.read(path.with_name("absent.mgk"))
 
 
-def test_inspect_shows_a_program(converted: pipeline.Result, model: Path, magik: Callable[..., Any]) -> None:
+def test_inspect_shows_a_program(converted: Result, model: Path, magik: Callable[..., Any]) -> None:
     done = magik("inspect", model.with_suffix(".mgk"))
     assert done.code == 0 and done.err == ""
     assert "left" in done.out and "conv_f32" in done.out and "1x16x16x8" in done.out
@@ -86,12 +87,12 @@ def test_inspect_shows_a_program(converted: pipeline.Result, model: Path, magik:
     assert "│" in done.out and "live" in done.out
 
 
-def test_inspect_json_is_the_description(converted: pipeline.Result, model: Path, magik: Callable[..., Any]) -> None:
+def test_inspect_json_is_the_description(converted: Result, model: Path, magik: Callable[..., Any]) -> None:
     done = magik("inspect", model.with_suffix(".mgk"), "--json")
     assert json.loads(done.out) == json.loads(Description.of(converted.program, converted.plan).to_json())
 
 
-def test_inspect_plan_lists_places(converted: pipeline.Result, model: Path, magik: Callable[..., Any]) -> None:
+def test_inspect_plan_lists_places(converted: Result, model: Path, magik: Callable[..., Any]) -> None:
     done = magik("inspect", model.with_suffix(".mgk"), "--plan")
     assert "conv_f32" not in done.out
     rows = [line.split() for line in done.out.splitlines()]
@@ -109,7 +110,7 @@ def test_inspect_source_model(model: Path, magik: Callable[..., Any]) -> None:
     assert "magik convert makes one" in magik("inspect", model, "--plan").err
 
 
-def test_inspect_writes_a_page(converted: pipeline.Result, model: Path, magik: Callable[..., Any]) -> None:
+def test_inspect_writes_a_page(converted: Result, model: Path, magik: Callable[..., Any]) -> None:
     page = model.with_suffix(".html")
     done = magik("inspect", model.with_suffix(".mgk"), "--html", page)
     assert done.err == f"wrote {page}\n"

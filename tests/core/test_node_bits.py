@@ -16,8 +16,8 @@ from onnx import helper
 import magik_core as magik
 from magik_core.config import NODE_BITS
 from magik_core.errors import MagikError
-from magik_core.pipeline import Result
 from magik_core.program import QuantParams, Tensor
+from magik_core.result import Result
 from tests.cli import models
 
 Rows = dict[str, dict[str, Any]]

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 import magik_core as magik
 from magik_core.errors import GraphError, MagikError
 from magik_core.net import load
-from magik_core.pipeline import Result
 from magik_core.program import QuantParams, WeightParams
+from magik_core.result import Result
 from tests.core.graphs import run
 
 RNG = np.random.default_rng(5)

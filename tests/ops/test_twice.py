@@ -18,9 +18,9 @@ from magik_core.net import Net
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Case, Input, case, extreme
 from magik_core.pack import pack
-from magik_core.pipeline import Result
 from magik_core.plan import plan
 from magik_core.program import Program, QuantParams
+from magik_core.result import Result
 from magik_core.unpack import unpack
 from tests import harness
 from tests.core.test_rescale_twice import in_two_steps

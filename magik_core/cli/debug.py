@@ -1,0 +1,185 @@
+"""magik debug MODEL: every layer of the quantized model beside the float one, and a folder of dumps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from magik_core.cli import _console, _options, _progress
+
+if TYPE_CHECKING:
+    from magik_core.debugging.distance import Distance
+    from magik_core.debugging.measure import Layer
+    from magik_core.debugging.report import Report
+
+FOLDER = Path("magik_dump_path")
+COLUMNS = ("#", "layer", "op", "SQNR", "alone", "act", "weight", "cosine", "least", "most", "dist", "std", "max",
+           "0..1")  # fmt: skip
+SPARE = ("op", "most", "std", "dist")  # that a narrow terminal does without, in this order
+
+
+class Sort(str, Enum):
+    """What the rows are sorted by: the network's order, or one of the numbers, worst first."""
+
+    ORDER = "order"
+    SQNR = "sqnr"
+    ALONE = "alone"
+    ACTIVATIONS = "activations"
+    WEIGHTS = "weights"
+    COSINE = "cosine"
+    DISTANCE = "distance"
+    MAX = "max"
+    SHARE = "share"
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Samples to compare on, a folder or a file; the calibration data by default.", metavar="PATH"
+    ),
+]
+Size = Annotated[int | None, typer.Option(min=1, help="Samples of it to use.", metavar="N")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for the dumps of the first sample.", metavar="FOLDER")
+]
+Dumps = Annotated[bool, typer.Option("--dump/--no-dump", help="Write them, or only compare.")]
+SortBy = Annotated[Sort, typer.Option(help="Order of the rows, worst first but for the network's own.")]
+Top = Annotated[int | None, typer.Option(min=1, help="Show only the first N rows.", metavar="N")]
+Tries = Annotated[
+    bool, typer.Option("--try-skips/--no-try-skips", help="Leave the worst layers in f32 and measure the gain.")
+]
+Html = Annotated[Path | None, typer.Option(help="Also write a page with charts to this file.", metavar="FILE")]
+
+
+def command(
+    model: _options.Model,
+    data: Data = None,
+    size: Size = None,
+    output: Output = FOLDER,
+    dumps: Dumps = True,
+    sort: SortBy = Sort.ORDER,
+    top: Top = None,
+    tries: Tries = True,
+    html: Html = None,
+    soc: _options.Soc = None,
+    config: _options.ConfigFile = None,
+    calib: _options.Calib = None,
+    calib_size: _options.CalibSize = None,
+    inputs: _options.Inputs = None,
+    input_shape: _options.Shape = None,
+    mean: _options.Mean = None,
+    normal: _options.Normal = None,
+    color: _options.Color = None,
+    outputs: _options.Outputs = None,
+    feature_method: _options.FeatureMethod = None,
+    weight_method: _options.WeightMethod = None,
+    sets: _options.Set = None,
+    constants: _options.Constants = None,
+    frontend: _options.Frontend = None,
+    frontend_options: _options.FrontendOptions = None,
+    factory: _options.Factory = None,
+    allows_pickle: _options.AllowPickle = False,
+    threads: _options.Threads = 1,
+    is_verbose: _options.Verbose = False,
+    is_json: _options.Json = False,
+) -> None:
+    """Quantize a model as convert does, and compare every layer with the float model.
+
+    SQNR is in dB, as the program runs and of each layer alone; "act" with real weights, "weight" with real
+    activations. The folder holds what the layers compute on the first sample.
+
+    Example: magik debug model.onnx --calib images/ --mean 127 --normal 128 --sort alone --top 10
+    """
+    keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
+    keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
+    keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
+    chosen = _options.config(config, sets, **keys)
+    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
+    from magik_core.debug import debug
+
+    notes, folder = _console.note if is_verbose else _console.silent, output if dumps else None
+    bound = _options.constants(constants)
+    with _progress.progress() as tell:
+        run = partial(debug, model, data, folder, config=chosen, constants=bound, size=size, tries_skips=tries)
+        found = run(progress=tell, notes=notes, threads=threads)
+    if html is not None:
+        _page(html, found)
+    if is_json:
+        typer.echo(found.to_json())
+    else:
+        _table(found, sort, top)
+    _words(found, html)
+
+
+def _page(html: Path, found: Report) -> None:
+    from magik_core import pack
+    from magik_core.debug_html import render
+
+    pack.write({html: render(found).encode()})
+
+
+def _table(found: Report, sort: Sort, top: int | None) -> None:
+    rows = list(enumerate(found.layers))
+    if sort is not Sort.ORDER:
+        rows.sort(key=lambda row: _badness(row[1], sort), reverse=True)
+    _console.table(COLUMNS, [_cells(i, layer) for i, layer in rows[:top]], spare=SPARE)
+
+
+def _badness(layer: Layer, sort: Sort) -> float:
+    """What is sorted by, the worst the largest; layers without the number come last."""
+    part, of = BY[sort]
+    distance: Distance | None = getattr(layer, part)
+    return -float("inf") if distance is None else of(distance)
+
+
+BY: dict[Sort, tuple[str, Callable[[Distance], float]]] = {
+    Sort.SQNR: ("accumulated", lambda d: -d.sqnr_db),
+    Sort.ALONE: ("isolated", lambda d: -d.sqnr_db),
+    Sort.ACTIVATIONS: ("features", lambda d: -d.sqnr_db),
+    Sort.WEIGHTS: ("weights", lambda d: -d.sqnr_db),
+    Sort.COSINE: ("accumulated", lambda d: -d.cosine),
+    Sort.DISTANCE: ("accumulated", lambda d: d.euclidean),
+    Sort.MAX: ("accumulated", lambda d: d.largest),
+    Sort.SHARE: ("accumulated", lambda d: d.share),
+}
+
+
+def _cells(index: int, layer: Layer) -> tuple[str, ...]:
+    from magik_core.debugging.report import decibel_text
+
+    parts = (layer.accumulated, layer.isolated, layer.features, layer.weights)
+    sqnr = ["" if part is None else decibel_text(part.sqnr_db) for part in parts]
+    d = layer.accumulated
+    if d is None:
+        return (str(index), layer.name, layer.op, *sqnr, *[""] * 7)
+    cosines = [f"{v:.4f}" for v in (d.cosine, d.cosine_min, d.cosine_max)]
+    return (str(index), layer.name, layer.op, *sqnr, *cosines, _short(d.euclidean), _short(d.deviation),
+            _short(d.largest), f"{d.share:.3f}")  # fmt: skip
+
+
+def _short(value: float) -> str:
+    """Three digits: `0.0123`, `1.23`, `1230`."""
+    text = f"{value:.3g}"
+    return f"{value:.0f}" if "e+" in text and value < 1e6 else text
+
+
+def _words(found: Report, html: Path | None) -> None:
+    from magik_core.debugging.report import decibel_text
+
+    samples = _console.many(found.samples, "sample")
+    _console.words(f"{_console.many(len(found.layers), 'layer')} on {samples}; SQNR in dB")
+    for trial in found.trials:
+        gain = f"{decibel_text(trial.before)} to {decibel_text(trial.after)} dB"
+        _console.words(f"{trial.layer} in f32: output {trial.output} goes from {gain}")
+    best = next((trial for trial in found.trials if trial.gain > 0), None)
+    if best is not None:
+        _console.words(f"hint: --set QUANT_NODE_SKIP={','.join(best.nodes)}", "green")
+    if found.folder:
+        _console.words(f"wrote {found.folder}")
+    if html is not None:
+        _console.words(f"wrote {html}")

@@ -1,0 +1,156 @@
+"""magik debug: the table, what it is sorted by, JSON, the page, the folder, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from magik_core.cli._columns import GAP, fit
+from magik_core.cli.debug import COLUMNS, SPARE
+from magik_core.debug import debug, dump
+from magik_core.errors import MagikError
+from magik_core.pipeline import quantized
+from tests.cli.models import DIGITS, files, samples
+
+PIXELS = ("--mean", 127, "--normal", 128)
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_table_and_the_folder(magik, calib: Path, at: Path) -> None:
+    done = magik("debug", DIGITS, "--calib", calib, *PIXELS)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert tuple(lines[0].split()) == COLUMNS and len(lines) == 23
+    first = lines[1].split()
+    assert first[:3] == ["0", "node_Conv_175", "Conv"] and len(first) == len(COLUMNS)
+    assert 35 < float(first[3]) < 50 and first[3] == first[4], "nothing is before the first layer"
+    assert "22 layers on 2 samples; SQNR in dB" in done.err and "wrote magik_dump_path" in done.err
+    assert len(list((at / "magik_dump_path/ptq_model").iterdir())) == 22
+    assert sum("in f32: output probabilities goes from" in line for line in done.err.splitlines()) == 3
+
+
+def test_the_table_fits_a_hundred_columns(magik, calib: Path, at: Path) -> None:
+    out = magik("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips").out
+    rows = [line.split() for line in out.splitlines()[1:] if len(line.split()) == len(COLUMNS)]
+    shown = fit(COLUMNS, rows, SPARE, 100)
+    assert sum(c.width for c in shown) + GAP * (len(shown) - 1) <= 100
+    assert {COLUMNS[c.index] for c in shown} >= {*COLUMNS} - {"op", "most"}
+    assert not (at / "magik_dump_path").exists()
+
+
+def test_sorting(magik, calib: Path, at: Path) -> None:
+    run = ("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips")
+    all_rows = json.loads(magik(*run, "--json").out)["layers"]
+    for sort, part, key, down in (
+        ("alone", "isolated", "sqnr_db", False),
+        ("weights", "weights", "sqnr_db", False),
+        ("cosine", "accumulated", "cosine", False),
+        ("share", "accumulated", "share", True),
+    ):
+        rows = sorted((r for r in all_rows if r[part]), key=lambda r: r[part][key], reverse=down)
+        lines = magik(*run, "--sort", sort, "--top", 4).out.splitlines()[1:]
+        assert [line.split()[1] for line in lines] == [r["name"] for r in rows[:4]], sort
+
+
+def test_json_is_the_report(magik, calib: Path, at: Path) -> None:
+    done = magik("debug", DIGITS, "--calib", calib, *PIXELS, "--json", "-o", at / "d", "--html", at / "p.html")
+    found = json.loads(done.out)
+    assert set(found) == {"model", "samples", "layers", "tensors", "folder", "trials"}
+    assert found["samples"] == 2 and found["folder"] == str(at / "d") and len(found["trials"]) == 3
+    layer = found["layers"][1]
+    assert set(layer["accumulated"]) == {
+        "sqnr_db", "cosine", "cosine_min", "cosine_max", "euclidean", "deviation", "largest", "share",
+    }  # fmt: skip
+    assert layer["isolated"]["cosine"] > 0.99 and layer["nodes"] == ["node_Conv_177", "n4"]
+    assert {"saturated_low", "unused", "counts", "seen_high", "low"} <= set(found["tensors"][0])
+    assert "<h2>Tensors of codes</h2>" in (at / "p.html").read_text() and f"wrote {at / 'p.html'}" in done.err
+
+
+def test_numbers_that_are_not_finite_are_null() -> None:
+    from magik_core.debugging.report import Report, Trial
+
+    report = Report("m", 1, (), (), trials=(Trial("a", ("a",), "y", 1.0, float("inf")),))
+    assert json.loads(report.to_json())["trials"][0]["after"] is None
+    assert report.trials[0].gain == float("inf")
+
+
+def test_what_the_hint_names_can_be_left_out(magik, calib: Path, at: Path) -> None:
+    run = ("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips", "--json")
+    before = json.loads(magik(*run).out)["layers"]
+    nodes = next(layer["nodes"] for layer in before if layer["name"] == "node_Conv_185")
+    after = json.loads(magik(*run, "--set", f"QUANT_NODE_SKIP={','.join(nodes)}").out)["layers"]
+    assert [layer["name"] for layer in after if layer["dtype"] == "f32"] == ["node_Conv_185"]
+    assert [layer["name"] for layer in before] == [layer["name"] for layer in after]
+
+
+def test_data_of_its_own(magik, calib: Path, at: Path) -> None:
+    other = samples(at / "other.npy", 5)
+    done = magik("debug", DIGITS, "--calib", calib, *PIXELS, "--data", other, "--size", 3, "--json")
+    assert json.loads(done.out)["samples"] == 3
+    pixels = np.load(other)[0].transpose(1, 2, 0)
+    found = np.frombuffer((at / "magik_dump_path/input.bin").read_bytes(), "<f4")
+    np.testing.assert_array_equal(found, pixels.reshape(-1), "the raw picture, channels last")
+
+
+def test_the_library(calib: Path, at: Path) -> None:
+    keys = {"calibration": calib, "mean": [127], "normal": [128]}
+    feeds = [{"image": x[None]} for x in np.load(calib)]
+    named = debug(DIGITS, calib, tries_skips=False, **keys)
+    assert debug(DIGITS, iter(feeds), tries_skips=False, **keys) == named == debug(DIGITS, tries_skips=False, **keys)
+    assert files(at) == {"calib.npy": calib.read_bytes()} and named.folder == ""
+    ready = quantized(DIGITS, **keys)
+    assert dump(ready, calib, at / "d").layers == named.layers
+    assert (at / "d/model_node_info.json").exists()
+
+
+def test_one_picture(magik, calib: Path, at: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.load(calib)[0].astype(np.uint8).transpose(1, 2, 0)).save(at / "one.png")
+    done = magik("debug", DIGITS, "--calib", calib, *PIXELS, "--data", at / "one.png", "--no-try-skips")
+    assert done.code == 0 and "22 layers on 1 sample;" in done.err
+
+
+def test_refusals(refused, calib: Path, at: Path) -> None:
+    (at / "full").mkdir()
+    (at / "full/mine.txt").write_text("x")
+    said = refused("debug", DIGITS, "--calib", calib, "--data", at / "none", "-o", at / "full", code=2)
+    assert "error: the dump's folder holds other files" in said
+    assert f"error: data to debug with not found\nwhere: {at / 'none'}" in said
+    assert "calibration data is missing" in refused("debug", DIGITS, code=2)
+
+
+def test_an_imported_model_needs_data_of_its_own(at: Path) -> None:
+    from tests.core.graphs import source_of
+
+    text = """g (float[1,3,8,8] x) => (float[1,3,8,8] y) {
+        q = QuantizeLinear (x, s, z)
+        d = DequantizeLinear (q, s, z)
+        a = Relu (d)
+        r = QuantizeLinear (a, s, z)
+        y = DequantizeLinear (r, s, z)
+    }"""
+    model = source_of(text, s=np.float32(0.1), z=np.uint8(100))
+    with pytest.raises(MagikError, match="there is no data to debug with") as e:
+        debug(model)
+    assert e.value.problems[0].hint == "pass --data PATH"
+    x = np.random.default_rng(0).uniform(-9, 9, (1, 3, 8, 8)).astype(np.float32)
+    report = debug(model, [{"x": x}])
+    assert report.layers and all(layer.isolated and layer.isolated.cosine > 0.999 for layer in report.layers)
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    import subprocess
+
+    code = "import magik_core.cli.debug, sys; print([m for m in ('onnxruntime', 'onnx_ir') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,130 @@
+"""The folder of a debug run: its files, their bytes, and when it is left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from magik_core import numerics
+from magik_core.calibrate import FloatSession
+from magik_core.debugging.dump import Dump, check_folder, safe
+from magik_core.debugging.measure import measure
+from magik_core.errors import UsageError
+from magik_core.program import QuantParams, Tensor
+from magik_core.quantized import Quantized
+from tests.cli.models import files
+from tests.debugging.nets import Feeds, branches, chain, feeds, quantized
+
+
+def dumped(folder: Path, subject: Quantized, samples: list[Feeds]) -> None:
+    with Dump(folder, subject.graph) as dump:
+        measure(subject, samples, parts=("accumulated",), look=dump.add)
+
+
+def read(path: Path, dtype: str, *shape: int) -> np.ndarray:
+    return np.frombuffer(path.read_bytes(), dtype).reshape(shape)
+
+
+def test_every_layer_of_the_first_sample(tmp_path: Path) -> None:
+    samples, folder = feeds(3), tmp_path / "dump"
+    subject = quantized(chain(), samples)
+    dumped(folder, subject, samples)
+    names = ["first", "second", "third", "act"]
+    layers = {f"{kind}/{name}.bin" for kind in ("float_model", "ptq_model", "ptq_model_dequantize") for name in names}
+    assert set(files(folder)) == {*layers, "input.bin", "input_uint8.bin", "model_node_info.json", "tensors.json"}
+    want = FloatSession(subject.graph, ["d", "x"]).run(samples[0])
+    image, q = want["x"].transpose(0, 2, 3, 1), subject.quantization.values
+    np.testing.assert_array_equal(read(folder / "input.bin", "<f4", 1, 6, 6, 3), image)
+    np.testing.assert_array_equal(read(folder / "input_uint8.bin", "u1", 1, 6, 6, 3), numerics.quantize(image, q["x"]))
+    np.testing.assert_array_equal(
+        read(folder / "float_model/second.bin", "<f4", 1, 6, 6, 4), want["d"].transpose(0, 2, 3, 1)
+    )
+    codes = read(folder / "ptq_model/second.bin", "u1", 1, 6, 6, 4)
+    reals = read(folder / "ptq_model_dequantize/second.bin", "<f4", 1, 6, 6, 4)
+    np.testing.assert_array_equal(reals, numerics.dequantize(codes, q["d"]))
+    assert np.abs(reals - want["d"].transpose(0, 2, 3, 1)).max() < 4 * q["d"].scale
+    tensors = json.loads((folder / "tensors.json").read_text())
+    assert [t["layer"] for t in tensors] == ["x", *names]
+    assert tensors[2] == {
+        "file": "second.bin", "layer": "second", "shape": [1, 6, 6, 4], "axes": [0, 2, 3, 1], "dtype": "u8",
+        "scale": q["d"].scale, "zero_point": q["d"].zero_point, "bits": 8,
+    }  # fmt: skip
+
+
+def test_node_info_names_what_skips_know(tmp_path: Path) -> None:
+    samples = feeds(1)
+    dumped(tmp_path / "dump", quantized(chain(), samples), samples)
+    found = json.loads((tmp_path / "dump/model_node_info.json").read_text())
+    assert list(found) == ["all_type", "Conv", "HardSwish", "Relu"]
+    assert found["all_type"] == ["Conv", "HardSwish", "Relu"]
+    assert found["Conv"] == ["first", "second", "third"] and found["Relu"] == ["first/relu", "second/relu"]
+
+
+def test_names_as_files(tmp_path: Path) -> None:
+    assert safe("a/b:c*d") == "a_b_c_d" and len(safe("x" * 999)) == 200
+    samples = feeds(1)
+    subject = quantized(branches(), samples)
+    t = Tensor("t", "u8", (2,), QuantParams(0.5), None, (0,))
+    with Dump(tmp_path / "dump", subject.graph) as dump:
+        for name in ("a/b", "a_b", "a:b"):
+            dump.add(name, t, np.array([1, 2], np.uint8), np.float32([0.5, 1]))
+    assert sorted(p.name for p in (tmp_path / "dump/ptq_model").iterdir()) == ["a_b.bin", "a_b_1.bin", "a_b_2.bin"]
+
+
+def test_wide_pixels_are_bytes_too_and_other_inputs_are_not(tmp_path: Path) -> None:
+    subject = quantized(chain(), feeds(1))
+    wide = Tensor("x", "u16", (1, 1, 1, 3), QuantParams(1.0, 0.0, 10), None, (0, 2, 3, 1))
+    pixels = np.float32([[[[0, 7, 255]]]])
+    for n, x in enumerate((pixels, pixels + 0.5, pixels - 1)):
+        with Dump(tmp_path / str(n), subject.graph) as dump:
+            dump.add("x", wide, x.astype(np.uint16), x)
+        assert ((tmp_path / str(n) / "input_uint8.bin").exists()) == (n == 0)
+    assert (tmp_path / "0/input_uint8.bin").read_bytes() == bytes([0, 7, 255])
+
+
+def test_several_inputs_are_named_as_a_sample(tmp_path: Path) -> None:
+    from tests.core.test_lower import model, node
+
+    graph = model([node("Relu", "x", "y", "n")], (1, 4), ["y"])
+    graph.graph.inputs.append(graph.graph.inputs[0].__class__(name="state/in"))
+    t = Tensor("t", "u8", (4,), QuantParams(0.5), None, (0,))
+    with Dump(tmp_path / "dump", graph) as dump:
+        for name in ("x", "state/in"):
+            dump.add(name, t, np.arange(4, dtype=np.uint8), np.arange(4, dtype=np.float32) / 2)
+    found = {name for name in files(tmp_path / "dump") if name.endswith(".bin")}
+    assert found == {"x_input.bin", "x_input_uint8.bin", "state_in_input.bin", "state_in_input_uint8.bin"}
+
+
+def test_an_older_dump_is_replaced_and_an_error_leaves_it(tmp_path: Path) -> None:
+    folder, samples = tmp_path / "dump", feeds(1)
+    dumped(folder, quantized(branches(), samples), samples)
+    before = files(tmp_path)
+    with pytest.raises(RuntimeError), Dump(folder, chain()) as dump:
+        dump.add("late", Tensor("t", "f32", (1,), axes=(0,)), np.zeros(1, np.float32), np.zeros(1, np.float32))
+        raise RuntimeError
+    assert files(tmp_path) == before
+    dumped(folder, quantized(chain(), samples), samples)
+    assert sorted(p.name for p in (folder / "ptq_model").iterdir()) == [
+        "act.bin",
+        "first.bin",
+        "second.bin",
+        "third.bin",
+    ]
+    assert [p.name for p in tmp_path.iterdir()] == ["dump"]
+
+
+def test_other_files_are_not_lost(tmp_path: Path) -> None:
+    check_folder(tmp_path / "none")
+    check_folder(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError) as e:
+        check_folder(tmp_path)
+    assert str(e.value) == (
+        f"error: the dump's folder holds other files\nwhere: {tmp_path}\nfound: notes.txt\n need: a folder of its own"
+        "\n\n hint: name another folder, or pass --no-dump"
+    )
+    with pytest.raises(UsageError, match="the dump's place is a file"):
+        check_folder(tmp_path / "notes.txt")
