@@ -94,6 +94,10 @@ class Lowering(Source):
         t = self._values[value.name or ""]
         return t if t.dtype in CODES else self._convert(value, t, self.quant(value).dtype)
 
+    def wide(self, t: Tensor) -> Tensor:
+        """The codes of an activation in u16."""
+        return t if t.dtype == "u16" else self._cached(t, Store("u16"), replace(t, name=f"{t.name}/u16", dtype="u16"))
+
     def relayout(self, t: Tensor, axes: Axes) -> Tensor:
         """The same tensor with its axes in another order; bytes move only if they must."""
         if t.axes == axes:

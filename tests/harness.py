@@ -31,7 +31,8 @@ Feeds = dict[str, np.ndarray]
 
 
 def channel_scales(w: np.ndarray, bits: int) -> np.ndarray:
-    top = 2 ** (bits - 1) - 1
+    """Of 16 bits those of 8 bits over 256: weights that 8 bits represent exactly stay exact."""
+    top = 2 ** (bits - 1) - 1 if bits <= 8 else 127 << (bits - 8)
     most = np.abs(w).max(axis=1)
     return np.where(most > 0, most / top, 1.0)
 

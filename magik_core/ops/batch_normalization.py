@@ -27,6 +27,7 @@ class BatchNormalization(Op):
     """
 
     onnx = ("BatchNormalization",)
+    dtypes = ("u8", "u16", "f32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -40,11 +41,10 @@ class BatchNormalization(Op):
         offset = (bias - mean * gain).astype(np.float32)
         gain = gain.astype(np.float32)
         rank = len(to.shape(node.inputs[0]))
-        dtype = to.dtype(node, DepthwiseConv)
-        if rank in (3, 4) and dtype == "u8":
+        if rank in (3, 4) and to.dtype(node, DepthwiseConv) != "f32":
             y, low, high = to.fuse_clip(node)
-            window = DepthwiseConv(groups=len(gain), low=low, high=high)
-            emit_convolution(node, to, window, gain.reshape(-1, *(1,) * (rank - 1)), offset, y, "u8")
+            window, dtype = DepthwiseConv(groups=len(gain), low=low, high=high), to.dtype(node, DepthwiseConv, y)
+            emit_convolution(node, to, window, gain.reshape(-1, *(1,) * (rank - 1)), offset, y, dtype)
             return
         x, y = to.take(node, 0, "f32"), node.outputs[0]
         shape = tuple(len(gain) if a == 1 else 1 for a in x.axes)

@@ -17,7 +17,7 @@ int32_t magik_conv_shape(const struct magik_step *n, struct magik_tensor *y)
     return status == MAGIK_OK ? window_shape(&p->window, x, k.h, k.w, k.n, y) : status;
 }
 
-enum { GATHERED = 1024 }; /* bytes of the largest window that is copied together */
+enum { GATHERED = 1024 }; /* codes of the largest window that is copied together */
 
 /* Where the window of one output pixel lies. */
 struct place {
@@ -33,81 +33,98 @@ static struct place place_of(const struct window *p, struct image s, struct imag
 }
 
 /* What padding of code `zero` adds. */
-static int32_t padding(struct weights w, int32_t count, int32_t zero)
+static int64_t padding(struct weights w, int32_t count, int32_t zero)
 {
-    int32_t acc = 0;
+    int64_t sum = 0;
     for (int32_t i = 0; i < count; i++)
-        acc = fx_mac(acc, zero, weights_at(w, i));
-    return acc;
+        sum += weights_at(w, i);
+    return sum * zero;
 }
 
 /* Sum of one output: x at the image and the group's first channel, w at the output channel. */
-static int32_t taps_u8(const struct conv_params *p, struct image s, struct image k, struct place at, const uint8_t *x, struct weights w, const int32_t *border)
+SUMS_INLINE int64_t taps(struct sums sums, struct image s, struct image k, struct place at, const void *x, struct weights w, const int32_t *border)
 {
-    int32_t acc = 0, tap = 0;
+    const struct conv_params *p = sums.n->params;
+    int64_t acc = 0;
+    int32_t tap = 0;
     for (int32_t kh = 0; kh < k.h; kh++)
         for (int32_t kw = 0; kw < k.w; kw++, tap++, w = weights_from(w, k.c)) {
             const int32_t ih = at.ih + kh * p->window.dilation_h, iw = at.iw + kw * p->window.dilation_w;
             if (at.inside || (ih >= 0 && ih < s.h && iw >= 0 && iw < s.w))
-                acc = weights_dot(w, x + (ih * s.w + iw) * s.c, 0, k.c, acc);
+                acc += sums_dot(sums, w, sums_from(sums, x, (ih * s.w + iw) * s.c), 0, k.c);
             else
-                acc = border != NULL ? fx_mac(acc, 1, border[tap]) : fx_mac(acc, 1, padding(w, k.c, p->codes.x_zero));
+                acc += border != NULL ? border[tap] : padding(w, k.c, p->codes.x_zero);
         }
     return acc;
 }
 
 /* The values that a window meets, side by side as the weights are; x at the image and the group's first channel.
  * NULL where they are too many, or where padding is no code. */
-static const uint8_t *gather(const struct conv_params *p, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *room)
+SUMS_INLINE const void *gather(struct sums sums, struct image s, struct image k, struct place at, const void *x, void *room)
 {
+    const struct conv_params *p = sums.n->params;
     if (at.inside && k.h * k.w == 1)
-        return x + (at.ih * s.w + at.iw) * s.c;
+        return sums_from(sums, x, (at.ih * s.w + at.iw) * s.c);
     if (k.h * k.w * k.c > GATHERED || (p->codes.has_border && !at.inside))
         return NULL;
+    const size_t size = sums.is_wide ? 2 : 1;
     const int32_t run = at.inside && p->window.dilation_w == 1 && k.c == s.c ? k.w : 1; /* taps side by side in x */
     uint8_t *to = room;
     for (int32_t kh = 0; kh < k.h; kh++)
-        for (int32_t kw = 0; kw < k.w; kw += run, to += run * k.c) {
+        for (int32_t kw = 0; kw < k.w; kw += run, to += size * (size_t)(run * k.c)) {
             const int32_t ih = at.ih + kh * p->window.dilation_h, iw = at.iw + kw * p->window.dilation_w;
             if (at.inside || (ih >= 0 && ih < s.h && iw >= 0 && iw < s.w))
-                memcpy(to, x + (ih * s.w + iw) * s.c, (size_t)(run * k.c));
+                memcpy(to, sums_from(sums, x, (ih * s.w + iw) * s.c), size * (size_t)(run * k.c));
             else
-                memset(to, p->codes.x_zero, (size_t)k.c);
+                sums_fill(sums, to, p->codes.x_zero, k.c);
         }
     return room;
 }
 
-/* All channels of one output pixel. */
-static void pixel_u8(const struct magik_step *n, struct image s, struct image k, struct place at, const uint8_t *x, uint8_t *y)
+/* All channels of one output pixel; y at it. */
+SUMS_INLINE void pixel(struct sums sums, struct image s, struct image k, struct place at, const void *x, void *y)
 {
+    const struct magik_step *n = sums.n;
     const struct conv_params *p = n->params;
-    const int32_t *bias = n->in[2]->data, *border = p->codes.has_border ? n->in[3]->data : NULL;
+    const int32_t *border = p->codes.has_border ? n->in[3]->data : NULL;
     const int32_t *m = n->in[n->n_in - 2]->data, *shift = n->in[n->n_in - 1]->data;
-    const int32_t per_group = k.n / p->codes.groups, taps = k.h * k.w;
+    const int32_t per_group = k.n / p->codes.groups, count = k.h * k.w;
     struct weights w = weights_in(n->in[1]);
-    uint8_t room[GATHERED];
-    for (int32_t first = 0; first < k.n; first += per_group, x += k.c) {
-        const uint8_t *window = gather(p, s, k, at, x, room);
-        for (int32_t c = first; c < first + per_group; c++, w = weights_from(w, taps * k.c)) {
-            const int32_t acc = window != NULL ? weights_dot(w, window, 0, taps * k.c, 0)
-                                               : taps_u8(p, s, k, at, x, w, border != NULL ? border + c * taps : NULL);
-            y[c] = fx_u8(weights_rescale(n, fx_mac(acc, 1, bias[c]), m[c], shift[c]) + p->codes.y_zero, p->codes.low, p->codes.high);
+    uint16_t room[GATHERED];
+    for (int32_t first = 0; first < k.n; first += per_group, x = sums_from(sums, x, k.c)) {
+        const void *window = gather(sums, s, k, at, x, room);
+        for (int32_t c = first; c < first + per_group; c++, w = weights_from(w, count * k.c)) {
+            const int64_t acc = window != NULL ? sums_dot(sums, w, window, 0, count * k.c)
+                                               : taps(sums, s, k, at, x, w, border != NULL ? border + c * count : NULL);
+            const int64_t v = sums_rescale(sums, sums_bias(sums, c) + acc, m[c], shift[c]) + p->codes.y_zero;
+            fx_put(y, c, sums.is_wide, v, p->codes.low, p->codes.high);
         }
     }
 }
 
-void magik_conv_u8(const struct magik_step *n)
+/* Body of the kernels on codes. */
+SUMS_INLINE void convolve(struct sums sums)
 {
+    const struct magik_step *n = sums.n;
     const struct conv_params *p = n->params;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++) {
-        const uint8_t *x = (const uint8_t *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
-        uint8_t *y = (uint8_t *)n->out[0]->data + row * (o.w * o.c);
+        const void *x = sums_from(sums, n->in[0]->data, row / o.h * (s.h * s.w * s.c));
         for (int32_t ow = 0; ow < o.w; ow++)
-            pixel_u8(n, s, k, place_of(&p->window, s, k, row % o.h, ow), x, y + ow * o.c);
+            pixel(sums, s, k, place_of(&p->window, s, k, row % o.h, ow), x, sums_to(sums, (row * o.w + ow) * o.c));
     }
+}
+
+void magik_conv_u8(const struct magik_step *n)
+{
+    convolve((struct sums){n, 0, 0});
+}
+
+void magik_conv_u16(const struct magik_step *n)
+{
+    convolve(sums_of(n));
 }
 
 void magik_conv_u8_s16(const struct magik_step *n)

@@ -12,7 +12,6 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.convolution import (
     Pair,
-    channel_multipliers,
     clip,
     code_limits,
     emit_convolution,
@@ -24,6 +23,7 @@ from magik_core.ops.convolution import (
     rescale,
     two_axes,
 )
+from magik_core.ops.sums import channel_multipliers
 from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ class Conv(Op):
     Attributes: strides, dilations, pads (top, left, bottom, right); groups divides both channel
         counts; low, high: limits of y in reals; zero: code of padding, by default that of x;
         has_border: padding differs by input channel (a folded mean), so a table says what each tap
-        adds when it falls on padding; twice: sums are rounded twice, as a source does.
+        adds when it falls on padding; twice: sums over u8 are rounded twice, as a source does.
     Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8, s16
-        or f32; b (O), s32 or f32; with a border (O, kh * kw), s32; y (N, OH, OW, O) or (N, OL, O).
+        or f32; b (O), s32, s64 or f32; with a border (O, kh * kw), s32; y (N, OH, OW, O) or (N, OL, O).
     Source: ONNX Conv, opset 22; docs/quantization.md, "Convolution".
     """
 
@@ -79,6 +79,7 @@ class Conv(Op):
     twice: bool = False
 
     onnx: ClassVar[tuple[str, ...]] = ("Conv",)
+    dtypes = ("u8", "u16", "f32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

@@ -91,11 +91,12 @@ static int32_t w_at(const struct place *at, int32_t i, int32_t j)
     return (at->h->tap[i] * at->k.w + at->w->tap[j]) * at->k.c;
 }
 
-static int32_t gather_u8(const struct place *at, const uint8_t *x, struct weights w, int32_t acc)
+SUMS_INLINE int64_t gather(struct sums s, const struct place *at, const void *x, struct weights w)
 {
+    int64_t acc = 0;
     for (int32_t i = 0; i < at->h->count; i++)
         for (int32_t j = 0; j < at->w->count; j++)
-            acc = weights_dot(weights_from(w, w_at(at, i, j)), x + x_at(at, i, j), at->zero, at->k.c, acc);
+            acc += sums_dot(s, weights_from(w, w_at(at, i, j)), sums_from(s, x, x_at(at, i, j)), at->zero, at->k.c);
     return acc;
 }
 
@@ -107,13 +108,15 @@ static float gather_f32(const struct place *at, const float *x, const float *w, 
     return acc;
 }
 
-void magik_conv_transpose_u8(const struct magik_step *n)
+/* Body of the kernels on codes. */
+SUMS_INLINE void spread(struct sums sums)
 {
+    const struct magik_step *n = sums.n;
     const struct params *p = n->params;
     const struct window *q = &p->window;
     const struct conv_codes *c = &p->codes;
     const struct image s = image_of(n->in[0]), k = image_of(n->in[1]), o = image_of(n->out[0]);
-    const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
+    const int32_t *m = n->in[3]->data, *shift = n->in[4]->data;
     const struct weights codes = weights_in(n->in[1]);
     const int32_t per_group = k.n / c->groups;
     struct taps h, w;
@@ -121,18 +124,28 @@ void magik_conv_transpose_u8(const struct magik_step *n)
     int32_t row, end;
     op_span(n, o.n * o.h, &row, &end);
     for (; row < end; row++) {
-        const uint8_t *x = (const uint8_t *)n->in[0]->data + row / o.h * (s.h * s.w * s.c);
-        uint8_t *y = (uint8_t *)n->out[0]->data + row * (o.w * o.c);
+        void *y = sums_to(sums, row * (o.w * o.c));
+        const void *x = sums_from(sums, n->in[0]->data, row / o.h * (s.h * s.w * s.c));
         find_taps(&h, row % o.h + q->top, s.h, k.h, q->stride_h, q->dilation_h);
         for (int32_t ow = 0; ow < o.w; ow++) {
             find_taps(&w, ow + q->left, s.w, k.w, q->stride_w, q->dilation_w);
             for (int32_t i = 0; i < o.c; i++) {
                 const struct weights from = weights_from(codes, i * (k.h * k.w * k.c));
-                const int32_t acc = gather_u8(&at, x + i / per_group * k.c, from, bias[i]);
-                *y++ = fx_u8(weights_rescale(n, acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
+                const int64_t acc = sums_bias(sums, i) + gather(sums, &at, sums_from(sums, x, i / per_group * k.c), from);
+                fx_put(y, ow * o.c + i, sums.is_wide, sums_rescale(sums, acc, m[i], shift[i]) + c->y_zero, c->low, c->high);
             }
         }
     }
+}
+
+void magik_conv_transpose_u8(const struct magik_step *n)
+{
+    spread((struct sums){n, 0, 0});
+}
+
+void magik_conv_transpose_u16(const struct magik_step *n)
+{
+    spread(sums_of(n));
 }
 
 void magik_conv_transpose_u8_s16(const struct magik_step *n)

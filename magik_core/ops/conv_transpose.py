@@ -13,8 +13,6 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, extreme, floats, full, weights
 from magik_core.ops.convolution import (
     Pair,
-    add_weight,
-    channel_multipliers,
     check_window,
     clip,
     code_limits,
@@ -22,10 +20,10 @@ from magik_core.ops.convolution import (
     grouped_matmul,
     kernel_of,
     pair,
-    quantize_affine,
     rescale,
     two_axes,
 )
+from magik_core.ops.sums import channel_multipliers, quantize_affine
 from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:
@@ -66,10 +64,10 @@ class ConvTranspose(Op):
     taps for which ih = (oh + top - kh * dilation) / stride is whole and inside x, and likewise iw.
 
     Attributes: strides, dilations; pads (top, left, bottom, right): cut off; groups divides both channel
-        counts; more: rows and columns added at the end; low, high: limits of y in reals; twice: sums are
-        rounded twice, as a source does.
+        counts; more: rows and columns added at the end; low, high: limits of y in reals; twice: sums over
+        u8 are rounded twice, as a source does.
     Shapes: x (N, H, W, C) or (N, L, C); w (O, kh, kw, C / groups) or (O, k, C / groups), s8, s16 or f32;
-        b (O), s32 or f32; y (N, OH, OW, O) or (N, OL, O); OH = (H - 1) * stride + (kh - 1) * dilation + 1
+        b (O), s32, s64 or f32; y (N, OH, OW, O) or (N, OL, O); OH = (H - 1) * stride + (kh - 1) * dilation + 1
         - top - bottom + more.
     Source: ONNX ConvTranspose, opset 22; docs/quantization.md, "Convolution".
     """
@@ -84,6 +82,7 @@ class ConvTranspose(Op):
     twice: bool = False
 
     onnx = ("ConvTranspose",)
+    dtypes = ("u8", "u16", "f32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -113,10 +112,8 @@ class ConvTranspose(Op):
         if dtype == "f32":
             to.emit(node, op, [x, to.add(f"{name}/w", w, "f32"), to.add(f"{name}/b", bias, "f32")], y)
             return
-        assert isinstance(x.quant, QuantParams)
-        op = replace(op, twice=to.quantization.rounds_twice)
-        codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, np.zeros(per_group * groups), groups)
-        to.emit(node, op, [x, add_weight(to, name, codes, scales), to.add(f"{name}/b", b, "s32")], y)
+        sums = quantize_affine(node, to, w, bias, x, to.quant(y), np.zeros(per_group * groups), groups)
+        to.emit(node, replace(op, twice=sums.twice), sums.inputs(to, name, x), y)
 
     def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:
         return ((x[0], *self.outputs(x[1:-1], w[1:-1]), w[0]),)

@@ -1,4 +1,4 @@
-"""What Conv, DepthwiseConv and ConvTranspose share: padding, weights in codes, folded inputs."""
+"""What Conv, DepthwiseConv and ConvTranspose share: padding, folded inputs, limits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.errors import LowerError
 from magik_core.ops import Array, Op, Tensors, snake
-from magik_core.program import QuantParams, Shape, Tensor, WeightParams
+from magik_core.ops.sums import per_tap, quantize_affine
+from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from magik_core.lowering import Lowering
     from magik_core.ops.conv import Conv
-    from magik_core.source import Codes
 
 Pair = tuple[int, int]
 MAX_STRIDE = 1024  # of strides, dilations and pads; window.h refuses more
@@ -64,9 +64,6 @@ def check_window(
             raise to.problem(node, f"{what} are too large", list(values), f"at most {MAX_STRIDE}")
 
 
-DOUBLINGS = 300  # of a scale: f32 spans 2^277, and training leaves weights of 1e-31
-
-
 @dataclass(frozen=True)
 class Head:
     """Where a convolution reads: `x`, with real = gain * (q - zero) per channel, up to the scale of x."""
@@ -78,12 +75,13 @@ class Head:
     @property
     def is_uniform(self) -> bool:
         """Whether padding is one code."""
-        z = self.zero
-        return bool((z == z[0]).all() and z[0] == np.floor(z[0]) and 0 <= z[0] <= 255)
+        z, q = self.zero, self.x.quant
+        assert isinstance(q, QuantParams)
+        return bool((z == z[0]).all() and z[0] == np.floor(z[0]) and 0 <= z[0] <= q.top)
 
 
-def head_of(node: ir.Node, to: Lowering, rank: int) -> Head:
-    """The first input of a node in codes, channels last.
+def head_of(node: ir.Node, to: Lowering, rank: int, dtype: str) -> Head:
+    """The first input of a node in codes stored as `dtype`, channels last.
 
     Where it is a raw model input less a mean and times a factor, per channel, the raw input itself:
     the factor goes into the weights, the mean into the bias and into what padding adds.
@@ -96,10 +94,13 @@ def head_of(node: ir.Node, to: Lowering, rank: int) -> Head:
     while value.name not in inputs and not to.is_settled(value):
         step = _affine(value.producer(), to, channels)
         if step is None:
-            return Head(x := to.take(node, 0, "u8", layout.channels_last(rank)), np.ones(channels), _zeros(x, channels))
+            return Head(
+                x := to.take(node, 0, dtype, layout.channels_last(rank)), np.ones(channels), _zeros(x, channels)
+            )
         value, a, b = step
         offset, gain = offset + gain * b, gain * a
     x = to.relayout(to.codes(value), layout.channels_last(rank))
+    x = to.wide(x) if dtype == "u16" else x
     assert isinstance(x.quant, QuantParams)
     if not gain.all():
         raise LowerError("a channel of the input is multiplied by zero", where=f"input '{value.name}'")
@@ -142,113 +143,34 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
         inputs = [x, to.add(f"{name}/w", window.store(w), "f32"), to.add(f"{name}/b", bias, "f32")]
         to.emit(node, window, inputs, y)
         return
-    head = head_of(node, to, w.ndim)
-    x, window = head.x, replace(window, twice=to.quantization.rounds_twice)
-    assert isinstance(x.quant, QuantParams)
+    head = head_of(node, to, w.ndim, dtype)
     w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
-    codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, head.zero, window.groups)
-    inputs = [x, add_weight(to, name, window.store(codes), scales), to.add(f"{name}/b", b, "s32")]
+    sums = quantize_affine(node, to, w, bias, head.x, to.quant(y), head.zero, window.groups)
+    window, codes = replace(window, twice=sums.twice), sums.codes
+    inputs = sums.inputs(to, name, head.x, window.store)
     if not any(window.pads) or head.is_uniform:
         to.emit(node, replace(window, zero=int(head.zero[0]) if head.is_uniform else 0), inputs, y)
         return
-    sums = (codes.reshape(len(codes), -1) * per_tap(codes.shape, head.zero, window.groups)).reshape(codes.shape)
-    border = numerics.round_half_up(sums.sum(-1).reshape(len(codes), -1)).astype(np.int32)
+    products = (codes.reshape(len(codes), -1) * per_tap(codes.shape, head.zero, window.groups)).reshape(codes.shape)
+    border = numerics.round_half_up(products.sum(-1).reshape(len(codes), -1))
+    if (most := np.abs(border).max()) > numerics.INT32_MAX:
+        raise to.problem(node, "what padding adds does not fit 32 bits", most, f"at most {numerics.INT32_MAX}")
+    border = border.astype(np.int32)
     to.emit(node, replace(window, has_border=True), [*inputs, to.add(f"{name}/border", border, "s32")], y)
-
-
-def quantize_affine(
-    node: ir.Node, to: Lowering, w: Array, bias: Array, x_scale: float, pad: Array, groups: int
-) -> tuple[Array, Array, Array]:
-    """Codes of weights (O, …, I), the bias in units of x_scale * scales with real zero folded in, scales (O).
-
-    A channel whose bias is too large for its weights' scale gets a larger scale, so that sums stay in int32.
-    Codes are of the type that the weight quantizer gives: int8, or int16 where they are wider.
-    """
-    flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
-    known = imported_weights(to.imported(node, 1), flat)
-    codes, scales = known or to.quantize_weights(node, flat)
-    zero = per_tap(w.shape, pad, groups)
-    for _ in range(DOUBLINGS):
-        units = bias_units(to.imported(node, 2), bias, x_scale * scales)
-        wide = np.abs(np.round(units) - (codes * zero).sum(1)) + _most(codes, zero) > numerics.INT32_MAX
-        if not wide.any():
-            break
-        if known:
-            raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
-        scales = np.where(wide, scales * 2, scales)
-        top = np.iinfo(codes.dtype).max
-        fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
-        codes = np.where(wide[:, None], fresh, codes)
-    else:
-        raise LowerError(f"{node.op_type}: sums do not fit 32 bits", where=f"node '{node.name}'")
-    b = numerics.round_half_up(units - (codes * zero).sum(1))
-    return codes.reshape(w.shape), b.astype(np.int32), scales
-
-
-def _most(codes: Array, zero: Array) -> Array:
-    """The largest sum per channel: each weight meets a code of x or, in the border, the code of real zero."""
-    return np.asarray((np.maximum(255.0, np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
-
-
-def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
-    """The source's own codes, zero point taken off, and scales of weights (O, K), if they are still these.
-
-    A real weight is scale * code in f32, so the quotient tells the code. Codes are s8, or s16 where a zero
-    point makes them wider.
-    """
-    if known is None or len(flat) % known.scales.size:
-        return None
-    scales = np.tile(known.scales, len(flat) // known.scales.size) if known.scales.size > 1 else known.scales
-    scales = np.broadcast_to(scales, (len(flat),))
-    quotient = flat.astype(np.float64) / scales[:, None]
-    codes = np.rint(quotient)
-    if np.abs(quotient - codes).max(initial=0) > 1e-2 or np.abs(codes).max(initial=0) > 32767:
-        return None
-    is_narrow = codes.min(initial=0) >= -128 and codes.max(initial=0) <= 127
-    return codes.astype(np.int8 if is_narrow else np.int16), scales
-
-
-def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:
-    """A bias (O) in units of s_x * s_w, before the zero point is folded in; the source's codes where it has them."""
-    if known is not None and known.codes.shape == bias.shape:
-        own = known.scales / unit
-        if np.abs(own - 1).max() < 1e-5:  # f32 rounds the product of two scales
-            return (known.codes - known.zero_points).astype(np.float64)
-    return np.asarray(bias.astype(np.float64) / unit)
-
-
-def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
-    """A constant of weights, in the storage that their codes have."""
-    dtype = "s8" if codes.dtype == np.int8 else "s16"
-    return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
 
 
 def kernel_of(op: Op, x: Tensors, twice: bool) -> str:
     """Name of the kernel of an operator whose second input is weights.
 
-    Sums that are rounded twice have one of their own, and so have weights of s16.
+    On u8, sums that are rounded twice have one of their own, and so have weights of s16.
     """
-    rest = "" if x[0].dtype == "f32" else "_twice" if twice else "_s16" if x[1].dtype == "s16" else ""
+    rest = "" if x[0].dtype != "u8" else "_twice" if twice else "_s16" if x[1].dtype == "s16" else ""
     return f"{snake(type(op).__name__)}_{x[0].dtype}{rest}"
 
 
 def rescale(acc: Array, m: Array, s: Array, twice: bool) -> Array:
     """Sums (…, O) in units of s_y, rounded once or twice."""
     return numerics.rescale_twice(acc, m, s) if twice else numerics.rescale(acc, m, s)
-
-
-def per_tap(shape: Shape, values: Array, groups: int) -> Array:
-    """The value per input channel that each weight of (O, …, I) meets, as (O, k)."""
-    per = shape[0] // groups
-    rows = [np.broadcast_to(values[g * shape[-1] : (g + 1) * shape[-1]], shape[1:]).reshape(-1) for g in range(groups)]
-    return np.repeat(np.array(rows), per, axis=0)
-
-
-def channel_multipliers(x: Tensor, w: Tensor, y: Tensor) -> tuple[Array, Array]:
-    """Multiplier and shift per output channel, s32 (O): s_x * s_w / s_y."""
-    assert isinstance(x.quant, QuantParams) and isinstance(w.quant, WeightParams) and isinstance(y.quant, QuantParams)
-    found = [numerics.multiplier(x.quant.scale * s / y.quant.scale) for s in w.quant.scales]
-    return np.array([m for m, _ in found], np.int32), np.array([s for _, s in found], np.int32)
 
 
 def code_limits(q: QuantParams, low: float, high: float) -> Pair:
@@ -273,7 +195,7 @@ def two_axes(x: Array, w: Array) -> tuple[Array, Array, Flat]:
 
 
 def grouped_matmul(x: Array, w: Array, groups: int) -> Array:
-    """(…, C) times (O, C / groups) in exact float64."""
+    """(…, C) times (O, C / groups) in f64, exact below 2^53."""
     per_x, per_w = x.shape[-1] // groups, w.shape[0] // groups
     parts = [
         x[..., g * per_x : (g + 1) * per_x].astype(np.float64) @ w[g * per_w : (g + 1) * per_w].T.astype(np.float64)

@@ -17,29 +17,41 @@ int32_t magik_gemm_shape(const struct magik_step *n, struct magik_tensor *y)
     y->dims[x->rank - 1] = w->dims[0];
     if (is_real)
         return MAGIK_OK;
-    if (!op_between(p->y_zero, 0, 255) || !op_between(p->low, 0, 255) || !op_between(p->high, 0, 255))
+    if (!op_between(p->y_zero, 0, op_top(n)) || !op_between(p->low, 0, op_top(n)) || !op_between(p->high, 0, op_top(n)))
         return MAGIK_BAD_PARAMS;
     return op_table(n->in[3], b->count, INT32_MIN, INT32_MAX) && op_table(n->in[4], b->count, 1, FX_MAX_SHIFT) ? MAGIK_OK : MAGIK_BAD_PARAMS;
 }
 
-void magik_gemm_u8(const struct magik_step *n)
+/* Body of the kernels on codes. */
+SUMS_INLINE void gemm(struct sums sums)
 {
+    const struct magik_step *n = sums.n;
     const struct gemm_params *p = n->params;
     const int32_t depth = n->in[1]->dims[1], columns = n->in[1]->dims[0];
     const struct weights w = weights_in(n->in[1]);
-    const int32_t *bias = n->in[2]->data, *m = n->in[3]->data, *shift = n->in[4]->data;
-    uint8_t *y = n->out[0]->data;
+    const int32_t *m = n->in[3]->data, *shift = n->in[4]->data;
+    void *y = n->out[0]->data;
     int32_t i, end;
     op_span(n, n->out[0]->count, &i, &end);
-    const uint8_t *x = (const uint8_t *)n->in[0]->data + i / columns * depth;
+    const void *x = sums_from(sums, n->in[0]->data, i / columns * depth);
     for (int32_t o = i % columns; i < end; i++, o++) {
         if (o == columns) {
             o = 0;
-            x += depth;
+            x = sums_from(sums, x, depth);
         }
-        const int32_t acc = weights_dot(weights_from(w, o * depth), x, 0, depth, bias[o]);
-        y[i] = fx_u8(weights_rescale(n, acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
+        const int64_t acc = sums_bias(sums, o) + sums_dot(sums, weights_from(w, o * depth), x, 0, depth);
+        fx_put(y, i, sums.is_wide, sums_rescale(sums, acc, m[o], shift[o]) + p->y_zero, p->low, p->high);
     }
+}
+
+void magik_gemm_u8(const struct magik_step *n)
+{
+    gemm((struct sums){n, 0, 0});
+}
+
+void magik_gemm_u16(const struct magik_step *n)
+{
+    gemm(sums_of(n));
 }
 
 void magik_gemm_u8_s16(const struct magik_step *n)

@@ -12,15 +12,13 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.add import Add
 from magik_core.ops.cases import Input, case, extreme, floats, full, striped, weights
 from magik_core.ops.convolution import (
-    add_weight,
-    channel_multipliers,
     clip,
     code_limits,
     kernel_of,
-    quantize_affine,
     rescale,
 )
 from magik_core.ops.reshape import Reshape
+from magik_core.ops.sums import channel_multipliers, quantize_affine
 from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -44,8 +42,8 @@ class Gemm(Op):
 
     On codes the zero point of x is folded into the bias. On f32 the sum runs from b[o] over k in order.
 
-    Attributes: low, high: limits of y in reals; twice: sums are rounded twice, as a source does.
-    Shapes: x (…, K), rank 1 and above; w (O, K), s8, s16 or f32; b (O), s32 or f32; y (…, O).
+    Attributes: low, high: limits of y in reals; twice: sums over u8 are rounded twice, as a source does.
+    Shapes: x (…, K), rank 1 and above; w (O, K), s8, s16 or f32; b (O), s32, s64 or f32; y (…, O).
     Source: ONNX Gemm and MatMul, opset 13; docs/quantization.md, "Convolution".
     """
 
@@ -54,6 +52,7 @@ class Gemm(Op):
     twice: bool = False
 
     onnx = ("Gemm",)
+    dtypes = ("u8", "u16", "f32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -119,10 +118,8 @@ def emit_gemm(
         return to.emit(node, op, [x, *constants], y, name=name, quant=quant)
     assert isinstance(x.quant, QuantParams)
     zeros = np.full(w.shape[1], float(x.quant.zero_point))
-    codes, b, scales = quantize_affine(node, to, w, bias, x.quant.scale, zeros, 1)
-    constants = [add_weight(to, prefix, codes, scales), to.add(f"{prefix}/b", b, "s32")]
-    op = replace(op, twice=to.quantization.rounds_twice)
-    return to.emit(node, op, [x, *constants], y, name=name, quant=quant)
+    sums = quantize_affine(node, to, w, bias, x, quant or to.quant(y), zeros, 1)
+    return to.emit(node, replace(op, twice=sums.twice), sums.inputs(to, prefix, x), y, name=name, quant=quant)
 
 
 def _bias(c: Array | None, y: Shape) -> Array | None:

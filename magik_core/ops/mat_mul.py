@@ -140,7 +140,7 @@ def _lower_constant(node: ir.Node, to: Lowering, w: Array) -> None:
     if not is_vector:
         emit_gemm(node, to, x, w.T, bias, y, Gemm(low, high))
         return
-    quant = to.quant(y) if dtype == "u8" else None
+    quant = to.quant(y) if dtype != "f32" else None
     _drop(node, to, emit_gemm(node, to, x, w.T, bias, y, Gemm(), f"{node.name}/product", quant))
 
 

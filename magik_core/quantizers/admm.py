@@ -6,8 +6,7 @@ import numpy as np
 
 from magik_core.quantizers import Quantizer
 from magik_core.quantizers._grid import activation_grid, covered, weight_scales, weight_top
-from magik_core.quantizers._histogram import Histogram
-from magik_core.quantizers.mse import squared_error, weight_error
+from magik_core.quantizers.mse import histogram, squared_error, weight_error
 
 # Alternation only finds the nearest optimum, so it starts from several shrinks of the full range.
 _STARTS = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
@@ -20,12 +19,12 @@ class Admm:
     The codes of the scale: q = round(x / s), clipped. The scale of the codes: s = <x, q> / <q, q>. The
     zero point moves by one while that helps. The best of several starts wins.
 
-    Memory: one histogram of 32 * 2^bits bins (64 KiB at 8 bits, at most 512 KiB).
+    Memory: one histogram of 32 * 2^bits bins (64 KiB at 8 bits, at most 128 KiB).
     """
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
-        self._histogram = Histogram(32 << bits)
+        self._histogram = histogram(bits)
 
     def observe(self, x: np.ndarray) -> None:
         self._histogram.observe(x)
@@ -45,9 +44,9 @@ class Admm:
         top = (1 << self._bits) - 1
         for _ in range(_ROUNDS):
             q = np.clip(np.rint(x / scale), -zero_point, top - zero_point)
-            norm = float(counts @ (q * q))
+            norm = float(np.einsum("i,i,i->", counts, q, q))
             before = (scale, zero_point)
-            scale = float(counts @ (x * q)) / norm if norm else scale
+            scale = float(np.einsum("i,i,i->", counts, x, q)) / norm if norm else scale
             near = [z for z in (zero_point, zero_point - 1, zero_point + 1) if 0 <= z <= top]
             zero_point = min(near, key=lambda z: squared_error(counts, edges, scale, z, self._bits))
             if (scale, zero_point) == before:

@@ -9,6 +9,8 @@ import numpy as np
 from magik_core.quantizers import Quantizer
 from magik_core.quantizers._grid import activation_grid, covered, search, weight_scales, weight_top
 from magik_core.quantizers._histogram import Histogram
+from magik_core.quantizers.mse import Mse
+from magik_core.quantizers.mse import scales as mse_scales
 
 _MOST = 1e-4  # share of the values other than zero that an activation's range may leave out
 _FLOOR = 1e-6  # probability of what the codes cannot say
@@ -24,7 +26,7 @@ class Kl:
     whatever the range, and after a ReLU they would drown the rest. Entropy alone clips outputs such as
     boxes, where few values matter most: no range leaves out more than one value in ten thousand.
 
-    Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits, at most 512 KiB).
+    Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits).
     """
 
     def __init__(self, bits: int) -> None:
@@ -73,8 +75,11 @@ def divergence(seen: np.ndarray, said: np.ndarray) -> np.ndarray:
 def scales(w: np.ndarray, bits: int) -> np.ndarray:
     """Per channel, the threshold of |w| with the least divergence.
 
-    A channel with no more values than codes loses nothing at MAX_ABS, which is then the answer.
+    A channel with no more values than codes loses nothing at MAX_ABS, which is then the answer. Two or three bits
+    have too few codes for a distribution: there the squared error decides.
     """
+    if bits < 4:
+        return mse_scales(w, bits)
     top = weight_top(bits)
     largest = np.abs(w).max(axis=1, initial=0).astype(np.float64)
     if w.shape[1] <= 2 * top or bits > 8:
@@ -108,4 +113,13 @@ def _threshold_loss(counts: np.ndarray, end: int, top: int) -> np.ndarray:
     return divergence(seen, np.where(inside > 0, share, 0.0))
 
 
-QUANTIZER = Quantizer("KL", Kl, scales)
+def estimator(bits: int) -> Kl | Mse:
+    """The range estimator for codes of so many bits.
+
+    What lies outside a range counts at its ends, so that with fine codes clipping would seem to cost nothing: above 8
+    bits the squared error decides.
+    """
+    return Kl(bits) if bits <= 8 else Mse(bits)
+
+
+QUANTIZER = Quantizer("KL", estimator, scales)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -182,6 +184,23 @@ def test_weight_scales_are_positive_f32_and_hardly_above_max_abs(q, bits, shape)
     assert np.array_equal(scales, scales.astype(np.float32))
     full = np.abs(w).max(axis=1) / weight_top(bits)
     assert np.all(scales[1:] <= full[1:] * 1.01) and np.all(scales > 0)
+
+
+@pytest.mark.parametrize("q", [q for q in FEATURES if q.name != "PERCENTILE"], **ids)
+@pytest.mark.parametrize("make", [laplace, lambda: np.maximum(laplace(), 0), lambda: laplace() ** 3])
+def test_more_bits_are_closer(q, make):
+    """PERCENTILE alone leaves out the outermost values whatever the bits."""
+    x = make()
+    errors = [error(x, *range_of(q, x, bits=bits), bits) for bits in (8, 10, 12, 14, 16)]
+    assert all(more < less / 2 for less, more in pairwise(errors))
+
+
+@pytest.mark.parametrize("q", [q for q in WEIGHTS if q.name != "MAX_ABS"], **ids)
+@pytest.mark.parametrize("bits", [2, 4])
+def test_few_codes_are_no_worse_than_those_of_max_abs(q, bits):
+    w = np.random.default_rng(6).normal(size=(8, 500)).astype(np.float32)
+    most = weight_error(w, found()["MAX_ABS"].weight(w, bits), bits)
+    assert np.all(weight_error(w, q.weight(w, bits), bits) <= most)
 
 
 @pytest.mark.parametrize("q", WEIGHTS, **ids)

@@ -133,14 +133,20 @@ def test_a_bias_of_all_32_bits_is_kept(tmp_path: Path) -> None:
     assert b.data is not None and np.array_equal(b.data, bias)
 
 
-def test_a_bias_that_sums_leave_no_room_for(tmp_path: Path) -> None:
+def test_a_bias_that_32_bits_leave_no_room_for(tmp_path: Path) -> None:
+    """The sums take 64 bits, and 8-bit codes pass through u16."""
     net = Net(1, 1, 3, 3)
     codes, _, scale = parts(1, 1, per_channel=False)
     bias = np.array([2**31 - 1], S32)
     y = conv(net, net.pair("x", 0.05, np.uint8(0)), net.weight(codes.astype(S8), scale), codes, bias, scale)
-    with pytest.raises(MagikError) as caught:
-        convert(net, net.pair(y, 1.0, np.uint8(0)), folder=tmp_path)
-    assert "sums do not fit 32 bits" in str(caught.value)
+    result, _ = convert(net, net.pair(y, 3000.0, np.uint8(0)), folder=tmp_path)
+    program = result.program
+    kernels = [s.op.kernel(program.reads(s), program.writes(s)) for s in program.steps]
+    assert kernels == ["store_u16", "conv_u16", "store_u8"]
+    b = program.reads(program.steps[1])[2]
+    assert b.dtype == "s64" and b.data is not None and np.array_equal(b.data, bias)
+    (got,) = load(result.outputs[1]).run({"x": np.zeros((1, 1, 3, 3), np.float32)}).values()
+    assert np.array_equal(got, np.full((1, 1, 3, 3), np.float32(3000 * 143)))  # (2^31 - 1) * 0.05 * 0.004 / 3000
 
 
 @pytest.mark.parametrize("op", ["Gemm", "MatMul", "turned"])

@@ -13,7 +13,8 @@ int32_t magik_conv_check(const struct magik_step *n, const struct window *p, con
         return MAGIK_BAD_SHAPE;
     if (is_real)
         return MAGIK_OK;
-    if (!op_between(q->x_zero, 0, 255) || !op_between(q->y_zero, 0, 255) || !op_between(q->low, 0, 255) || !op_between(q->high, 0, 255))
+    const int32_t top = op_top(n);
+    if (!op_between(q->x_zero, 0, top) || !op_between(q->y_zero, 0, top) || !op_between(q->low, 0, top) || !op_between(q->high, 0, top))
         return MAGIK_BAD_PARAMS;
     if (q->has_border && !op_table(n->in[3], channels * taps, INT32_MIN, INT32_MAX))
         return MAGIK_BAD_SHAPE;

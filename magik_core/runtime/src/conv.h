@@ -8,7 +8,7 @@
 struct conv_codes {
     int32_t groups;
     int32_t x_zero;     /* code of padding, unless there is a border table */
-    int32_t y_zero;     /* [0, 255] */
+    int32_t y_zero;     /* a code of y */
     int32_t low, high;  /* smallest and largest code of y */
     float real_low, real_high;
     int32_t has_border; /* 0, 1 */

@@ -5,8 +5,8 @@
 #include "weights.h"
 
 struct gemm_params {
-    int32_t y_zero;    /* [0, 255] */
-    int32_t low, high; /* smallest and largest code of y, [0, 255] */
+    int32_t y_zero;    /* a code of y */
+    int32_t low, high; /* smallest and largest code of y */
     float real_low, real_high;
 };
 
