@@ -39,8 +39,9 @@ def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
     if at == 0 and node.op_type == "Div":
         return False
     gain, offset = _gain_and_offset(node.op_type, c.astype(np.float64), at)
-    y, low, high = node.outputs[0], -np.inf, np.inf
-    if to.shape(y) != to.shape(node.inputs[1 - at]):
+    y = node.outputs[0]
+    shape = to.shape(y)
+    if shape != to.shape(node.inputs[1 - at]):
         return False
     if c.size == 1:
         if to.dtype(node, Affine) == "f32":
@@ -49,15 +50,14 @@ def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
         x = to.take(node, 1 - at, _codes(node, to, Affine, y))
         to.emit(node, Affine(float(gain.reshape(-1)[0]), float(offset.reshape(-1)[0]), low, high), [x], y)
         return True
-    shape = to.shape(y)
     is_per_channel = at == 1 and len(shape) in (3, 4) and _channel_size(c.shape, len(shape)) == shape[1]
     if not is_per_channel or to.dtype(node, DepthwiseConv) == "f32":
         return False
     y, low, high = to.fuse_clip(node)
     w = np.broadcast_to(gain.reshape(-1), (shape[1],)).astype(np.float32)
     b = np.broadcast_to(offset.reshape(-1), (shape[1],)).astype(np.float32)
-    window = DepthwiseConv(groups=shape[1], low=low, high=high)
-    emit_convolution(node, to, window, w.reshape(-1, *(1,) * (len(shape) - 1)), b, y, _codes(node, to, DepthwiseConv, y))
+    window, dtype = DepthwiseConv(groups=shape[1], low=low, high=high), _codes(node, to, DepthwiseConv, y)
+    emit_convolution(node, to, window, w.reshape(-1, *(1,) * (len(shape) - 1)), b, y, dtype)
     return True
 
 

@@ -109,7 +109,7 @@ static void sums_u8(const struct walk *w, const struct params *p, const uint8_t 
 }
 
 /* A tensor has fewer than 2^29 elements, so sums stay below 2^61. */
-static void sums_u16(const struct walk *w, const struct params *p, const uint16_t *a, const uint16_t *b, int32_t count, int64_t *acc)
+static void sums_u16(const struct walk *w, const struct params *p, const uint16_t *a, const uint16_t *b, int32_t count, int64_t *restrict acc)
 {
     memset(acc, 0, sizeof(int64_t) * (size_t)count);
     if (w->n_step == 1) {
