@@ -228,22 +228,6 @@ def test_rescale_wide_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.integers(-HIGH, HIGH), st.integers(1, 2**22))
-def test_average_anywhere(probe: Probe, total: int, count: int) -> None:
-    want = math.floor(Fraction(total << numerics.AVERAGE_BITS, count) + Fraction(1, 2))
-    assert int(numerics.average(np.array(total), count)) == want
-    assert int(probe("average", I64, ([total], I32), ([count], I32))[0]) == want
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.integers(1 - 2**46, 2**46 - 1), st.integers(1, 2**22))
-def test_average_wide_anywhere(probe: Probe, total: int, count: int) -> None:
-    want = math.floor(Fraction(total << numerics.AVERAGE_BITS, count) + Fraction(1, 2))
-    assert int(numerics.average(np.array(total), count)) == want
-    assert int(probe("average_wide", I64, ([total], I64), ([count], I32))[0]) == want
-
-
-@settings(deadline=None, max_examples=300)
 @given(st.floats(width=32), st.floats(2.0**-100, 2.0**100, width=32), st.integers(0, 255))
 def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> None:
     c = probe("quantize", I32, ([x], F), ([scale], F), ([zero], F), ([255], I32))[0]
