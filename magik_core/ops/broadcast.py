@@ -8,11 +8,10 @@ import numpy as np
 
 from magik_core import layout
 from magik_core.errors import LowerError
-from magik_core.ops import Op
 from magik_core.ops.convolution import emit_convolution
 from magik_core.ops.depthwise_conv import DepthwiseConv
 from magik_core.ops.lut import Affine
-from magik_core.program import CODES, Shape
+from magik_core.program import Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -39,33 +38,25 @@ def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
     if at == 0 and node.op_type == "Div":
         return False
     gain, offset = _gain_and_offset(node.op_type, c.astype(np.float64), at)
-    y = node.outputs[0]
-    shape = to.shape(y)
-    if shape != to.shape(node.inputs[1 - at]):
+    y, low, high = node.outputs[0], -np.inf, np.inf
+    if to.dtype(node, Affine) != "u8" or to.shape(y) != to.shape(node.inputs[1 - at]):
         return False
     if c.size == 1:
-        if to.dtype(node, Affine) == "f32":
-            return False
         y, low, high = to.fuse_clip(node)
-        x = to.take(node, 1 - at, _codes(node, to, Affine, y))
+        if to.dtype(node, Affine, y) != "u8":
+            raise AssertionError("a fused Clip keeps the storage of its node")
+        x = to.take(node, 1 - at, "u8")
         to.emit(node, Affine(float(gain.reshape(-1)[0]), float(offset.reshape(-1)[0]), low, high), [x], y)
         return True
-    is_per_channel = at == 1 and len(shape) in (3, 4) and _channel_size(c.shape, len(shape)) == shape[1]
-    if not is_per_channel or to.dtype(node, DepthwiseConv) == "f32":
+    shape = to.shape(y)
+    if at != 1 or len(shape) not in (3, 4) or _channel_size(c.shape, len(shape)) != shape[1]:
         return False
     y, low, high = to.fuse_clip(node)
     w = np.broadcast_to(gain.reshape(-1), (shape[1],)).astype(np.float32)
     b = np.broadcast_to(offset.reshape(-1), (shape[1],)).astype(np.float32)
-    window, dtype = DepthwiseConv(groups=shape[1], low=low, high=high), _codes(node, to, DepthwiseConv, y)
-    emit_convolution(node, to, window, w.reshape(-1, *(1,) * (len(shape) - 1)), b, y, dtype)
+    window = DepthwiseConv(groups=shape[1], low=low, high=high)
+    emit_convolution(node, to, window, w.reshape(-1, *(1,) * (len(shape) - 1)), b, y, "u8")
     return True
-
-
-def _codes(node: ir.Node, to: Lowering, op: type[Op], y: ir.Value) -> str:
-    """Storage to compute a node in that is one of codes, with a Clip that it has taken over."""
-    dtype = to.dtype(node, op, y)
-    assert dtype in CODES, "a Clip that is taken over keeps codes"
-    return dtype
 
 
 def _gain_and_offset(op_type: str, c: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:

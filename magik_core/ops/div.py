@@ -74,10 +74,9 @@ class Quotient(Pointwise):
 def _by_table(node: ir.Node, to: Lowering) -> bool:
     """Lower c / x on codes where c is one number."""
     c, x, y = to.constant(node, 0), node.inputs[1], node.outputs[0]
-    dtype = to.dtype(node, Quotient)
-    if c is None or c.size != 1 or dtype == "f32" or to.shape(x) != to.shape(y):
+    if c is None or c.size != 1 or to.dtype(node, Quotient) == "f32" or to.shape(x) != to.shape(y):
         return False
-    to.emit(node, Quotient(float(c.reshape(-1)[0])), [to.take(node, 1, dtype)], y)
+    to.emit(node, Quotient(float(c.reshape(-1)[0])), [to.take(node, 1, to.dtype(node, Quotient))], y)
     return True
 
 

@@ -52,13 +52,13 @@ class Extremum(Op):
         op, y = cls(node.op_type == "Max"), node.outputs[0]
         if not to.is_float(y):
             raise to.problem(node, "of integers", str(y.dtype), "float tensors")
-        if _by_clip(node, to, op.is_max):
-            return
         dtype = to.dtype(node, cls)
+        if dtype != "u16" and _by_clip(node, to, op.is_max):
+            return
         total, *parts = to.aligned(node, range(len(node.inputs)), dtype, y)
         quant = to.quant(y) if dtype in CODES else None
-        for i, part in enumerate(parts, 2):  # a code that is already one of y's is not rounded again
-            name = None if i == len(node.inputs) else f"{node.name}/{i}"
+        for i, part in enumerate(parts or [total], 2):  # a code that is already one of y's is not rounded again
+            name = None if i >= len(node.inputs) else f"{node.name}/{i}"
             total = to.emit(node, op, [total, part], y, name=name, quant=quant)
 
     def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
@@ -85,7 +85,7 @@ class Extremum(Op):
 
 
 def _by_clip(node: ir.Node, to: Lowering, is_max: bool) -> bool:
-    """Lower the extremum of x and one number as a limit, and that of x alone."""
+    """Lower the extremum of x and one number as a limit, and that of x alone: a table on u8."""
     if len(node.inputs) > 2:
         return False
     if len(node.inputs) == 1:
