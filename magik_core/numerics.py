@@ -94,7 +94,7 @@ def rescale_twice(acc: Array, m: Array | int, s: Array | int) -> Array:
 def average(total: Array, count: Array | int) -> Array:
     """Mean with AVERAGE_BITS fraction bits, rounding half up: rescale it with a shift that many larger.
 
-    Args:    total: int32 sums; count: [1, 2^22].
+    Args:    total: |total| < 2^46, any integer dtype; count: [1, 2^22].
     """
     n = np.asarray(count, np.int64)
     return ((np.asarray(total, np.int64) << AVERAGE_BITS) + (n >> 1)) // n

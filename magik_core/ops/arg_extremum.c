@@ -52,6 +52,11 @@ void magik_arg_extremum_u8(const struct magik_step *n)
     ARG_EXTREMUM(n, uint8_t);
 }
 
+void magik_arg_extremum_u16(const struct magik_step *n)
+{
+    ARG_EXTREMUM(n, uint16_t);
+}
+
 void magik_arg_extremum_f32(const struct magik_step *n)
 {
     ARG_EXTREMUM(n, float);

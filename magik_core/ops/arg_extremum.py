@@ -40,7 +40,7 @@ class ArgExtremum(Op):
     keepdims: bool = True
 
     onnx = ("ArgMax", "ArgMin")
-    dtypes = ("u8", "f32", "s32")
+    dtypes = ("u8", "u16", "f32", "s32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

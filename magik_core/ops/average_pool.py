@@ -44,6 +44,7 @@ class AveragePool(Pool):
     count_include_pad: bool = False
 
     onnx = ("AveragePool",)
+    dtypes = ("u8", "u16", "f32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

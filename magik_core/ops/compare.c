@@ -4,11 +4,12 @@
 
 struct params {
     int32_t relation;           /* enum relation */
-    int32_t a_zero, b_zero;     /* [0, 255] */
+    int32_t a_zero, b_zero;     /* codes */
     int32_t a_factor, b_factor; /* [0, 2^24]; mantissas of the scales */
-    int32_t a_shift, b_shift;   /* [0, 30] */
+    int32_t a_shift, b_shift;   /* [0, 22]: a code has 16 bits at most, a factor 24, their product at its place 62 */
 };
 
+enum { MAX_STEP = 22 };
 enum relation { EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL };
 
 int32_t magik_compare_shape(const struct magik_step *n, struct magik_tensor *y)
@@ -19,9 +20,10 @@ int32_t magik_compare_shape(const struct magik_step *n, struct magik_tensor *y)
     const int32_t dtype = n->dtype == MAGIK_X8 ? MAGIK_BOOL : n->dtype;
     if (n->in[0]->dtype != dtype || n->in[1]->dtype != dtype)
         return MAGIK_BAD_SHAPE;
-    if (!op_between(p->relation, EQUAL, LESS_OR_EQUAL) || !op_between(p->a_zero, 0, 255) || !op_between(p->b_zero, 0, 255) ||
+    const int32_t top = op_top(n);
+    if (!op_between(p->relation, EQUAL, LESS_OR_EQUAL) || !op_between(p->a_zero, 0, top) || !op_between(p->b_zero, 0, top) ||
         !op_between(p->a_factor, 0, 1 << 24) || !op_between(p->b_factor, 0, 1 << 24) ||
-        !op_between(p->a_shift, 0, 30) || !op_between(p->b_shift, 0, 30))
+        !op_between(p->a_shift, 0, MAX_STEP) || !op_between(p->b_shift, 0, MAX_STEP))
         return MAGIK_BAD_PARAMS;
     y->dtype = MAGIK_BOOL;
     return broadcast_shape(n->in[0], n->in[1], y);
@@ -52,11 +54,21 @@ static int32_t answers(const struct magik_step *n)
         }                                                                               \
     } while (0)
 
+#define COMPARE_CODES(n, TYPE)                                                                               \
+    do {                                                                                                     \
+        const struct params *p = (n)->params;                                                                \
+        const int64_t fa = (int64_t)p->a_factor << p->a_shift, fb = (int64_t)p->b_factor << p->b_shift;      \
+        COMPARE(n, TYPE, int64_t, (*a - p->a_zero) * fa, (*b - p->b_zero) * fb);                             \
+    } while (0)
+
 void magik_compare_u8(const struct magik_step *n)
 {
-    const struct params *p = n->params;
-    const int64_t fa = (int64_t)p->a_factor << p->a_shift, fb = (int64_t)p->b_factor << p->b_shift;
-    COMPARE(n, uint8_t, int64_t, (*a - p->a_zero) * fa, (*b - p->b_zero) * fb);
+    COMPARE_CODES(n, uint8_t);
+}
+
+void magik_compare_u16(const struct magik_step *n)
+{
+    COMPARE_CODES(n, uint16_t);
 }
 
 void magik_compare_f32(const struct magik_step *n)

@@ -25,7 +25,7 @@ RELATIONS = {
     "Less": np.less,
     "LessOrEqual": np.less_equal,
 }
-MAX_STEP = 30  # scales that differ by more than 2^30 compare as if they differed by 2^30: codes have 8 bits
+MAX_STEP = 22  # scales that differ by more than 2^22 compare as if they differed by 2^22: codes have 16 bits at most
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class CompareParams(Params):
     b_zero: int
     a_factor: int  # [0, 2^24]; the scale's mantissa
     b_factor: int
-    a_shift: int  # [0, 30]; one of the two is 0
+    a_shift: int  # [0, 22]; one of the two is 0
     b_shift: int
 
 
@@ -53,7 +53,7 @@ class Compare(Op):
     relation: str
 
     onnx = tuple(RELATIONS)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from magik_core import layout, numerics
-from magik_core.ops import Array, Op, Params, Tensors, View
+from magik_core.ops import Array, Op, Params, Tensors, View, width
 from magik_core.ops.cases import Input, case
-from magik_core.program import QuantParams, Shape
+from magik_core.program import CODES, QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -36,7 +36,7 @@ class Concat(Op):
     axis: int
 
     onnx = ("Concat",)
-    dtypes = ("u8", "f32", "s32")
+    dtypes = ("u8", "u16", "f32", "s32")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -52,7 +52,7 @@ class Concat(Op):
         return ((*first[:a], sum(s[a] for s in x), *first[a + 1 :]),)
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
-        return {"u8": "concat_u8", "f32": "concat_x32", "s32": "concat_x32"}[x[0].dtype]
+        return f"concat_{x[0].dtype}" if x[0].dtype in CODES else "concat_" + width(x)
 
     def params(self, x: Tensors, y: Tensors) -> ConcatParams:
         q = y[0].quant
@@ -64,7 +64,7 @@ class Concat(Op):
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
         """For codes (inputs, 3): zero point, multiplier, shift of each; multiplier 0 copies."""
-        if x[0].dtype != "u8":
+        if x[0].dtype not in CODES:
             return ()
         return (np.array([self._rescale(t.quant, y[0].quant) for t in x], np.int32),)
 
@@ -88,7 +88,7 @@ class Concat(Op):
         return np.concatenate(x, self.axis)
 
     def run(self, x: Tensors, y: Tensors, values: tuple[Array, ...]) -> tuple[Array, ...]:
-        if x[0].dtype == "u8":
+        if x[0].dtype in CODES:
             return super().run(x, y, values)
         return (self.real(self.params(x, y), *values),)
 

@@ -29,7 +29,7 @@ class DepthToSpace(Op):
     """
 
     onnx = ("DepthToSpace", "SpaceToDepth")
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

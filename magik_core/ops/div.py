@@ -13,7 +13,7 @@ from magik_core.ops.broadcast import affine_by_constant, broadcast_shape
 from magik_core.ops.cases import Input, case, floats, weights
 from magik_core.ops.lut import Pointwise
 from magik_core.ops.mul import Mul
-from magik_core.program import Shape
+from magik_core.program import DTYPES, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -42,7 +42,7 @@ class Div(Op):
         b = to.constant(node, 1)
         if (b is None or b.all()) and (affine_by_constant(node, to) or _by_table(node, to)):
             return
-        if b is not None and b.all() and to.dtype(node, Mul) == "u8":
+        if b is not None and b.all() and to.dtype(node, Mul) != "f32":
             _by_reciprocals(node, to, b)
             return
         x = to.aligned(node, (0, 1), "f32", node.outputs[0])
@@ -74,20 +74,20 @@ class Quotient(Pointwise):
 def _by_table(node: ir.Node, to: Lowering) -> bool:
     """Lower c / x on codes where c is one number."""
     c, x, y = to.constant(node, 0), node.inputs[1], node.outputs[0]
-    if c is None or c.size != 1 or to.dtype(node, Quotient) != "u8" or to.shape(x) != to.shape(y):
+    if c is None or c.size != 1 or to.dtype(node, Quotient) == "f32" or to.shape(x) != to.shape(y):
         return False
-    to.emit(node, Quotient(float(c.reshape(-1)[0])), [to.take(node, 1, "u8")], y)
+    to.emit(node, Quotient(float(c.reshape(-1)[0])), [to.take(node, 1, to.dtype(node, Quotient))], y)
     return True
 
 
 def _by_reciprocals(node: ir.Node, to: Lowering, divisor: Array) -> None:
     """Lower x / c on codes as a product with the codes of 1 / c."""
     y, low, high = to.fuse_clip(node)
-    c = 1 / divisor.astype(np.float64)
-    quant = numerics.params_of_range(float(c.min()), float(c.max()))
-    factor = to.add(f"{node.name}/reciprocal", numerics.quantize(c, quant), "u8", quant)
+    c, dtype = 1 / divisor.astype(np.float64), to.dtype(node, Mul, y)
+    quant = numerics.params_of_range(float(c.min()), float(c.max()), 8 * DTYPES[dtype].itemsize)
+    factor = to.add(f"{node.name}/reciprocal", numerics.quantize(c, quant), dtype, quant)
     rank = len(to.shape(y))
-    x = to.widen(to.take(node, 0, "u8"), rank)
+    x = to.widen(to.take(node, 0, dtype), rank)
     to.emit(node, Mul(low, high), [x, to.relayout(to.widen(factor, rank), x.axes)], y)
 
 

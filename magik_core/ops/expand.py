@@ -24,7 +24,7 @@ class Expand(Op):
     """
 
     onnx = ("Expand",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

@@ -12,7 +12,7 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.broadcast import broadcast_shape
 from magik_core.ops.cases import Input, case, floats
 from magik_core.ops.clip import Clip
-from magik_core.program import QuantParams, Shape
+from magik_core.program import CODES, QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -44,6 +44,7 @@ class Extremum(Op):
     is_max: bool
 
     onnx = ("Min", "Max")
+    dtypes = ("u8", "u16", "f32")
     in_place = (0, 1)
 
     @classmethod
@@ -51,16 +52,13 @@ class Extremum(Op):
         op, y = cls(node.op_type == "Max"), node.outputs[0]
         if not to.is_float(y):
             raise to.problem(node, "of integers", str(y.dtype), "float tensors")
-        if _by_clip(node, to, op.is_max):
-            return
         dtype = to.dtype(node, cls)
-        if len(node.inputs) == 1:
-            to.emit(node, Clip(), [to.take(node, 0, dtype)], y)
+        if dtype != "u16" and _by_clip(node, to, op.is_max):
             return
         total, *parts = to.aligned(node, range(len(node.inputs)), dtype, y)
-        quant = to.quant(y) if dtype == "u8" else None
-        for i, part in enumerate(parts, 2):  # a code that is already one of y's is not rounded again
-            name = None if i == len(node.inputs) else f"{node.name}/{i}"
+        quant = to.quant(y) if dtype in CODES else None
+        for i, part in enumerate(parts or [total], 2):  # a code that is already one of y's is not rounded again
+            name = None if i >= len(node.inputs) else f"{node.name}/{i}"
             total = to.emit(node, op, [total, part], y, name=name, quant=quant)
 
     def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
@@ -87,9 +85,12 @@ class Extremum(Op):
 
 
 def _by_clip(node: ir.Node, to: Lowering, is_max: bool) -> bool:
-    """Lower the extremum of x and one number as a limit."""
-    if len(node.inputs) != 2:
+    """Lower the extremum of x and one number as a limit, and that of x alone: a table on u8."""
+    if len(node.inputs) > 2:
         return False
+    if len(node.inputs) == 1:
+        to.emit(node, Clip(), [to.take(node, 0, to.dtype(node, Clip))], node.outputs[0])
+        return True
     at = 1 if to.constant(node, 1) is not None else 0
     c, x, y = to.constant(node, at), node.inputs[1 - at], node.outputs[0]
     if c is None or c.size != 1 or to.constant(node, 1 - at) is not None or to.shape(x) != to.shape(y):

@@ -37,7 +37,7 @@ class Gather(Op):
     axis: int
 
     onnx = ("Gather",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod
@@ -85,10 +85,10 @@ def _check(node: ir.Node, to: Lowering, axis: int) -> None:
 def _data(node: ir.Node, to: Lowering, cls: type[Op]) -> Tensor:
     """The tensor to gather from; a constant table gets the codes of the output."""
     y, table = node.outputs[0], to.constant(node, 0)
-    if table is None or not to.is_float(y) or to.dtype(node, cls) != "u8":
+    if table is None or not to.is_float(y) or to.dtype(node, cls) == "f32":
         return to.take(node, 0)
     quant = to.quant(y)
-    return to.add(f"{y.name}/table", numerics.quantize(table, quant), "u8", quant)
+    return to.add(f"{y.name}/table", numerics.quantize(table, quant), quant.dtype, quant)
 
 
 TABLE: Any = floats(9, 6)  # an embedding

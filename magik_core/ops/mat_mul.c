@@ -3,8 +3,8 @@
 #include "op.h"
 
 struct params {
-    int32_t a_zero, b_zero, y_zero; /* [0, 255] */
-    int32_t top;                    /* largest code of y, [0, 255] */
+    int32_t a_zero, b_zero, y_zero; /* codes */
+    int32_t top;                    /* largest code of y */
     int32_t multiplier, shift;      /* gain * s_a * s_b / s_y; shift [1, 62] */
     float gain;                     /* on f32 */
     int32_t m_axis;                 /* [0, rank - 2] */
@@ -33,7 +33,8 @@ int32_t magik_mat_mul_shape(const struct magik_step *n, struct magik_tensor *y)
     const int32_t last = a->rank - 1;
     if (a->dtype != n->dtype || b->dtype != n->dtype || a->rank < 2 || b->rank != a->rank)
         return MAGIK_BAD_SHAPE;
-    if (!op_between(p->a_zero, 0, 255) || !op_between(p->b_zero, 0, 255) || !op_between(p->y_zero, 0, 255) || !op_between(p->top, 0, 255) ||
+    const int32_t top = op_top(n);
+    if (!op_between(p->a_zero, 0, top) || !op_between(p->b_zero, 0, top) || !op_between(p->y_zero, 0, top) || !op_between(p->top, 0, top) ||
         !op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->m_axis, 0, last - 1) || !is_permutation(p->order, a->rank))
         return MAGIK_BAD_PARAMS;
     if (a->dims[last] != b->dims[p->order[p->m_axis]] || (n->dtype == MAGIK_U8 && a->dims[last] > MAX_DEPTH))
@@ -107,29 +108,25 @@ static void sums_u8(const struct walk *w, const struct params *p, const uint8_t 
     }
 }
 
-void magik_mat_mul_u8(const struct magik_step *n)
+/* A tensor has fewer than 2^29 elements, so sums stay below 2^61. */
+static void sums_u16(const struct walk *w, const struct params *p, const uint16_t *a, const uint16_t *b, int32_t count, int64_t *restrict acc)
 {
-    const struct params *p = n->params;
-    const struct walk w = walk_of(n);
-    const uint8_t *a = n->in[0]->data, *b = n->in[1]->data;
-    uint8_t *y = n->out[0]->data;
-    int32_t i, end, at_a, at_b;
-    op_span(n, n->out[0]->count, &i, &end);
-    while (i < end) {
-        const int32_t o = i % w.columns, left = w.columns - o < end - i ? w.columns - o : end - i;
-        const int32_t count = left < BLOCK ? left : BLOCK;
-        int32_t acc[BLOCK];
-        row_at(&w, i / w.columns, &at_a, &at_b);
-        sums_u8(&w, p, a + at_a, b + at_b + o * w.n_step, count, acc);
-        for (int32_t j = 0; j < count; j++)
-            y[i + j] = fx_u8(fx_rescale(acc[j], p->multiplier, p->shift) + p->y_zero, 0, p->top);
-        i += count;
+    memset(acc, 0, sizeof(int64_t) * (size_t)count);
+    if (w->n_step == 1) {
+        for (int32_t k = 0; k < w->depth; k++, b += w->k_step)
+            for (int32_t j = 0; j < count; j++)
+                acc[j] += (int64_t)(a[k] - p->a_zero) * (b[j] - p->b_zero);
+        return;
     }
+    for (int32_t j = 0; j < count; j++, b += w->n_step)
+        for (int32_t k = 0; k < w->depth; k++)
+            acc[j] += (int64_t)(a[k] - p->a_zero) * (b[k * w->k_step] - p->b_zero);
 }
 
 /* Each sum runs from 0 over k, every product and sum rounded to f32. */
-static void sums_f32(const struct walk *w, const float *a, const float *b, int32_t count, float *acc)
+static void sums_f32(const struct walk *w, const struct params *p, const float *a, const float *b, int32_t count, float *acc)
 {
+    (void)p;
     for (int32_t j = 0; j < count; j++)
         acc[j] = 0.0f;
     if (w->n_step == 1) {
@@ -143,22 +140,45 @@ static void sums_f32(const struct walk *w, const float *a, const float *b, int32
             acc[j] += a[k] * b[k * w->k_step];
 }
 
+/* Body of a kernel: LAST makes an element of y of the sum `acc`. */
+#define MAT_MUL(n, TYPE, ACC, SUMS, LAST)                                                                              \
+    do {                                                                                                               \
+        const struct params *p = (n)->params;                                                                          \
+        const struct walk w = walk_of(n);                                                                              \
+        const TYPE *a = (n)->in[0]->data, *b = (n)->in[1]->data;                                                       \
+        TYPE *y = (n)->out[0]->data;                                                                                   \
+        int32_t i, end, at_a, at_b;                                                                                    \
+        op_span((n), (n)->out[0]->count, &i, &end);                                                                    \
+        while (i < end) {                                                                                              \
+            const int32_t o = i % w.columns, left = w.columns - o < end - i ? w.columns - o : end - i;                 \
+            const int32_t count = left < BLOCK ? left : BLOCK;                                                         \
+            ACC sums[BLOCK];                                                                                           \
+            row_at(&w, i / w.columns, &at_a, &at_b);                                                                   \
+            SUMS(&w, p, a + at_a, b + at_b + o * w.n_step, count, sums);                                               \
+            for (int32_t j = 0; j < count; j++) {                                                                      \
+                const ACC acc = sums[j];                                                                               \
+                y[i + j] = (LAST);                                                                                     \
+            }                                                                                                          \
+            i += count;                                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+void magik_mat_mul_u8(const struct magik_step *n)
+{
+    MAT_MUL(n, uint8_t, int32_t, sums_u8, fx_u8(fx_rescale(acc, p->multiplier, p->shift) + p->y_zero, 0, p->top));
+}
+
+static uint16_t code_u16(const struct params *p, int64_t acc)
+{
+    return (uint16_t)fx_clamp(fx_rescale_wide(acc, p->multiplier, p->shift) + p->y_zero, 0, p->top);
+}
+
+void magik_mat_mul_u16(const struct magik_step *n)
+{
+    MAT_MUL(n, uint16_t, int64_t, sums_u16, code_u16(p, acc));
+}
+
 void magik_mat_mul_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
-    const struct walk w = walk_of(n);
-    const float *a = n->in[0]->data, *b = n->in[1]->data;
-    float *y = n->out[0]->data;
-    int32_t i, end, at_a, at_b;
-    op_span(n, n->out[0]->count, &i, &end);
-    while (i < end) {
-        const int32_t o = i % w.columns, left = w.columns - o < end - i ? w.columns - o : end - i;
-        const int32_t count = left < BLOCK ? left : BLOCK;
-        float acc[BLOCK];
-        row_at(&w, i / w.columns, &at_a, &at_b);
-        sums_f32(&w, a + at_a, b + at_b + o * w.n_step, count, acc);
-        for (int32_t j = 0; j < count; j++)
-            y[i + j] = acc[j] * p->gain;
-        i += count;
-    }
+    MAT_MUL(n, float, float, sums_f32, acc * p->gain);
 }

@@ -15,14 +15,15 @@ from magik_core.ops.broadcast import broadcast_shape
 from magik_core.ops.cases import Input, case, weights
 from magik_core.ops.gemm import Gemm, emit_gemm
 from magik_core.ops.reshape import Reshape
-from magik_core.program import QuantParams, Shape, Tensor
+from magik_core.program import CODES, QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from magik_core.lowering import Lowering
 
-MAX_DEPTH = 2**15  # products of two differences of codes are at most 255 * 255: so many fit int32
+MAX_DEPTH = 2**15  # products of two differences of codes of u8 are at most 255 * 255: so many fit int32
+EXACT_DEPTH = 2**21  # and of u16 65535 * 65535: so many fit 2^53
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class MatMul(Op):
     gain: float = 1.0
 
     onnx = ("MatMul",)
+    dtypes = ("u8", "u16", "f32")
 
     @classmethod
     def between(cls, a: Tensor, b: Tensor, gain: float = 1.0) -> MatMul:
@@ -76,7 +78,7 @@ class MatMul(Op):
         dtype, rank = to.dtype(node, cls), max(2, *map(len, shapes))
         depth = shapes[0][-1]
         if dtype == "u8" and depth > MAX_DEPTH:
-            raise to.problem(node, "sums do not fit 32 bits", f"{depth} products", f"at most {MAX_DEPTH}")
+            dtype = "u16"
         a, b = (to.take(node, i, dtype) for i in (0, 1))
         a = to.widen(a, rank)
         b = to.widen(_column(node, to, b) if len(shapes[1]) == 1 else b, rank)
@@ -85,7 +87,7 @@ class MatMul(Op):
         if min(map(len, shapes)) > 1:
             to.emit(node, cls.between(a, b), [a, b], y)
             return
-        quant = to.quant(y) if dtype == "u8" else None
+        quant = to.quant(y) if dtype in CODES else None
         _drop(node, to, to.emit(node, cls.between(a, b), [a, b], y, name=f"{node.name}/product", quant=quant))
 
     def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
@@ -111,8 +113,9 @@ class MatMul(Op):
 
     def integer(self, p: Params, a: Array, b: Array) -> Array:
         assert isinstance(p, MatMulParams)
-        left, right = self.matrices(a.astype(np.float64) - p.a_zero, b.astype(np.float64) - p.b_zero)
-        acc = (left @ right).astype(np.int64)  # exact below 2^53
+        exact = np.float64 if a.shape[-1] <= EXACT_DEPTH else np.int64
+        left, right = self.matrices(a.astype(exact) - p.a_zero, b.astype(exact) - p.b_zero)
+        acc = (left @ right).astype(np.int64)
         out = numerics.saturate(numerics.rescale(acc, p.multiplier, p.shift) + p.y_zero, 0, p.top)
         return np.ascontiguousarray(np.moveaxis(out, -2, self.m_axis))
 

@@ -20,6 +20,12 @@ static void larger_u8(const uint8_t *x, uint8_t *y, int32_t count)
         y[c] = x[c] > y[c] ? x[c] : y[c];
 }
 
+static void larger_u16(const uint16_t *x, uint16_t *y, int32_t count)
+{
+    for (int32_t c = 0; c < count; c++)
+        y[c] = x[c] > y[c] ? x[c] : y[c];
+}
+
 static void larger_f32(const float *x, float *y, int32_t count)
 {
     for (int32_t c = 0; c < count; c++)
@@ -52,6 +58,11 @@ static void larger_f32(const float *x, float *y, int32_t count)
 void magik_max_pool_u8(const struct magik_step *n)
 {
     MAX_POOL(n, uint8_t, 0, larger_u8);
+}
+
+void magik_max_pool_u16(const struct magik_step *n)
+{
+    MAX_POOL(n, uint16_t, 0, larger_u16);
 }
 
 void magik_max_pool_f32(const struct magik_step *n)

@@ -30,6 +30,7 @@ class MaxPool(Pool):
     """
 
     onnx = ("MaxPool",)
+    dtypes = ("u8", "u16", "f32")
     keeps_codes = True
 
     @classmethod

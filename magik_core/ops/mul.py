@@ -46,6 +46,7 @@ class Mul(Op):
     high: float = np.inf
 
     onnx = ("Mul",)
+    dtypes = ("u8", "u16", "f32")
     in_place = (0, 1)
 
     @classmethod

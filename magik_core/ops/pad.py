@@ -47,7 +47,7 @@ class Pad(Op):
     value: float = 0.0
 
     onnx = ("Pad",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

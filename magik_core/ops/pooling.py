@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from magik_core.lowering import Lowering
 
-MAX_KERNEL = 2048  # taps per axis: 255 * MAX_KERNEL**2 fits int32
+MAX_KERNEL = 2048  # taps per axis: 255 * MAX_KERNEL**2 fits int32, on u16 int64 holds the sums
 
 
 @dataclass(frozen=True)

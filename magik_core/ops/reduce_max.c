@@ -11,6 +11,11 @@ void magik_reduce_max_u8(const struct magik_step *n)
     REDUCE(n, uint8_t, uint8_t, v, v > a ? v : a, a);
 }
 
+void magik_reduce_max_u16(const struct magik_step *n)
+{
+    REDUCE(n, uint16_t, uint16_t, v, v > a ? v : a, a);
+}
+
 void magik_reduce_max_f32(const struct magik_step *n)
 {
     REDUCE(n, float, float, v, v > a ? v : a, a);

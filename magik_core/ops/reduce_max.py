@@ -21,6 +21,7 @@ class ReduceMax(Reduction):
     """
 
     onnx = ("ReduceMax", "GlobalMaxPool")
+    dtypes = ("u8", "u16", "f32")
     keeps_codes = True
 
     def integer(self, p: ReductionParams, x: Array) -> Array:

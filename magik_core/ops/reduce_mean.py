@@ -23,6 +23,7 @@ class ReduceMean(Reduction):
     """
 
     onnx = ("ReduceMean", "GlobalAveragePool")
+    dtypes = ("u8", "u16", "f32")
 
     def factor(self, x: QuantParams, y: QuantParams) -> tuple[int, int]:
         return numerics.multiplier(x.scale / y.scale / (1 << numerics.AVERAGE_BITS))

@@ -21,6 +21,7 @@ class ReduceMin(Reduction):
     """
 
     onnx = ("ReduceMin",)
+    dtypes = ("u8", "u16", "f32")
     keeps_codes = True
 
     def integer(self, p: ReductionParams, x: Array) -> Array:

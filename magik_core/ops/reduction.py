@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from magik_core.lowering import Lowering
 
-MAX_COUNT = 1 << 22  # values per output: sums of codes stay in int32
+MAX_COUNT = 1 << 22  # values per output: sums of codes of u8 stay in int32, of u16 with fraction bits in int64
 
 
 @dataclass(frozen=True)

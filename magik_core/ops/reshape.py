@@ -38,7 +38,7 @@ class Reshape(Op):
     runs: tuple[tuple[int, tuple[int, ...]], ...]
 
     onnx = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

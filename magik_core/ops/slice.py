@@ -45,7 +45,7 @@ class Slice(Op):
     step: tuple[int, ...]
 
     onnx = ("Slice",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

@@ -34,7 +34,7 @@ class Tile(Op):
     repeats: tuple[int, ...]
 
     onnx = ("Tile",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

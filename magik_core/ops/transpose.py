@@ -36,7 +36,7 @@ class Transpose(Op):
     perm: tuple[int, ...]
 
     onnx = ("Transpose",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
     keeps_codes = True
 
     @classmethod

@@ -3,10 +3,10 @@
 #include "fixed.h"
 
 struct params {
-    int32_t a_zero, b_zero, y_zero; /* [0, 255] */
+    int32_t a_zero, b_zero, y_zero; /* codes */
     int32_t a_multiplier, a_shift;  /* s_a / s_y, 0 where a's codes are y's; [1, 62] */
     int32_t b_multiplier, b_shift;
-    int32_t top; /* [0, 255] */
+    int32_t top; /* largest code of y */
 };
 
 int32_t magik_where_shape(const struct magik_step *n, struct magik_tensor *y)
@@ -17,8 +17,9 @@ int32_t magik_where_shape(const struct magik_step *n, struct magik_tensor *y)
     const struct magik_tensor *c = n->in[0], *a = n->in[1], *b = n->in[2];
     if (c->dtype != MAGIK_BOOL || a->dtype != b->dtype || !op_fits(n, a))
         return MAGIK_BAD_SHAPE;
-    if (!op_between(p->a_zero, 0, 255) || !op_between(p->b_zero, 0, 255) || !op_between(p->y_zero, 0, 255) ||
-        !op_between(p->a_shift, 1, FX_MAX_SHIFT) || !op_between(p->b_shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, 255))
+    const int32_t top = op_top(n);
+    if (!op_between(p->a_zero, 0, top) || !op_between(p->b_zero, 0, top) || !op_between(p->y_zero, 0, top) ||
+        !op_between(p->a_shift, 1, FX_MAX_SHIFT) || !op_between(p->b_shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, top))
         return MAGIK_BAD_PARAMS;
     struct magik_tensor both;
     memset(&both, 0, sizeof both);
@@ -54,15 +55,25 @@ static int32_t step_of(const struct magik_tensor *t)
         }                                                                                 \
     } while (0)
 
-static uint8_t rescaled(const struct params *p, int32_t x, int32_t zero, int32_t m, int32_t s)
+static uint16_t rescaled(const struct params *p, int32_t x, int32_t zero, int32_t m, int32_t s)
 {
-    return m == 0 ? (uint8_t)x : fx_u8(fx_rescale(x - zero, m, s) + p->y_zero, 0, p->top);
+    return (uint16_t)(m == 0 ? x : fx_clamp(fx_rescale(x - zero, m, s) + p->y_zero, 0, p->top));
 }
+
+#define WHERE_CODES(n, TYPE)                                                         \
+    WHERE(n, TYPE, (TYPE)rescaled(p, *a, p->a_zero, p->a_multiplier, p->a_shift),    \
+          (TYPE)rescaled(p, *b, p->b_zero, p->b_multiplier, p->b_shift))
 
 void magik_where_u8(const struct magik_step *n)
 {
     const struct params *p = n->params;
-    WHERE(n, uint8_t, rescaled(p, *a, p->a_zero, p->a_multiplier, p->a_shift), rescaled(p, *b, p->b_zero, p->b_multiplier, p->b_shift));
+    WHERE_CODES(n, uint8_t);
+}
+
+void magik_where_u16(const struct magik_step *n)
+{
+    const struct params *p = n->params;
+    WHERE_CODES(n, uint16_t);
 }
 
 void magik_where_x8(const struct magik_step *n)

@@ -11,7 +11,7 @@ from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors, width
 from magik_core.ops.broadcast import broadcast_shape
 from magik_core.ops.cases import Input, case, floats
-from magik_core.program import QuantParams, Shape, Tensor
+from magik_core.program import CODES, DTYPES, QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -40,7 +40,7 @@ class Where(Op):
     """
 
     onnx = ("Where",)
-    dtypes = ("u8", "f32", "s32", "bool")
+    dtypes = ("u8", "u16", "f32", "s32", "bool")
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -57,7 +57,7 @@ class Where(Op):
         return (broadcast_shape(c, broadcast_shape(a, b)),)
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
-        return "where_u8" if x[1].dtype == "u8" else "where_" + width(x[1:])
+        return f"where_{x[1].dtype}" if x[1].dtype in CODES else "where_" + width(x[1:])
 
     def params(self, x: Tensors, y: Tensors) -> WhereParams:
         q = y[0].quant
@@ -68,7 +68,7 @@ class Where(Op):
 
     def integer(self, p: Params, c: Array, a: Array, b: Array) -> Array:
         assert isinstance(p, WhereParams)
-        if a.dtype != np.uint8 or p.top == 0:
+        if a.dtype not in (np.uint8, np.uint16) or p.top == 0:
             return self.real(p, c, a, b)
         left = _codes(a, p.a_zero, p.a_multiplier, p.a_shift, p)
         right = _codes(b, p.b_zero, p.b_multiplier, p.b_shift, p)
@@ -81,9 +81,9 @@ class Where(Op):
 def _branch(node: ir.Node, to: Lowering, index: int, dtype: str | None) -> Tensor:
     """An input; a constant among codes gets the codes of the result, so that -infinity is the smallest."""
     c, q = to.constant(node, index), to.quantization.values.get(node.outputs[0].name or "")
-    if dtype != "u8" or c is None or q is None:
+    if dtype not in CODES or c is None or q is None:
         return to.take(node, index, dtype)
-    return to.add(f"{node.name}/branch{index}", numerics.quantize(c, q), "u8", q)
+    return to.add(f"{node.name}/branch{index}", numerics.quantize(c, q).astype(DTYPES[dtype]), dtype, q)
 
 
 def _rescale(t: Tensor, y: QuantParams) -> tuple[int, int, int]:

@@ -86,6 +86,19 @@ def average_points() -> tuple[Array, Array]:
     return np.array(total, I32), np.array(count, I32)
 
 
+def wide_average_points() -> tuple[Array, Array]:
+    """(total, count): what `average_points` has, and totals beyond 32 bits next to a tie and at the ends."""
+    narrow, counts = average_points()
+    points = set(zip(narrow.tolist(), counts.tolist(), strict=True))
+    for n in set(counts.tolist()):
+        for whole in (2**17, 65535 << 15, -(65535 << 15), (2**46 - 2**24) // n, -(2**46 - 2**24) // n):
+            tie = whole * n + (n >> (numerics.AVERAGE_BITS + 1))
+            points |= {(tie + d, n) for d in range(-2, 3)}
+        points |= {(sign * (2**46 - 1), n) for sign in (-1, 1)}
+    total, count = zip(*sorted(points), strict=True)
+    return np.array(total, I64), np.array(count, I32)
+
+
 def large_points(least: int, limit: int) -> Array:
     """int64 values of [2^least, 2^limit): powers of two, squares, and their neighbors."""
     points = {(1 << k) + d for k in range(least, limit + 1) for d in (-1, 0, 1)}

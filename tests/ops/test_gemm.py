@@ -12,7 +12,7 @@ from magik_core.errors import LowerError
 from magik_core.graph import OPSET
 from magik_core.lower import lower
 from magik_core.ops.cases import Case, Input, case, floats, ints
-from magik_core.program import Program, QuantParams
+from magik_core.program import Program
 from magik_core.source import Quantization
 from tests import harness
 
@@ -94,17 +94,6 @@ def test_attention_moves_nothing() -> None:
     ]
     program = check(model(nodes, (2, 5, 12), {"w": floats(12, 12), "split": ints(2, 5, 3, 4), "join": ints(2, 5, 12)}))
     assert kernels(program) == ["gemm_f32", "reshape_x32", "mat_mul_f32", "mat_mul_f32", "reshape_x32"]
-
-
-def test_codes_of_a_deep_product_are_refused() -> None:
-    item = case("MatMul", (40000, 2), x=(1, 40000))
-    m = harness.model_of(item)
-    quant = {name: QuantParams(1 / 255) for name in ("x0", "x1", "y0")}
-    with pytest.raises(LowerError) as caught:
-        lower(m, Quantization(quant))
-    (problem,) = caught.value.problems
-    assert problem.what == "MatMul: sums do not fit 32 bits"
-    assert (problem.where, problem.found, problem.need) == ("node 'node'", "40000 products", "at most 32768")
 
 
 def test_beta_times_a_computed_c_is_refused() -> None:

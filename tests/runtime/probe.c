@@ -15,6 +15,7 @@ PROBE(rescale_wide, int64_t, fx_rescale_wide(acc[i], m[i], s[i]), const int64_t 
 PROBE(rescale_as, int64_t, fx_rescale_as(acc[i], m[i], s[i], is_twice[i]), const int32_t *acc, const int32_t *m, const int32_t *s,
       const int32_t *is_twice)
 PROBE(average, int64_t, fx_average(total[i], n[i]), const int32_t *total, const int32_t *n)
+PROBE(average_wide, int64_t, fx_average_wide(total[i], n[i]), const int64_t *total, const int32_t *n)
 PROBE(reciprocal_m, int64_t, fx_reciprocal(total[i]).m, const int64_t *total)
 PROBE(reciprocal_k, int64_t, fx_reciprocal(total[i]).k, const int64_t *total)
 PROBE(inverse_root_m, int64_t, fx_inverse_root(square[i]).m, const int64_t *square)

@@ -5,19 +5,19 @@
 #include "broadcast.h"
 
 struct add_params {
-    int32_t a_zero, b_zero, y_zero;     /* [0, 255] */
+    int32_t a_zero, b_zero, y_zero;     /* codes */
     int32_t a_multiplier, b_multiplier; /* s_a / s_y and s_b / s_y over one shift */
     int32_t shift;                      /* [1, 62] */
-    int32_t low, high;                  /* [0, 255] */
+    int32_t low, high;                  /* codes of y */
     float real_low, real_high;
     float sign; /* 1 adds b, -1 subtracts it */
 };
 
 struct mul_params {
-    int32_t a_zero, b_zero, y_zero; /* [0, 255] */
+    int32_t a_zero, b_zero, y_zero; /* codes */
     int32_t multiplier;             /* s_a * s_b / s_y */
     int32_t shift;                  /* [1, 62] */
-    int32_t low, high;              /* [0, 255] */
+    int32_t low, high;              /* codes of y */
     float real_low, real_high;
 };
 

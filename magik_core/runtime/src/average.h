@@ -8,8 +8,8 @@
 struct average_params {
     struct pool pool;
     int32_t count_include_pad;  /* 0, 1 */
-    int32_t x_zero, y_zero;     /* [0, 255] */
-    int32_t top_code;           /* largest code of y, [0, 255] */
+    int32_t x_zero, y_zero;     /* codes */
+    int32_t top_code;           /* largest code of y */
     int32_t multiplier, shift;  /* s_x / s_y / 2^16; shift [1, 62] */
 };
 
@@ -82,7 +82,7 @@ static inline void average_sum_u8(const struct average_row *r, struct span w, co
 /* Codes of `count` sums of as many taps; `acc` has room for AVERAGE_BLOCK. */
 typedef void average_finish(const struct average_params *p, const int32_t *acc, int32_t count, int32_t taps, uint8_t *y);
 
-/* Body of a kernel on codes. */
+/* Body of a kernel on u8. */
 static inline void average_run(const struct magik_step *n, average_finish *finish)
 {
     const struct average_params *p = n->params;

@@ -56,14 +56,20 @@ static inline int64_t fx_floor_div(int64_t a, int64_t n)
     return q - (a % n < 0);
 }
 
-/* total / count with FX_AVERAGE_BITS fraction bits, rounded half up; |total| < 2^31, count in [1, 2^22] */
+/* total / count with FX_AVERAGE_BITS fraction bits, rounded half up; |total| < 2^46, count in [1, 2^22] */
+static inline int64_t fx_average_wide(int64_t total, int32_t count)
+{
+    return fx_floor_div(total * (1 << FX_AVERAGE_BITS) + (count >> 1), count);
+}
+
+/* The same for |total| < 2^31. */
 static inline int64_t fx_average(int32_t total, int32_t count)
 {
     if (total > -(1 << 14) && total < (1 << 14)) { /* fits 32 bits, where division is quick */
         const int32_t sum = total * (1 << FX_AVERAGE_BITS) + (count >> 1);
         return sum / count - (sum % count < 0);
     }
-    return fx_floor_div(((int64_t)total * (1 << FX_AVERAGE_BITS)) + (count >> 1), count);
+    return fx_average_wide(total, count);
 }
 
 /* m = 2^(61 + k) / total, cut off: m in [2^30, 2^31), total / 2^k in [2^30, 2^31); total in [2^30, 2^60).

@@ -4,7 +4,7 @@
 
 #include "window.h"
 
-enum { POOL_MAX = 2048 }; /* taps per axis: 255 * POOL_MAX^2 fits int32 */
+enum { POOL_MAX = 2048 }; /* taps per axis: 255 * POOL_MAX^2 fits int32, on u16 int64 holds the sums */
 
 struct pool {
     struct window window;

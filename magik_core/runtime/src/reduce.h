@@ -10,10 +10,10 @@ enum { REDUCE_BLOCK = 64, REDUCE_MAX_COUNT = 1 << 22 };
 struct reduce_params {
     int32_t reduced[MAGIK_MAX_DIMS]; /* per axis of x, 0 or 1 */
     int32_t keep;                    /* 0, 1: reduced axes stay with size 1 */
-    int32_t x_zero, y_zero;          /* [0, 255] */
+    int32_t x_zero, y_zero;          /* codes */
     int32_t multiplier;
     int32_t shift; /* [1, 62] */
-    int32_t top;   /* largest code of y, [0, 255] */
+    int32_t top;   /* largest code of y */
 };
 
 /* x as outputs (kept axes) by values (reduced axes). When the last axis of x is kept, `inner` outputs lie side
@@ -33,8 +33,9 @@ static inline int32_t reduce_shape(const struct magik_step *n, struct magik_tens
     const struct magik_tensor *x = n->in[0];
     if (x->dtype != n->dtype)
         return MAGIK_BAD_SHAPE;
-    if (!op_between(p->keep, 0, 1) || !op_between(p->x_zero, 0, 255) || !op_between(p->y_zero, 0, 255) ||
-        !op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, 255))
+    const int32_t top = op_top(n);
+    if (!op_between(p->keep, 0, 1) || !op_between(p->x_zero, 0, top) || !op_between(p->y_zero, 0, top) ||
+        !op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, top))
         return MAGIK_BAD_PARAMS;
     int64_t values = 1;
     y->dtype = x->dtype;
