@@ -10,7 +10,7 @@ from magik_core import layout
 from magik_core.errors import LowerError
 from magik_core.ops.convolution import emit_convolution
 from magik_core.ops.depthwise_conv import DepthwiseConv
-from magik_core.ops.lut import Affine
+from magik_core.ops.affine import Affine
 from magik_core.program import Shape
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def broadcast_shape(a: Shape, b: Shape) -> Shape:
 def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
     """Lower x + c, x - c, c - x, x * c and x / c on codes where c is one number or one per channel.
 
-    A number is a table; one per channel is a 1x1 depthwise convolution, whose scale per channel is exact.
+    A number is a table, or one product on u16; one per channel is a 1x1 depthwise convolution, whose scale per channel is exact.
     """
     at = 1 if to.constant(node, 1) is not None else 0
     c = to.constant(node, at)
@@ -39,23 +39,23 @@ def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
         return False
     gain, offset = _gain_and_offset(node.op_type, c.astype(np.float64), at)
     y, low, high = node.outputs[0], -np.inf, np.inf
-    if to.dtype(node, Affine) != "u8" or to.shape(y) != to.shape(node.inputs[1 - at]):
+    if to.dtype(node, Affine) == "f32" or to.shape(y) != to.shape(node.inputs[1 - at]):
         return False
     if c.size == 1:
         y, low, high = to.fuse_clip(node)
-        if to.dtype(node, Affine, y) != "u8":
-            raise AssertionError("a fused Clip keeps the storage of its node")
-        x = to.take(node, 1 - at, "u8")
+        x = to.take(node, 1 - at, to.dtype(node, Affine, y))
         to.emit(node, Affine(float(gain.reshape(-1)[0]), float(offset.reshape(-1)[0]), low, high), [x], y)
         return True
     shape = to.shape(y)
     if at != 1 or len(shape) not in (3, 4) or _channel_size(c.shape, len(shape)) != shape[1]:
         return False
+    if to.dtype(node, DepthwiseConv) == "f32":
+        return False
     y, low, high = to.fuse_clip(node)
     w = np.broadcast_to(gain.reshape(-1), (shape[1],)).astype(np.float32)
     b = np.broadcast_to(offset.reshape(-1), (shape[1],)).astype(np.float32)
     window = DepthwiseConv(groups=shape[1], low=low, high=high)
-    emit_convolution(node, to, window, w.reshape(-1, *(1,) * (len(shape) - 1)), b, y, "u8")
+    emit_convolution(node, to, window, w.reshape(-1, *(1,) * (len(shape) - 1)), b, y, to.dtype(node, DepthwiseConv, y))
     return True
 
 

@@ -65,7 +65,7 @@ class Quotient(Pointwise):
 
     dividend: float
 
-    dtypes = ("u8",)
+    dtypes = ("u8", "u16")
 
     def function(self, x: Array) -> Array:
         return self.dividend / x
@@ -74,9 +74,9 @@ class Quotient(Pointwise):
 def _by_table(node: ir.Node, to: Lowering) -> bool:
     """Lower c / x on codes where c is one number."""
     c, x, y = to.constant(node, 0), node.inputs[1], node.outputs[0]
-    if c is None or c.size != 1 or to.dtype(node, Quotient) != "u8" or to.shape(x) != to.shape(y):
+    if c is None or c.size != 1 or to.dtype(node, Quotient) == "f32" or to.shape(x) != to.shape(y):
         return False
-    to.emit(node, Quotient(float(c.reshape(-1)[0])), [to.take(node, 1, "u8")], y)
+    to.emit(node, Quotient(float(c.reshape(-1)[0])), [to.take(node, 1, to.dtype(node, Quotient))], y)
     return True
 
 
