@@ -66,4 +66,6 @@ class Affine(Pointwise):
         if not isinstance(p, AffineParams):
             return super().integer(p, x, *table)
         offset = p.offset_high << 32 | p.offset_low & 0xFFFFFFFF
-        return numerics.saturate(numerics.rescale(x.astype(np.int64) * p.multiplier + offset, 1, p.shift), p.low, p.high)
+        return numerics.saturate(
+            numerics.rescale(x.astype(np.int64) * p.multiplier + offset, 1, p.shift), p.low, p.high
+        )

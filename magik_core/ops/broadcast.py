@@ -8,9 +8,9 @@ import numpy as np
 
 from magik_core import layout
 from magik_core.errors import LowerError
+from magik_core.ops.affine import Affine
 from magik_core.ops.convolution import emit_convolution
 from magik_core.ops.depthwise_conv import DepthwiseConv
-from magik_core.ops.affine import Affine
 from magik_core.program import Shape
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def broadcast_shape(a: Shape, b: Shape) -> Shape:
 def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
     """Lower x + c, x - c, c - x, x * c and x / c on codes where c is one number or one per channel.
 
-    A number is a table, or one product on u16; one per channel is a 1x1 depthwise convolution, whose scale per channel is exact.
+    A number is a table, on u16 one product; one per channel is a 1x1 depthwise convolution, whose scale per channel
+    is exact.
     """
     at = 1 if to.constant(node, 1) is not None else 0
     c = to.constant(node, at)

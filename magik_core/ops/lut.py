@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Pointwise(Op):
     `formula` is the f32 meaning, operation by operation, which `magik_<op>_f32` repeats.
     """
 
-    dtypes = ("u8", "u16", "f32")
+    dtypes: ClassVar[tuple[str, ...]] = ("u8", "u16", "f32")
     in_place = (0,)
 
     @classmethod

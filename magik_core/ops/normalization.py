@@ -11,7 +11,7 @@ import numpy as np
 from magik_core import fmath, layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, floats
-from magik_core.program import QuantParams, Shape, Tensor
+from magik_core.program import DTYPES, QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from magik_core.lowering import Lowering
 
 FRACTION = 20  # fraction bits of a normalized value
-BIAS_BITS = {"u8": 16, "u16": 12}  # fraction bits of a bias in codes of y
+BIAS_BITS = {1: 16, 2: 12}  # fraction bits of a bias in codes of y, by the bytes of a code
 
 
 def count_bits(bits: int) -> int:
@@ -129,7 +129,7 @@ class Normalization(Op):
         if not isinstance(q, QuantParams):
             return ()
         assert x[1].data is not None and x[2].data is not None
-        bits = BIAS_BITS[x[0].dtype]
+        bits = BIAS_BITS[DTYPES[x[0].dtype].itemsize]
         most = 30000 * 2.0 ** (16 - bits)
         bias = numerics.round_half_up(np.clip(x[2].data.astype(np.float64) / q.scale, -most, most) * 2.0**bits)
         rows = [numerics.multiplier(float(g) / q.scale * 2.0**-FRACTION) for g in x[1].data]
@@ -145,7 +145,8 @@ class Normalization(Op):
         h = numerics.rescale(n * q - total, m, 61 - FRACTION - k)
         rows = table.astype(np.int64).reshape(1, 1, *q.shape[2:], 3)
         fine = numerics.rescale(np.clip(h, -(2**30), 2**30), rows[..., 0], rows[..., 1]) + rows[..., 2]
-        return numerics.saturate(numerics.rescale(fine, 1, BIAS_BITS[f"u{8 * x.itemsize}"]) + p.y_zero, 0, p.top).reshape(x.shape)
+        codes = numerics.rescale(fine, 1, BIAS_BITS[x.itemsize]) + p.y_zero
+        return numerics.saturate(codes, 0, p.top).reshape(x.shape)
 
     def real(self, p: Params, x: Array, scale: Array, bias: Array) -> Array:
         v = self._parts(x)

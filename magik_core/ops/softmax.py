@@ -65,7 +65,7 @@ class Softmax(Op):
         return SoftmaxParams(self.axis, int(q.zero_point), *numerics.multiplier(2.0**-ONE / q.scale), q.top)
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
-        """For u8 s32 (256): e^(-s_x d) in 30 fraction bits; the first is 2^30. For u16 (512): the same, then of 256 d."""
+        """For u8 s32 (256): e^(-s_x d) in 30 fraction bits; the first is 2^30. For u16 (512): then those of 256 d."""
         q = x[0].quant
         if not isinstance(q, QuantParams):
             return ()
