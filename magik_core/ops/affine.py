@@ -10,8 +10,7 @@ import numpy as np
 from magik_core import numerics
 from magik_core.ops import Array, Params, Tensors
 from magik_core.ops.convolution import code_limits
-from magik_core.ops.lut import Pointwise
-from magik_core.program import QuantParams
+from magik_core.ops.lut import Pointwise, quants
 
 MAX_SHIFT = 44  # of the gain: an offset of 2^17 codes then has 61 bits
 
@@ -48,9 +47,9 @@ class Affine(Pointwise):
         return "lut_u8" if x[0].dtype == "u8" else "affine_u16"
 
     def params(self, x: Tensors, y: Tensors) -> Params:
-        a, b = x[0].quant, y[0].quant
-        if x[0].dtype == "u8" or not (isinstance(a, QuantParams) and isinstance(b, QuantParams)):
+        if x[0].dtype == "u8":
             return Params()
+        a, b = quants(x, y)
         m, s = numerics.multiplier(self.gain * a.scale / b.scale)
         if s > MAX_SHIFT or m == 0:
             m, s = floor(m / 2.0 ** (s - MAX_SHIFT) + 0.5) if m else 0, MAX_SHIFT
