@@ -102,13 +102,14 @@ static inline void part(const struct magik_step *n, const struct parts *s, int32
 {
     const struct params *p = n->params;
     const void *x = n->in[0]->data;
+    void *y = n->out[0]->data;
     const int64_t count = (int64_t)s->between * s->size;
     int64_t total = 0, squares = 0;
     for (int32_t b = 0; b < s->between; b++)
         for (int32_t i = 0; i < s->size; i++) {
-            const int64_t q = code_of(p, x, at + b * step + i, is_wide);
+            const uint32_t q = (uint32_t)code_of(p, x, at + b * step + i, is_wide);
             total += q;
-            squares += q * q;
+            squares += q * q; /* at most 65535^2 */
         }
     const int64_t spread = count * squares - total * total + fx_shift(count * count * p->epsilon_multiplier, p->epsilon_shift);
     const struct fx_root by = fx_inverse_root(spread < 1 ? 1 : spread);
@@ -117,7 +118,7 @@ static inline void part(const struct magik_step *n, const struct parts *s, int32
             const int32_t to = at + b * step + i, *row = table + 3 * i;
             const int64_t h = fx_shift((count * code_of(p, x, to, is_wide) - total) * by.m, 61 - FRACTION - by.k);
             const int64_t fine = fx_rescale((int32_t)fx_clamp(h, -(1 << 30), 1 << 30), row[0], row[1]) + row[2];
-            fx_put(n->out[0]->data, to, is_wide, fx_shift(fine, bias_bits(is_wide)) + p->y_zero, 0, p->top);
+            fx_put(y, to, is_wide, fx_shift(fine, bias_bits(is_wide)) + p->y_zero, 0, p->top);
         }
 }
 

@@ -48,12 +48,14 @@ static inline void prelu(const struct magik_step *n, int is_wide)
     const struct params *p = n->params;
     const struct lines l = lines_of(n->in[0], p->axis);
     const int32_t *table = n->in[1]->data;
+    const void *x = n->in[0]->data;
+    void *y = n->out[0]->data;
     int32_t r, end;
     op_span(n, l.outer * l.size, &r, &end);
     for (; r < end; r++) {
         const int32_t *slope = table + 2 * (r % l.size);
         for (int32_t i = r * l.inner; i < (r + 1) * l.inner; i++)
-            fx_put(n->out[0]->data, i, is_wide, scaled(p, slope, fx_code(n->in[0]->data, i, is_wide) - p->x_zero), 0, p->top);
+            fx_put(y, i, is_wide, scaled(p, slope, fx_code(x, i, is_wide) - p->x_zero), 0, p->top);
     }
 }
 
