@@ -31,6 +31,8 @@ import typer  # noqa: E402
 
 from magik_core import checks, cli, config, hookspecs, ops, passes, plugins  # noqa: E402
 from magik_core.kernels import parts_of  # noqa: E402
+from magik_core.ops.affine import Affine  # noqa: E402
+from magik_core.ops.lut import Pointwise  # noqa: E402
 from magik_core.soc import SoC  # noqa: E402
 
 MARK = "<!-- {} -->"
@@ -82,9 +84,12 @@ def own_kernels(op: type[ops.Op]) -> list[str]:
 
 
 def kernels(op: type[ops.Op]) -> list[str]:
-    """The operator's own C functions, and the shared table for functions of one value."""
-    is_table = hasattr(op, "formula") and "u8" in op.dtypes
-    return [*(["lut_u8"] if is_table else []), *own_kernels(op)]
+    """The operator's own C functions, and the shared ones for functions of one value."""
+    if not issubclass(op, Pointwise):
+        return own_kernels(op)
+    is_straight = op is Affine or op.straight is not Pointwise.straight
+    wide = own_kernels(Affine) if is_straight else ["lut_u16", "points_u16"]
+    return list(dict.fromkeys(["lut_u8", *wide, *own_kernels(op)]))
 
 
 def operator(op: type[ops.Op]) -> str:
@@ -191,12 +196,13 @@ def option(p: Any) -> tuple[str, str, str]:
 
 
 def option_of_key() -> dict[str, str]:
-    """The option of `magik convert` for each config key; its help ends in the key."""
+    """The option of `magik convert` for each config key, its help ending in the key; --set for the others."""
     from magik_core.cli import _app
 
     convert = typer.main.get_command(_app.app()).commands["convert"]  # type: ignore[attr-defined]
     found = ((re.search(r"\[([A-Z_]+)\]$", p.help or ""), p) for p in convert.params)
-    return {match.group(1): p.opts[0] for match, p in found if match}
+    own = {match.group(1): p.opts[0] for match, p in found if match}
+    return {key: own.get(key, "--set") for key in (*config.KEYS, *own)}
 
 
 # ---- frontends -------------------------------------------------------------------------------------------
@@ -313,7 +319,9 @@ def kind(schema: Mapping[str, Any], is_many: bool = False) -> str:
         return kind(schema["anyOf"][0], is_many)
     if schema["type"] == "array":
         return ("lists of " if is_many else "list of ") + kind(schema["items"], True)
-    word = {"string": "text", "object": "object", "integer": "integer", "number": "number"}[schema["type"]]
+    word = {"string": "text", "object": "object", "integer": "integer", "number": "number", "boolean": "true or false"}[
+        schema["type"]
+    ]
     return word + "s" * (is_many and word != "text")
 
 

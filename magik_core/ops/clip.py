@@ -45,9 +45,11 @@ class Clip(Pointwise):
             low = _bound(node, to, 1, "min")
         if len(node.inputs) > 2 and node.inputs[2] is not None:
             high = _bound(node, to, 2, "max")
-        x = to.take(node, 0, to.dtype(node, cls))
-        op = Affine(low=low, high=high) if x.dtype == "u16" else cls(low, high)
-        to.emit(node, op, [x], node.outputs[0])
+        x, op = to.take(node, 0, to.dtype(node, cls)), cls(low, high)
+        to.emit(node, op.straight() if x.dtype == "u16" else op, [x], node.outputs[0])
+
+    def straight(self) -> Affine:
+        return Affine(low=self.low, high=self.high)
 
     def constants(self) -> ClipParams:
         return ClipParams(float(self.low), float(self.high))
