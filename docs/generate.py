@@ -31,6 +31,8 @@ import typer  # noqa: E402
 
 from magik_core import checks, cli, config, hookspecs, ops, passes, plugins  # noqa: E402
 from magik_core.kernels import parts_of  # noqa: E402
+from magik_core.ops.affine import Affine  # noqa: E402
+from magik_core.ops.lut import Pointwise  # noqa: E402
 from magik_core.soc import SoC  # noqa: E402
 
 MARK = "<!-- {} -->"
@@ -82,9 +84,12 @@ def own_kernels(op: type[ops.Op]) -> list[str]:
 
 
 def kernels(op: type[ops.Op]) -> list[str]:
-    """The operator's own C functions, and the shared table for functions of one value."""
-    is_table = hasattr(op, "formula") and "u8" in op.dtypes
-    return [*(["lut_u8"] if is_table else []), *own_kernels(op)]
+    """The operator's own C functions, and the shared ones for functions of one value."""
+    if not issubclass(op, Pointwise):
+        return own_kernels(op)
+    is_straight = op is Affine or op.straight is not Pointwise.straight
+    wide = own_kernels(Affine) if is_straight else ["lut_u16", "points_u16"]
+    return list(dict.fromkeys(["lut_u8", *wide, *own_kernels(op)]))
 
 
 def operator(op: type[ops.Op]) -> str:

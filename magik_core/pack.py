@@ -128,8 +128,8 @@ class _Writer:
 
 
 def _table(name: str, table: np.ndarray) -> Tensor:
-    kinds = {np.dtype(np.int32): "s32", np.dtype(np.uint8): "u8", np.dtype(np.float32): "f32", np.dtype(np.int8): "s8"}
-    return Tensor(name, kinds[table.dtype], tuple(table.shape), None, table)
+    kind = next(name for name, dtype in DTYPES.items() if dtype == table.dtype)
+    return Tensor(name, kind, tuple(table.shape), None, table)
 
 
 def _eight(values: Iterable[int]) -> tuple[int, ...]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from magik_core import layout
 from magik_core.errors import LowerError
+from magik_core.ops.affine import Affine
 from magik_core.ops.convolution import emit_convolution
 from magik_core.ops.depthwise_conv import DepthwiseConv
-from magik_core.ops.lut import Affine
 from magik_core.program import Shape
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def broadcast_shape(a: Shape, b: Shape) -> Shape:
 def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
     """Lower x + c, x - c, c - x, x * c and x / c on codes where c is one number or one per channel.
 
-    A number is a table; one per channel is a 1x1 depthwise convolution, whose scale per channel is exact.
+    A number is a table, on u16 one product; one per channel is a 1x1 depthwise convolution, whose scale per channel
+    is exact.
     """
     at = 1 if to.constant(node, 1) is not None else 0
     c = to.constant(node, at)
@@ -38,16 +39,14 @@ def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
     if at == 0 and node.op_type == "Div":
         return False
     gain, offset = _gain_and_offset(node.op_type, c.astype(np.float64), at)
-    y, low, high = node.outputs[0], -np.inf, np.inf
+    y = node.outputs[0]
     if to.shape(y) != to.shape(node.inputs[1 - at]):
         return False
     if c.size == 1:
-        if to.dtype(node, Affine) != "u8":
+        if to.dtype(node, Affine) == "f32":
             return False
         y, low, high = to.fuse_clip(node)
-        if to.dtype(node, Affine, y) != "u8":
-            raise AssertionError("a fused Clip keeps the storage of its node")
-        x = to.take(node, 1 - at, "u8")
+        x = to.take(node, 1 - at, to.dtype(node, Affine, y))
         to.emit(node, Affine(float(gain.reshape(-1)[0]), float(offset.reshape(-1)[0]), low, high), [x], y)
         return True
     shape = to.shape(y)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from magik_core.ops import Array, Params
+from magik_core.ops.affine import Affine
 from magik_core.ops.cases import Input, case
 from magik_core.ops.convolution import clip
 from magik_core.ops.lut import Pointwise
@@ -44,7 +45,11 @@ class Clip(Pointwise):
             low = _bound(node, to, 1, "min")
         if len(node.inputs) > 2 and node.inputs[2] is not None:
             high = _bound(node, to, 2, "max")
-        to.emit(node, cls(low, high), [to.take(node, 0, to.dtype(node, cls))], node.outputs[0])
+        x, op = to.take(node, 0, to.dtype(node, cls)), cls(low, high)
+        to.emit(node, op.straight() if x.dtype == "u16" else op, [x], node.outputs[0])
+
+    def straight(self) -> Affine:
+        return Affine(low=self.low, high=self.high)
 
     def constants(self) -> ClipParams:
         return ClipParams(float(self.low), float(self.high))

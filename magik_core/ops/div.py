@@ -65,7 +65,7 @@ class Quotient(Pointwise):
 
     dividend: float
 
-    dtypes = ("u8",)
+    dtypes = ("u8", "u16")
 
     def function(self, x: Array) -> Array:
         return self.dividend / x

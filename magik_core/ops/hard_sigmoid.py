@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from magik_core.ops import Array, Params
+from magik_core.ops.affine import Affine
 from magik_core.ops.cases import Input, case
 from magik_core.ops.convolution import clip
 from magik_core.ops.lut import Pointwise
@@ -30,6 +31,9 @@ class HardSigmoid(Pointwise):
     beta: float = 0.5
 
     onnx = ("HardSigmoid",)
+
+    def straight(self) -> Affine:
+        return Affine(self.alpha, self.beta, 0.0, 1.0)
 
     def function(self, x: Array) -> Array:
         return np.clip(self.alpha * x + self.beta, 0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magik_core.ops import Array, Params
+from magik_core.ops.affine import Affine
 from magik_core.ops.cases import Input, case
 from magik_core.ops.lut import Pointwise
 
@@ -18,6 +19,9 @@ class Neg(Pointwise):
     """
 
     onnx = ("Neg",)
+
+    def straight(self) -> Affine:
+        return Affine(-1.0)
 
     def function(self, x: Array) -> Array:
         return -x

@@ -11,17 +11,25 @@ import numpy as np
 from magik_core import fmath, layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, floats
-from magik_core.program import QuantParams, Shape, Tensor
+from magik_core.program import DTYPES, QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from magik_core.lowering import Lowering
 
-MAX_COUNT = 2**20  # elements that one mean is taken over, on codes
 FRACTION = 20  # fraction bits of a normalized value
-BIAS_BITS = 16  # fraction bits of a bias in codes of y
-EPSILON_BITS = 20  # of epsilon's multiplier: n^2 times it fits 60 bits
+BIAS_BITS = {1: 16, 2: 12}  # fraction bits of a bias in codes of y, by the bytes of a code
+
+
+def count_bits(bits: int) -> int:
+    """On codes of `bits`, one mean is taken over 2^this elements at most."""
+    return min(20, 30 - bits)
+
+
+def epsilon_bits(bits: int) -> int:
+    """Bits of epsilon's multiplier: n^2 times it fits 60 bits."""
+    return min(31, 60 - 2 * count_bits(bits))
 
 
 @dataclass(frozen=True)
@@ -30,10 +38,11 @@ class NormalizationParams(Params):
     last: int  # axes at the end that have a scale and bias per element; a mean also spans those between
     groups: int  # parts of the last axes that each have a mean of their own
     epsilon: float
-    epsilon_multiplier: int  # [0, 2^20]; epsilon / s_x^2
+    epsilon_multiplier: int  # [0, 2^epsilon_bits]; epsilon / s_x^2
     epsilon_shift: int  # [1, 62]
     y_zero: int
     top: int  # largest code of y
+    bits: int  # of x's codes
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,8 @@ class Normalization(Op):
 
     On codes, over the n codes q of a part: S = sum q, D = n sum q^2 - S^2 + n^2 epsilon / s_x^2 (the last
     rounded half up, D at least 1), (m, k) = inverse_root(D), h = (n q - S) m / 2^(41 - k) rounded half up:
-    20 fraction bits. y = h scale / s_y + bias / s_y, rounded half up to 16 fraction bits, then to a code.
-    Off by at most 0.5 + 2^-16 + |scale| / s_y * 2^-20 codes, and 2^-20 of epsilon.
+    20 fraction bits. y = h scale / s_y + bias / s_y, rounded half up to 16 fraction bits (12 on u16), then to a code.
+    Off by at most 0.5 + 2^-16 (2^-12) + |scale| / s_y * 2^-20 codes, and 2^-20 of epsilon.
     On f32: the mean, then the mean of (x - mean)^2, each a sum in memory order divided by n;
     (x - mean) * (1 / sqrt(variance + epsilon)) * scale + bias.
 
@@ -58,6 +67,7 @@ class Normalization(Op):
     epsilon: float
 
     onnx = ("LayerNormalization", "InstanceNormalization", "GroupNormalization")
+    dtypes = ("u8", "u16", "f32")
     in_place = (0,)
 
     @classmethod
@@ -81,13 +91,14 @@ class Normalization(Op):
         to.emit(node, op, [x, *constants], node.outputs[0])
 
     def _dtype(self, node: ir.Node, to: Lowering) -> str:
-        """u8 unless a part is too large, or epsilon is beyond any variance of codes."""
+        """Codes unless a part is too large for sums of 64 bits, or epsilon is beyond any variance of codes."""
         dtype = to.dtype(node, type(self))
-        if dtype == "u8":
-            shape, scale = to.shape(node.inputs[0]), to.quant(node.inputs[0]).scale
-            if prod(shape[self.first :]) > MAX_COUNT * self.groups or not 0 <= self.epsilon < 2.0**18 * scale**2:
-                return "f32"
-        return dtype
+        if dtype == "f32":
+            return dtype
+        x = to.quant(node.inputs[0])
+        is_large = prod(to.shape(node.inputs[0])[self.first :]) > 2 ** count_bits(x.bits) * self.groups
+        most = 2.0 ** (epsilon_bits(x.bits) - 2) * x.scale**2
+        return "f32" if is_large or not 0 <= self.epsilon < most else dtype
 
     def _constant(self, node: ir.Node, to: Lowering, index: int, x: Tensor) -> Tensor:
         what = ("scale", "bias")[index - 1]
@@ -103,24 +114,26 @@ class Normalization(Op):
 
     def params(self, x: Tensors, y: Tensors) -> NormalizationParams:
         a, b = x[0].quant, y[0].quant
-        p = NormalizationParams(self.first, self.last, self.groups, float(self.epsilon), 0, 1, 0, 0)
+        p = NormalizationParams(self.first, self.last, self.groups, float(self.epsilon), 0, 1, 0, 0, 0)
         if not (isinstance(a, QuantParams) and isinstance(b, QuantParams)):
             return p
         m, s = numerics.multiplier(self.epsilon / a.scale**2)
-        drop = 31 - EPSILON_BITS
-        if m != 0:
+        drop = 31 - epsilon_bits(a.bits)
+        if m != 0 and drop > 0:
             m, s = (m + (1 << (drop - 1))) >> drop, s - drop
-        return replace(p, epsilon_multiplier=m, epsilon_shift=s, y_zero=int(b.zero_point), top=b.top)
+        return replace(p, epsilon_multiplier=m, epsilon_shift=s, y_zero=int(b.zero_point), top=b.top, bits=a.bits)
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
-        """For codes s32 (last, 3): multiplier and shift of the scale, bias in 16 fraction bits."""
+        """For codes s32 (last, 3): multiplier and shift of the scale, bias in BIAS_BITS."""
         q = y[0].quant
         if not isinstance(q, QuantParams):
             return ()
         assert x[1].data is not None and x[2].data is not None
-        bias = numerics.round_half_up(np.clip(x[2].data.astype(np.float64) / q.scale, -30000, 30000) * 2.0**BIAS_BITS)
+        bits = BIAS_BITS[DTYPES[x[0].dtype].itemsize]
+        most = 30000 * 2.0 ** (16 - bits)
+        bias = numerics.round_half_up(np.clip(x[2].data.astype(np.float64) / q.scale, -most, most) * 2.0**bits)
         rows = [numerics.multiplier(float(g) / q.scale * 2.0**-FRACTION) for g in x[1].data]
-        return (np.array([(m, max(s - BIAS_BITS, 1), b) for (m, s), b in zip(rows, bias, strict=True)], np.int32),)
+        return (np.array([(m, max(s - bits, 1), b) for (m, s), b in zip(rows, bias, strict=True)], np.int32),)
 
     def integer(self, p: Params, x: Array, scale: Array, bias: Array, table: Array) -> Array:
         assert isinstance(p, NormalizationParams)
@@ -132,7 +145,8 @@ class Normalization(Op):
         h = numerics.rescale(n * q - total, m, 61 - FRACTION - k)
         rows = table.astype(np.int64).reshape(1, 1, *q.shape[2:], 3)
         fine = numerics.rescale(np.clip(h, -(2**30), 2**30), rows[..., 0], rows[..., 1]) + rows[..., 2]
-        return numerics.saturate(numerics.rescale(fine, 1, BIAS_BITS) + p.y_zero, 0, p.top).reshape(x.shape)
+        codes = numerics.rescale(fine, 1, BIAS_BITS[x.itemsize]) + p.y_zero
+        return numerics.saturate(codes, 0, p.top).reshape(x.shape)
 
     def real(self, p: Params, x: Array, scale: Array, bias: Array) -> Array:
         v = self._parts(x)

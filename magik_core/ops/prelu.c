@@ -4,10 +4,10 @@
 
 struct params {
     int32_t axis;           /* [0, rank) */
-    int32_t x_zero, y_zero; /* [0, 255] */
+    int32_t x_zero, y_zero; /* [0, 255], on u16 [0, 65535] */
     int32_t multiplier;     /* s_x / s_y */
     int32_t shift;          /* [1, 62] */
-    int32_t top;            /* [0, 255] */
+    int32_t top;            /* as the zero points */
 };
 
 /* Slopes: f32 one per channel, or s32 pairs of a multiplier and a shift in [1, 62]. */
@@ -31,33 +31,42 @@ int32_t magik_prelu_shape(const struct magik_step *n, struct magik_tensor *y)
     const struct magik_tensor *x = n->in[0];
     if (x->dtype != n->dtype)
         return MAGIK_BAD_SHAPE;
-    if (!op_between(p->axis, 0, x->rank - 1) || !op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, 255) ||
-        !op_between(p->x_zero, 0, 255) || !op_between(p->y_zero, 0, 255))
+    if (!op_between(p->axis, 0, x->rank - 1) || !op_between(p->shift, 1, FX_MAX_SHIFT) ||
+        !op_between(p->top, 0, op_top(n)) || !op_between(p->x_zero, 0, op_top(n)) || !op_between(p->y_zero, 0, op_top(n)))
         return MAGIK_BAD_PARAMS;
     op_like(y, x);
     return is_table(n, n->in[1], x->dims[p->axis]) ? MAGIK_OK : MAGIK_BAD_SHAPE;
 }
 
-static uint8_t slope_u8(const struct params *p, const int32_t *slope, int32_t v)
+static inline int64_t scaled(const struct params *p, const int32_t *slope, int32_t v)
 {
-    const int64_t code = v < 0 ? fx_rescale(v, slope[0], slope[1]) : fx_rescale(v, p->multiplier, p->shift);
-    return fx_u8(code + p->y_zero, 0, p->top);
+    return (v < 0 ? fx_rescale(v, slope[0], slope[1]) : fx_rescale(v, p->multiplier, p->shift)) + p->y_zero;
 }
 
-void magik_prelu_u8(const struct magik_step *n)
+static inline void prelu(const struct magik_step *n, int is_wide)
 {
     const struct params *p = n->params;
     const struct lines l = lines_of(n->in[0], p->axis);
     const int32_t *table = n->in[1]->data;
+    const void *x = n->in[0]->data;
+    void *y = n->out[0]->data;
     int32_t r, end;
     op_span(n, l.outer * l.size, &r, &end);
     for (; r < end; r++) {
-        const uint8_t *x = (const uint8_t *)n->in[0]->data + r * l.inner;
-        uint8_t *y = (uint8_t *)n->out[0]->data + r * l.inner;
         const int32_t *slope = table + 2 * (r % l.size);
-        for (int32_t i = 0; i < l.inner; i++)
-            y[i] = slope_u8(p, slope, x[i] - p->x_zero);
+        for (int32_t i = r * l.inner; i < (r + 1) * l.inner; i++)
+            fx_put(y, i, is_wide, scaled(p, slope, fx_code(x, i, is_wide) - p->x_zero), 0, p->top);
     }
+}
+
+void magik_prelu_u8(const struct magik_step *n)
+{
+    prelu(n, 0);
+}
+
+void magik_prelu_u16(const struct magik_step *n)
+{
+    prelu(n, 1);
 }
 
 void magik_prelu_f32(const struct magik_step *n)

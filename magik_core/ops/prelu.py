@@ -42,6 +42,7 @@ class Prelu(Op):
     slopes: tuple[float, ...]
 
     onnx = ("PRelu",)
+    dtypes = ("u8", "u16", "f32")
     in_place = (0,)
 
     @classmethod

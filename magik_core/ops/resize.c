@@ -1,10 +1,10 @@
-/* Resize: an image at another size, to the nearest element (x8, x16, x32) or linearly (u8, f32). */
+/* Resize: an image at another size, to the nearest element (x8, x16, x32) or linearly (u8, u16, f32). */
 #include "fixed.h"
 #include "move.h"
 
 enum { ASYMMETRIC, HALF_PIXEL, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, HALF_PIXEL_SYMMETRIC };
 enum { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, FLOOR, CEIL };
-enum { LIMIT = 1 << 20, BITS = 11, ONE = 1 << BITS };
+enum { LIMIT = 1 << 20 };
 
 struct params {
     int32_t axis;        /* [0, rank): the first of the two axes, neighbors in memory */
@@ -52,7 +52,7 @@ int32_t magik_resize_shape(const struct magik_step *n, struct magik_tensor *y)
     return MAGIK_OK;
 }
 
-/* The positions floor((a * i + b) / d) for i = 0, 1, ...; |a| < 2^34, d in [1, 2^23), |b| < 2^54 */
+/* The positions floor((a * i + b) / d) for i = 0, 1, ...; |a * i| < 2^62, d in [1, 2^23), |b| < 2^62 */
 struct line {
     int64_t a, b, d;
 };
@@ -89,11 +89,18 @@ static struct line nearest_of(const struct magik_step *n, int32_t k)
     }
 }
 
-/* Positions in units of 2^-BITS, rounded half up. */
-static struct line fine_of(const struct magik_step *n, int32_t k)
+/* Fraction bits of a weight: four products with a code then sum to 30 bits for u8, 54 for u16. */
+static inline int32_t bits_of(int is_wide)
+{
+    return is_wide ? 19 : 11;
+}
+
+/* Positions in units of 2^-bits, rounded half up. */
+static struct line fine_of(const struct magik_step *n, int32_t k, int32_t bits)
 {
     const struct line w = line_of(n, k);
-    return (struct line){w.a * 2 * ONE, w.b * 2 * ONE + w.d, 2 * w.d};
+    const int64_t unit = (int64_t)2 << bits;
+    return (struct line){w.a * unit, w.b * unit + w.d, 2 * w.d};
 }
 
 /* Walks along a line without dividing: the position is at + left / d. */
@@ -159,16 +166,16 @@ void magik_resize_x32(const struct magik_step *n)
 /* The two elements between which a position lies; y = low * (1 - f) + high * f. */
 struct between {
     int32_t low, high;
-    int32_t f; /* units of 2^-BITS, [0, ONE) */
+    int32_t f; /* units of 2^-bits, [0, 2^bits) */
     float real;
 };
 
-static inline struct between fine_between(const struct walk *w, int32_t size)
+static inline struct between fine_between(const struct walk *w, int32_t size, int32_t bits)
 {
-    const int64_t low = w->at >> BITS;
+    const int64_t low = w->at >> bits;
     if (w->at < 0 || low >= size - 1)
         return (struct between){w->at < 0 ? 0 : size - 1, w->at < 0 ? 0 : size - 1, 0, 0.0f};
-    return (struct between){(int32_t)low, (int32_t)low + 1, (int32_t)(w->at & (ONE - 1)), 0.0f};
+    return (struct between){(int32_t)low, (int32_t)low + 1, (int32_t)(w->at & (((int64_t)1 << bits) - 1)), 0.0f};
 }
 
 static inline struct between real_between(const struct walk *w, int32_t size)
@@ -178,29 +185,60 @@ static inline struct between real_between(const struct walk *w, int32_t size)
     return (struct between){(int32_t)w->at, (int32_t)w->at + 1, 0, (float)w->left / (float)w->d};
 }
 
-void magik_resize_u8(const struct magik_step *n)
+/* The `inner` elements of y between those of x in two rows, `low` and `high` further on. */
+static inline void blend_u8(uint8_t *y, const uint8_t *top, const uint8_t *bottom, int32_t inner, const struct between *i, const struct between *j)
+{
+    const int32_t bits = bits_of(0), one = 1 << bits;
+    const uint8_t *a = top + j->low * inner, *b = top + j->high * inner, *c = bottom + j->low * inner, *d = bottom + j->high * inner;
+    const int32_t wa = (one - i->f) * (one - j->f), wb = (one - i->f) * j->f, wc = i->f * (one - j->f), wd = i->f * j->f;
+    for (int32_t l = 0; l < inner; l++)
+        y[l] = (uint8_t)fx_shift(a[l] * wa + b[l] * wb + c[l] * wc + d[l] * wd, 2 * bits);
+}
+
+static inline void blend_u16(uint16_t *y, const uint16_t *top, const uint16_t *bottom, int32_t inner, const struct between *i, const struct between *j)
+{
+    const int32_t bits = bits_of(1);
+    const int64_t one = 1 << bits, right = j->f, down = i->f;
+    const uint16_t *a = top + j->low * inner, *b = top + j->high * inner, *c = bottom + j->low * inner, *d = bottom + j->high * inner;
+    const int64_t wa = (one - down) * (one - right), wb = (one - down) * right, wc = down * (one - right), wd = down * right;
+    for (int32_t l = 0; l < inner; l++)
+        y[l] = (uint16_t)fx_shift(a[l] * wa + b[l] * wb + c[l] * wc + d[l] * wd, 2 * bits);
+}
+
+static inline void resize_codes(const struct magik_step *n, int is_wide)
 {
     const struct magik_tensor *x = n->in[0], *y = n->out[0];
     const int32_t inner = inner_of(n), ah = size_of(n, x, 0), aw = size_of(n, x, 1), bh = size_of(n, y, 0), bw = size_of(n, y, 1);
-    const struct line down = fine_of(n, 0), along = fine_of(n, 1);
+    const int32_t bits = bits_of(is_wide);
+    const size_t bytes = is_wide ? 2 : 1;
+    const struct line down = fine_of(n, 0, bits), along = fine_of(n, 1, bits);
     int32_t r, end;
     op_span(n, y->count / (bw * inner), &r, &end);
     for (; r < end; r++) {
         const struct walk v = walk_from(down, r % bh);
-        const struct between i = fine_between(&v, ah);
-        const uint8_t *top = move_at(x, (r / bh * ah + i.low) * aw * inner, 1);
-        const uint8_t *bottom = move_at(x, (r / bh * ah + i.high) * aw * inner, 1);
-        uint8_t *to = move_at(y, r * bw * inner, 1);
+        const struct between i = fine_between(&v, ah, bits);
+        const void *top = move_at(x, (r / bh * ah + i.low) * aw * inner, bytes);
+        const void *bottom = move_at(x, (r / bh * ah + i.high) * aw * inner, bytes);
         struct walk w = walk_from(along, 0);
-        for (int32_t k = 0; k < bw; k++, walk_on(&w), to += inner) {
-            const struct between j = fine_between(&w, aw);
-            const uint8_t *a = top + j.low * inner, *b = top + j.high * inner;
-            const uint8_t *c = bottom + j.low * inner, *d = bottom + j.high * inner;
-            const int32_t wa = (ONE - i.f) * (ONE - j.f), wb = (ONE - i.f) * j.f, wc = i.f * (ONE - j.f), wd = i.f * j.f;
-            for (int32_t l = 0; l < inner; l++) /* the weights sum to 2^22: below 2^30 */
-                to[l] = (uint8_t)fx_shift(a[l] * wa + b[l] * wb + c[l] * wc + d[l] * wd, 2 * BITS);
+        for (int32_t k = 0; k < bw; k++, walk_on(&w)) {
+            const struct between j = fine_between(&w, aw, bits);
+            void *to = move_at(y, (r * bw + k) * inner, bytes);
+            if (is_wide)
+                blend_u16(to, top, bottom, inner, &i, &j);
+            else
+                blend_u8(to, top, bottom, inner, &i, &j);
         }
     }
+}
+
+void magik_resize_u8(const struct magik_step *n)
+{
+    resize_codes(n, 0);
+}
+
+void magik_resize_u16(const struct magik_step *n)
+{
+    resize_codes(n, 1);
 }
 
 void magik_resize_f32(const struct magik_step *n)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners", "half_pixel_symmetric")
 ROUNDING = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 LIMIT = 1 << 20  # most of a size and of the terms of a ratio
-BITS = 11  # fraction bits of a weight
+BITS = {1: 11, 2: 19}  # fraction bits of a weight, by the bytes of a code
 RATIO_TERMS = 2048  # largest denominator that is looked for in an f32 scale
 
 
@@ -53,7 +53,7 @@ class Resize(Op):
     """Resize two neighboring axes, to the nearest element or linearly between elements.
 
     Where an element of y lies in x is an exact ratio of integers. Linear weights of codes have 11
-    bits per axis, and the sum is rounded once; weights of f32 are the ratio in f32, applied as
+    bits per axis, on u16 19, and the sum is rounded once; weights of f32 are the ratio in f32, applied as
     (a * (1 - f) + b * f), the last axis first.
 
     Attributes: axis: the first of the two (where it is the last one, it is alone); num, den: ratio per axis,
@@ -71,6 +71,7 @@ class Resize(Op):
     rounding: str = "round_prefer_floor"
 
     onnx = ("Resize",)
+    dtypes = ("u8", "u16", "f32")
     keeps_codes = True
 
     @classmethod
@@ -150,15 +151,15 @@ class Resize(Op):
             for k in (0, 1):
                 v = v.take(self.nearest(k, v.shape[k + 1], out[k]), k + 1)
             return np.ascontiguousarray(v.reshape(shape))
-        v = v.astype(np.int64)
+        v, bits = v.astype(np.int64), BITS[x.itemsize]
         for k in (1, 0):
             a, b, d = self.line(k, v.shape[k + 1], out[k])
-            rounded = Line(a << BITS + 1, (b << BITS + 1) + d, 2 * d)  # half up, in units of 2^-BITS
-            at = np.clip(rounded.parts(out[k])[0], 0, v.shape[k + 1] - 1 << BITS)
-            low, f = at >> BITS, _along(at & (1 << BITS) - 1, k + 1)
+            rounded = Line(a << bits + 1, (b << bits + 1) + d, 2 * d)  # half up, in units of 2^-bits
+            at = np.clip(rounded.parts(out[k])[0], 0, v.shape[k + 1] - 1 << bits)
+            low, f = at >> bits, _along(at & (1 << bits) - 1, k + 1)
             high = np.minimum(low + 1, v.shape[k + 1] - 1)
-            v = v.take(low, k + 1) * ((1 << BITS) - f) + v.take(high, k + 1) * f
-        return numerics.saturate(numerics.rescale(v, 1, 2 * BITS), 0, 255).reshape(shape)
+            v = v.take(low, k + 1) * ((1 << bits) - f) + v.take(high, k + 1) * f
+        return numerics.saturate(numerics.rescale(v, 1, 2 * bits), 0, np.iinfo(x.dtype).max).reshape(shape)
 
     def real(self, p: Params, x: Array) -> Array:
         if self.mode == "nearest":

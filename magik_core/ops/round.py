@@ -30,5 +30,5 @@ class Round(Pointwise):
 
 CASES = [
     case("Round", x=Input((2, 3, 5), -4, 3)),
-    case("Round", x=Input((1, 3, 4, 5), 0, 127.5)),
+    case("Round", x=Input((1, 3, 4, 5), 0, 127.5), wide=515),  # half-way in f32 is not always half-way in f64: off by 1
 ]

@@ -33,9 +33,10 @@ class SoftmaxParams(Params):
 class Softmax(Op):
     """exp(x - max) / sum(exp(x - max)) along one stored axis.
 
-    On codes, with d = max(q) - q: e = table[d] = e^(-s_x d) in 30 fraction bits, total = the exact sum of e,
+    On u8, with d = max(q) - q: e = table[d] = e^(-s_x d) in 30 fraction bits, total = the exact sum of e,
     (m, k) = reciprocal(total), p = e m / 2^31 rounded half up, y = p / (2^(30 + k) s_y) rounded half up.
     Off by at most 0.51 codes from the real softmax of the same codes up to 2^16 elements along the axis.
+    On u16 e is the product of two entries, of d's bytes, in 30 fraction bits; off by (n + 4) 2^-29 / s_y codes more.
     On f32 the sum runs along the axis in order; then each e is divided by it.
 
     Shapes: x any, y as x.
@@ -45,6 +46,7 @@ class Softmax(Op):
     axis: int
 
     onnx = ("Softmax",)
+    dtypes = ("u8", "u16", "f32")
     in_place = (0,)
 
     @classmethod
@@ -63,16 +65,18 @@ class Softmax(Op):
         return SoftmaxParams(self.axis, int(q.zero_point), *numerics.multiplier(2.0**-ONE / q.scale), q.top)
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
-        """For codes s32 (256): e^(-s_x d) in 30 fraction bits; the first is 2^30."""
+        """For u8 s32 (256): e^(-s_x d) in 30 fraction bits; the first is 2^30. For u16 (512): then those of 256 d."""
         q = x[0].quant
         if not isinstance(q, QuantParams):
             return ()
-        real = np.exp(-q.scale * np.arange(256.0))
+        d = np.arange(256.0)
+        real = np.exp(-q.scale * (d if x[0].dtype == "u8" else np.concatenate([d, 256 * d])))
         return (numerics.round_half_up(real * 2.0**ONE).astype(np.int32),)
 
     def integer(self, p: Params, x: Array, table: Array) -> Array:
         assert isinstance(p, SoftmaxParams)
-        e = table[x.max(self.axis, keepdims=True).astype(np.int64) - x].astype(np.int64)
+        d, powers = x.max(self.axis, keepdims=True).astype(np.int64) - x, table.astype(np.int64)
+        e = powers[d] if len(table) == 256 else numerics.rescale(powers[256 + (d >> 8)] * powers[d & 255], 1, ONE)
         m, k = numerics.reciprocal(e.sum(self.axis, keepdims=True))
         share = numerics.rescale(e, m, 31)
         codes = numerics.rescale(share, p.multiplier, np.minimum(p.shift + k, numerics.MAX_SHIFT))
