@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
+from magik_core import calibrate, correct, equalize, net, pack, passes, plugins, states
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
@@ -239,6 +239,7 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
         constants=constants,
     )
     passes.run(graph, tuple(plugins.load().passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
+    states.name_outputs(graph)
     verify_graph(graph, "passes")
     return graph
 

@@ -1,13 +1,13 @@
-/* GRU, in f32. */
-#include "recurrent.h"
+/* GRU, in f32 and on codes. */
+#include "recurrent_codes.h"
 
 enum { GATES = 3 }; /* z, r, and what h is to become */
 
 int32_t magik_gru_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    if (n->n_in != RECURRENT_MORE || n->n_out != RECURRENT_LAST_H + 1)
+    if (!recurrent_has(n, RECURRENT_MORE, RECURRENT_LAST_H + 1))
         return MAGIK_BAD_STEP;
-    return recurrent_shape(n, y, GATES, GATES + 1);
+    return n->dtype == MAGIK_F32 ? recurrent_shape(n, y, GATES, GATES + 1) : recurrent_codes_shape(n, y, GATES, GATES + 1);
 }
 
 size_t magik_gru_f32_scratch(const struct magik_step *n)
@@ -50,4 +50,57 @@ static void advance(struct recurrent_cell *k, const float *x)
 void magik_gru_f32(const struct magik_step *n)
 {
     recurrent_run(n, advance);
+}
+
+/* The same on codes: what enters g. The part that is left of h has h's own codes. */
+static void add_reset_codes(struct recurrent_codes *k, const void *x)
+{
+    const struct recurrent_params *p = k->p;
+    const int32_t hidden = k->hidden;
+    int32_t *a = k->sums, *reset = a + hidden;
+    if (!p->is_coupled) {
+        for (int32_t j = 0; j < hidden; j++)
+            k->more[j] = (uint16_t)fx_clamp(fx_shift((int64_t)(k->h[j] - p->h_zero) * reset[j], FX_FIXED_BITS) + p->h_zero, 0, p->h_top);
+        recurrent_sums(k, x, k->more, 2 * hidden, 3 * hidden);
+        return;
+    }
+    for (int32_t j = 2 * hidden; j < 3 * hidden; j++) {
+        const int32_t of_x = recurrent_sum(k, j, j, recurrent_of_x(k, x, j), 0);
+        const int32_t of_h = recurrent_sum(k, j, hidden + j, 0, recurrent_of_h(k, k->h, j));
+        a[j] = fx_fixed((int64_t)of_x + fx_fix((int64_t)reset[j - 2 * hidden] * of_h));
+    }
+}
+
+static void advance_codes(struct recurrent_codes *k, const void *x)
+{
+    const int32_t hidden = k->hidden;
+    int32_t *a = k->sums;
+    recurrent_sums(k, x, k->h, 0, 2 * hidden);
+    for (int32_t j = 0; j < 2 * hidden; j++)
+        a[j] = recurrent_fixed_gate(k, 0, a[j]);
+    add_reset_codes(k, x);
+    for (int32_t j = 0; j < hidden; j++) {
+        const int64_t g = recurrent_fixed_gate(k, 1, a[2 * hidden + j]), z = a[j];
+        recurrent_set_h(k, j, fx_fix((FX_FIXED_ONE - z) * g + z * recurrent_real_h(k, j)));
+    }
+}
+
+size_t magik_gru_u8_scratch(const struct magik_step *n)
+{
+    return recurrent_codes_scratch(n);
+}
+
+size_t magik_gru_u16_scratch(const struct magik_step *n)
+{
+    return recurrent_codes_scratch(n);
+}
+
+void magik_gru_u8(const struct magik_step *n)
+{
+    recurrent_codes_run(n, advance_codes);
+}
+
+void magik_gru_u16(const struct magik_step *n)
+{
+    recurrent_codes_run(n, advance_codes);
 }

@@ -1,19 +1,33 @@
-/* LSTM, in f32. */
-#include "recurrent.h"
+/* LSTM, in f32 and on codes. */
+#include "recurrent_codes.h"
 
-enum { C = RECURRENT_MORE, PEEPHOLES, INPUTS }; /* c (D, N, H), peepholes (D, 3 H) */
+enum { C = RECURRENT_MORE, PEEPHOLES, INPUTS }; /* c (D, N, H), peepholes (D, 3 H), on codes (2, D 3 H) */
 enum { GATES = 4 };                             /* i, o, f, and what the cell is to take in */
+
+/* Multipliers, then shifts. */
+static int peepholes_are_sane(const struct magik_tensor *p, int32_t count)
+{
+    if (!recurrent_is_matrix(p, MAGIK_S32, 2, count) || !p->is_constant)
+        return 0;
+    for (int32_t i = count; i < 2 * count; i++)
+        if (!op_between(((const int32_t *)p->data)[i], 1, FX_MAX_SHIFT))
+            return 0;
+    return 1;
+}
 
 int32_t magik_lstm_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    if (n->n_in != INPUTS || n->n_out != RECURRENT_LAST_C + 1)
+    if (!recurrent_has(n, INPUTS, RECURRENT_LAST_C + 1))
         return MAGIK_BAD_STEP;
-    const int32_t status = recurrent_shape(n, y, GATES, GATES);
+    const int is_real = n->dtype == MAGIK_F32;
+    const int32_t status = is_real ? recurrent_shape(n, y, GATES, GATES) : recurrent_codes_shape(n, y, GATES, GATES);
     if (status != MAGIK_OK)
         return status;
     const struct magik_tensor *h = n->in[RECURRENT_H], *p = n->in[PEEPHOLES];
-    if (!recurrent_dims(n->in[C], MAGIK_F32, h->dims[0], h->dims[1], h->dims[2]) || !op_is(p, MAGIK_F32, 2) ||
-        p->dims[0] != h->dims[0] || p->dims[1] != 3 * h->dims[2])
+    const int32_t count = 3 * h->dims[2];
+    if (!recurrent_dims(n->in[C], h->dtype, h->dims[0], h->dims[1], h->dims[2]) || (is_real && !recurrent_is_matrix(p, MAGIK_F32, h->dims[0], count)))
+        return MAGIK_BAD_SHAPE;
+    if (!is_real && !peepholes_are_sane(p, h->dims[0] * count))
         return MAGIK_BAD_SHAPE;
     op_like(&y[RECURRENT_LAST_C], h);
     return MAGIK_OK;
@@ -44,4 +58,45 @@ static void advance(struct recurrent_cell *k, const float *x)
 void magik_lstm_f32(const struct magik_step *n)
 {
     recurrent_run(n, advance);
+}
+
+static int64_t of_peephole(const struct recurrent_codes *k, int32_t at, int32_t c)
+{
+    return fx_rescale(c, k->peepholes[at], k->peepholes[k->peephole_shifts + at]);
+}
+
+static void advance_codes(struct recurrent_codes *k, const void *x)
+{
+    const struct recurrent_params *p = k->p;
+    const int32_t hidden = k->hidden, *a = k->sums;
+    recurrent_sums(k, x, k->h, 0, GATES * hidden);
+    for (int32_t j = 0; j < hidden; j++) {
+        const int32_t old = fx_fixed(fx_rescale(k->c[j] - p->c_zero, p->c_real, p->c_real_shift));
+        const int32_t i = recurrent_fixed_gate(k, 0, a[j] + of_peephole(k, j, old));
+        const int32_t f = p->is_coupled ? FX_FIXED_ONE - i : recurrent_fixed_gate(k, 0, a[2 * hidden + j] + of_peephole(k, 2 * hidden + j, old));
+        const int32_t g = recurrent_fixed_gate(k, 1, a[3 * hidden + j]), c = fx_fix((int64_t)f * old + (int64_t)i * g);
+        const int32_t o = recurrent_fixed_gate(k, 0, a[hidden + j] + of_peephole(k, hidden + j, c));
+        k->c[j] = (uint16_t)fx_clamp(fx_rescale(c, p->c_multiplier, p->c_shift) + p->c_zero, 0, p->c_top);
+        recurrent_set_h(k, j, fx_fix((int64_t)o * activation_s32(&k->functions[2], c)));
+    }
+}
+
+size_t magik_lstm_u8_scratch(const struct magik_step *n)
+{
+    return recurrent_codes_scratch(n);
+}
+
+size_t magik_lstm_u16_scratch(const struct magik_step *n)
+{
+    return recurrent_codes_scratch(n);
+}
+
+void magik_lstm_u8(const struct magik_step *n)
+{
+    recurrent_codes_run(n, advance_codes);
+}
+
+void magik_lstm_u16(const struct magik_step *n)
+{
+    recurrent_codes_run(n, advance_codes);
 }

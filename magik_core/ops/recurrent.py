@@ -1,28 +1,31 @@
-"""What LSTM, GRU and RNN share: the reading of an ONNX node, the params, and how time passes."""
+"""What LSTM, GRU and RNN share: their params, and how time passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors
-from magik_core.ops.activation import KINDS, Activation, read_activations
+from magik_core.ops.activation import KINDS, SEGMENTS, Activation
 from magik_core.ops.convolution import clip
-from magik_core.program import Shape, Tensor
+from magik_core.ops.recurrent_sums import Sums
+from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from magik_core.layout import Axes
     from magik_core.lowering import Lowering
 
-DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 PER_DIRECTION = 3  # functions f, g, h; those that an operator lacks are never called
-X, W, R, B, LENGTHS, H, C, PEEPHOLES = range(8)  # inputs of the ONNX nodes
-Advance = Callable[[int, Array, "tuple[Array, ...]"], "tuple[Array, ...]"]
+H, C = 5, 6  # inputs that hold the state
+States = tuple[Array, ...]
+Advance = Callable[[int, Array, States], States]  # direction, x of a time, states (N, H): y, then the new states
+ONE = 1 << numerics.FIXED_BITS
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,28 @@ class RecurrentParams(Params):
     alphas: tuple[float, ...]
     betas: tuple[float, ...]
     clip: float  # limit of what enters a function f or g, 0 and above
+    limit: int  # the same, fixed: [0, 2^30]
+    h_zero: int  # [0, 65535]
+    h_top: int
+    h_real: int  # s_h to fixed
+    h_real_shift: int
+    h_multiplier: int  # fixed to s_h
+    h_shift: int
+    c_zero: int
+    c_top: int
+    c_real: int
+    c_real_shift: int
+    c_multiplier: int
+    c_shift: int
+    y_zero: int
+    y_top: int
+    y_multiplier: int  # fixed to s_y
+    y_shift: int
+    tables: tuple[int, ...]  # which table of functions
+    segments: tuple[int, ...]  # bits of its segments, [1, 20]
+    multipliers: tuple[int, ...]  # alpha
+    shifts: tuple[int, ...]  # of alpha, [1, 62]
+    offsets: tuple[int, ...]  # beta or a limit, fixed
 
 
 @dataclass(frozen=True)
@@ -49,7 +74,7 @@ class Recurrent(Op):
     is_reverse: bool = False
     clip: float = np.inf
 
-    dtypes = ("f32",)
+    dtypes = ("u8", "u16", "f32")
     defaults: ClassVar[tuple[str, ...]] = ()  # ONNX's functions of one direction
     gates: ClassVar[int] = 1  # rows of weights per unit
     switch: ClassVar[str] = ""  # ONNX's name of an attribute that couples two gates
@@ -57,99 +82,166 @@ class Recurrent(Op):
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
-        attributes = cls._attributes(node, to)
-        time_first = to.attribute(node, "layout", 0) == 0
-        x = to.take(node, X, "f32", (0, 1, 2) if time_first else (1, 0, 2))
-        batch, name = x.shape[1], node.name or ""
-        w, r = (to.need_constant(node, i, what) for i, what in ((W, "W"), (R, "R")))
-        dirs, hidden = r.shape[0], r.shape[2]
-        b = to.need_constant(node, B, "B") if _has(node, B) else np.zeros((dirs, 2 * cls.gates * hidden), np.float32)
-        inputs = [x, *(to.add(f"{name}/{k}", v.swapaxes(1, 2), "f32") for k, v in (("w", w), ("r", r)))]
-        op = cls(**attributes)
-        inputs += [to.add(f"{name}/b", op.biases(b.reshape(dirs, 2, cls.gates, hidden)), "f32")]
-        inputs += [_lengths(node, to, batch)]
-        order = (0, 1, 2) if time_first else (1, 0, 2)
-        inputs += [_state(node, to, i, (dirs, batch, hidden), order) for i in (H, C)[: cls.states]]
-        if cls.states > 1:
-            p = to.need_constant(node, PEEPHOLES, "P") if _has(node, PEEPHOLES) else np.zeros((dirs, 3 * hidden))
-            inputs += [to.add(f"{name}/p", p.astype(np.float32), "f32")]
-        to.emit_many(node, op, inputs, [(0, 1, 2, 3) if time_first else (1, 2, 0, 3), *[order] * cls.states])
+        from magik_core.ops import recurrent_node
+
+        recurrent_node.lower(cls, node, to)
 
     @classmethod
-    def _attributes(cls, node: ir.Node, to: Lowering) -> dict[str, Any]:
-        direction = to.attribute(node, "direction", "forward")
-        if direction not in DIRECTIONS:
-            raise to.problem(node, "unknown direction", direction, ", ".join(DIRECTIONS))
-        found = read_activations(node, to, cls.defaults * DIRECTIONS[direction])
-        count = len(cls.defaults)
-        each = [
-            (*found[i : i + count], *[Activation("Tanh")] * (PER_DIRECTION - count))
-            for i in range(0, len(found), count)
-        ]
-        flat = [a for functions in each for a in functions]
-        out = {
-            "functions": tuple(a.name for a in flat),
-            "alphas": tuple(a.alpha for a in flat),
-            "betas": tuple(a.beta for a in flat),
-            "is_reverse": direction == "reverse",
-            "clip": float(to.attribute(node, "clip", np.inf)),
-        }
-        switch = cls.switch
-        return {**out, switch: bool(to.attribute(node, switch, 0))} if switch else out
+    def keeps_to_one(cls, functions: Sequence[Activation]) -> bool:
+        """Whether h stays in [-1, 1] with functions f, g, h."""
+        return False
 
     def biases(self, b: Array) -> Array:
-        """What sums begin with, f32 (D, B H), from ONNX's (D, 2, gates, H): one of the input, one of the state."""
-        return (b[:, 0] + b[:, 1]).reshape(len(b), -1)
+        """What sums begin with, (D, B H), from ONNX's (D, 2, gates, H): one of the input, one of the state."""
+        return np.asarray((b[:, 0] + b[:, 1]).reshape(len(b), -1))
 
     def shape(self, x: Shape, *rest: Shape) -> tuple[Shape, ...]:
         state = rest[H - 1]
         return ((x[0], *state), *(state,) * self.states)
 
+    @cached_property
+    def _activations(self) -> tuple[Activation, ...]:
+        return tuple(map(Activation, self.functions, self.alphas, self.betas))
+
+    @cached_property
+    def _tables(self) -> list[Activation]:
+        """The functions that have a table, each once."""
+        return [a for a in dict.fromkeys(self._activations) if a.table() is not None]
+
     def params(self, x: Tensors, y: Tensors) -> RecurrentParams:
-        kinds = tuple(KINDS.index(name) for name in self.functions)
+        each = self._activations
+        is_real = y[0].dtype == "f32"
+        words = [(1, 0, 1, 0) if is_real else a.words() for a in each]
+        segments, multipliers, shifts, offsets = zip(*words, strict=True)
+        tables = tuple(0 if is_real or a not in self._tables else self._tables.index(a) for a in each)
+        limit = numerics.round_half_up(np.array(min(self.clip, 2.0**10) * ONE))
+        h, c = _state_words(x[H]), _state_words(x[C] if self.states > 1 else None)
         return RecurrentParams(
             int(self.is_reverse),
             int(getattr(self, self.switch, False)),
-            _twice(kinds),
+            _twice(tuple(KINDS.index(a.name) for a in each)),
             _twice(self.alphas),
             _twice(self.betas),
             float(self.clip),
+            int(limit),
+            *h,
+            *c,
+            *_landing_words(y[0]),
+            _twice(tables),
+            _twice(segments),
+            _twice(multipliers),
+            _twice(shifts),
+            _twice(offsets),
         )
 
+    def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
+        """For codes s32 (n, SEGMENTS + 1): the functions that are not computed."""
+        if y[0].dtype == "f32":
+            return ()
+        found = [t for t in (a.table() for a in self._tables) if t is not None]
+        return (np.stack(found) if found else np.zeros((1, SEGMENTS + 1), np.int32),)
+
     def function(self, direction: int, which: int, x: Array) -> Array:
-        """Function f, g or h (0, 1, 2) of a direction on f32."""
-        i = direction * PER_DIRECTION + which
-        return Activation(self.functions[i], self.alphas[i], self.betas[i]).real(x)
+        """Function f, g or h (0, 1, 2) of a direction, on f32 or fixed numbers."""
+        f = self._activations[direction * PER_DIRECTION + which]
+        return f.real(x) if x.dtype == np.float32 else f.integer(x)
 
     def gate(self, direction: int, which: int, x: Array) -> Array:
         """The same of a limited x."""
-        return self.function(direction, which, clip(x, -self.clip, self.clip))
+        if x.dtype == np.float32:
+            return self.function(direction, which, clip(x, -self.clip, self.clip))
+        limit = int(numerics.round_half_up(np.array(min(self.clip, 2.0**10) * ONE)))
+        return self.function(direction, which, numerics.fixed(x, limit))
 
-    def over_time(self, x: Array, lengths: Array, states: Sequence[Array], advance: Advance) -> tuple[Array, ...]:
-        """y and the last states. Beyond its length a sequence keeps its state, and y is 0.
+    def over_time(
+        self, x: Array, lengths: Array, states: Sequence[Array], advance: Advance, beyond: int = 0
+    ) -> tuple[Array, ...]:
+        """y and the last states. Past its length a sequence keeps its state, and y is `beyond`.
 
-        Args: x: (T, N, I); states: (D, N, H) each; advance: from (direction, x of a time, states) to states.
+        Args: x: (T, N, I); states: (D, N, H) each.
         """
         dirs, batch, hidden = states[0].shape
-        y = np.zeros((len(x), dirs, batch, hidden), states[0].dtype)
+        y = np.full((len(x), dirs, batch, hidden), beyond, np.float32 if x.dtype == np.float32 else np.int64)
         last = [s.copy() for s in states]
         length, each = np.clip(lengths.astype(np.int64), 0, len(x)), np.arange(batch)
         for d in range(dirs):
             now = tuple(s[d] for s in last)
             for i in range(len(x)):
                 runs, t = i < length, np.where(d == 1 or self.is_reverse, length - 1 - i, i)
-                new = advance(d, x[t, each], now)
+                out, *new = advance(d, x[t, each], now)
                 now = tuple(np.where(runs[:, None], a, b) for a, b in zip(new, now, strict=True))
-                y[t[runs], d, each[runs]] = now[0][runs]
+                y[t[runs], d, each[runs]] = out[runs]
             for s, value in zip(last, now, strict=True):
                 s[d] = value
         return (y, *last)
+
+    def integer(
+        self, p: Params, x: Array, w: Array, r: Array, b: Array, lengths: Array, *rest: Array
+    ) -> tuple[Array, ...]:
+        assert isinstance(p, RecurrentParams)
+        states, factors = rest[: self.states], rest[-2]
+        sums = [Sums.of(d, len(b), w, r, b, factors) for d in range(len(b))]
+        peepholes = rest[self.states].reshape(2, len(b), -1) if self.states > 1 else None
+
+        def advance(d: int, v: Array, now: States) -> States:
+            h, *more = self.cell(p, d, sums[d], v, now, None if peepholes is None else peepholes[:, d])
+            return (_land(h, p.y_multiplier, p.y_shift, p.y_zero, p.y_top), land_h(p, h), *more)
+
+        return self.over_time(x, lengths, states, advance, p.y_zero)
+
+    def cell(self, p: RecurrentParams, d: int, sums: Sums, x: Array, now: States, peepholes: Array | None) -> States:
+        """h, fixed, and the other states in codes, after one time of one direction.
+
+        Args: x: codes (N, I); now: codes (N, H) each; peepholes: (2, 3 H).
+        """
+        raise NotImplementedError
 
     def macs(self, x: Tensors, y: Tensors) -> int:
         return x[0].shape[0] * x[0].shape[1] * (x[1].count + x[2].count)
 
 
-def _twice(values: tuple) -> tuple:  # type: ignore[type-arg]
+def real_h(p: RecurrentParams, h: Array) -> Array:
+    """A state h in codes as a fixed number."""
+    return numerics.fixed(numerics.rescale(h.astype(np.int64) - p.h_zero, p.h_real, p.h_real_shift))
+
+
+def land_h(p: RecurrentParams, h: Array) -> Array:
+    """Codes of a fixed h."""
+    return _land(h, p.h_multiplier, p.h_shift, p.h_zero, p.h_top)
+
+
+def real_c(p: RecurrentParams, c: Array) -> Array:
+    """A state c in codes as a fixed number."""
+    return numerics.fixed(numerics.rescale(c.astype(np.int64) - p.c_zero, p.c_real, p.c_real_shift))
+
+
+def land_c(p: RecurrentParams, c: Array) -> Array:
+    """Codes of a fixed c."""
+    return _land(c, p.c_multiplier, p.c_shift, p.c_zero, p.c_top)
+
+
+def _land(v: Array, m: int, s: int, zero: int, top: int) -> Array:
+    return np.clip(numerics.rescale(v, m, s) + zero, 0, top)
+
+
+def _state_words(state: Tensor | None) -> tuple[int, int, int, int, int, int]:
+    """Zero point, largest code, to fixed, from fixed."""
+    q = None if state is None else state.quant
+    if not isinstance(q, QuantParams):
+        return (0, 0, 0, 1, 0, 1)
+    zero, top, m, s = _landing_words(state)
+    return (zero, top, *numerics.multiplier(q.scale * ONE), m, s)
+
+
+def _landing_words(t: Tensor | None) -> tuple[int, int, int, int]:
+    """Zero point, largest code, from fixed."""
+    q = None if t is None else t.quant
+    if not isinstance(q, QuantParams):
+        return (0, 0, 0, 1)
+    return (int(q.zero_point), q.top, *numerics.multiplier(1 / (q.scale * ONE)))
+
+
+def _twice(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Values of one direction, or of two, for two."""
     return values * (2 * PER_DIRECTION // len(values))
 
@@ -160,21 +252,3 @@ def add_products(v: Array, w: Array, sums: Array) -> Array:
     for k in range(v.shape[1]):
         out = out + v[:, k, None] * w[k]
     return out
-
-
-def _has(node: ir.Node, index: int) -> bool:
-    return index < len(node.inputs) and node.inputs[index] is not None
-
-
-def _lengths(node: ir.Node, to: Lowering, batch: int) -> Tensor:
-    """How long each sequence is; one for all where the node does not say, so long that they take all there is."""
-    if _has(node, LENGTHS):
-        return to.take(node, LENGTHS, "s32")
-    return to.add(f"{node.name}/lengths", np.full(batch, 2**31 - 1, np.int32), "s32")
-
-
-def _state(node: ir.Node, to: Lowering, index: int, shape: Shape, order: Axes) -> Tensor:
-    """The state at the start (D, N, H), zeros where the node has none."""
-    if _has(node, index):
-        return to.take(node, index, "f32", order)
-    return to.add(f"{node.name}/zeros", np.zeros(shape, np.float32), "f32")

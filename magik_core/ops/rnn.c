@@ -1,11 +1,11 @@
-/* RNN, in f32. */
-#include "recurrent.h"
+/* RNN, in f32 and on codes. */
+#include "recurrent_codes.h"
 
 int32_t magik_rnn_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    if (n->n_in != RECURRENT_MORE || n->n_out != RECURRENT_LAST_H + 1)
+    if (!recurrent_has(n, RECURRENT_MORE, RECURRENT_LAST_H + 1))
         return MAGIK_BAD_STEP;
-    return recurrent_shape(n, y, 1, 1);
+    return n->dtype == MAGIK_F32 ? recurrent_shape(n, y, 1, 1) : recurrent_codes_shape(n, y, 1, 1);
 }
 
 size_t magik_rnn_f32_scratch(const struct magik_step *n)
@@ -25,4 +25,31 @@ static void advance(struct recurrent_cell *k, const float *x)
 void magik_rnn_f32(const struct magik_step *n)
 {
     recurrent_run(n, advance);
+}
+
+static void advance_codes(struct recurrent_codes *k, const void *x)
+{
+    recurrent_sums(k, x, k->h, 0, k->hidden);
+    for (int32_t j = 0; j < k->hidden; j++)
+        recurrent_set_h(k, j, recurrent_fixed_gate(k, 0, k->sums[j]));
+}
+
+size_t magik_rnn_u8_scratch(const struct magik_step *n)
+{
+    return recurrent_codes_scratch(n);
+}
+
+size_t magik_rnn_u16_scratch(const struct magik_step *n)
+{
+    return recurrent_codes_scratch(n);
+}
+
+void magik_rnn_u8(const struct magik_step *n)
+{
+    recurrent_codes_run(n, advance_codes);
+}
+
+void magik_rnn_u16(const struct magik_step *n)
+{
+    recurrent_codes_run(n, advance_codes);
 }

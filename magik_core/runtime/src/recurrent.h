@@ -14,6 +14,18 @@ struct recurrent_params {
     float alphas[6];
     float betas[6];
     float clip; /* limit of what enters a function f or g, 0 and above */
+    /* of codes: fixed numbers have FX_FIXED_BITS fraction bits */
+    int32_t limit; /* clip, fixed: [0, 2^30] */
+    int32_t h_zero, h_top; /* [0, 65535] */
+    int32_t h_real, h_real_shift; /* s_h to fixed */
+    int32_t h_multiplier, h_shift; /* fixed to s_h */
+    int32_t c_zero, c_top, c_real, c_real_shift, c_multiplier, c_shift; /* as of h */
+    int32_t y_zero, y_top, y_multiplier, y_shift; /* fixed to s_y */
+    int32_t tables[6]; /* which table of functions */
+    int32_t segments[6]; /* bits of its segments, [1, 20] */
+    int32_t multipliers[6]; /* alpha */
+    int32_t shifts[6]; /* of alpha, [1, 62] */
+    int32_t offsets[6]; /* beta or a limit, fixed */
 };
 
 /* x (T, N, I), w (D, I, G H), r (D, H, G H), b (D, B H), lengths s32 (N), h (D, N, H); then the operator's own */
@@ -44,27 +56,49 @@ static inline int recurrent_kinds(const struct recurrent_params *p)
     return op_between(p->is_reverse, 0, 1) && op_between(p->is_coupled, 0, 1) && p->clip >= 0.0f;
 }
 
-/* The check that all share: `gates` columns of weights and `biases` of biases per unit. */
+/* Whether the state has as many sequences as x, and lengths are as many. */
+static inline int recurrent_sizes_fit(const struct magik_step *n)
+{
+    const struct magik_tensor *x = n->in[RECURRENT_X], *h = n->in[RECURRENT_H], *lengths = n->in[RECURRENT_LENGTHS];
+    return op_is(lengths, MAGIK_S32, 1) && op_between(h->dims[0], 1, 2) && op_between(h->dims[2], 1, 1 << 24) &&
+           x->dims[1] == h->dims[1] && lengths->dims[0] == h->dims[1];
+}
+
+static inline void recurrent_outputs(const struct magik_step *n, struct magik_tensor *y)
+{
+    const struct magik_tensor *x = n->in[RECURRENT_X], *h = n->in[RECURRENT_H];
+    y[RECURRENT_Y] = (struct magik_tensor){.dtype = x->dtype, .rank = 4, .dims = {x->dims[0], h->dims[0], h->dims[1], h->dims[2]}};
+    op_like(&y[RECURRENT_LAST_H], h);
+}
+
+/* The check of f32: `gates` columns of weights and `biases` of biases per unit. */
 static inline int32_t recurrent_shape(const struct magik_step *n, struct magik_tensor *y, int32_t gates, int32_t biases)
 {
-    if (n->n_in < RECURRENT_MORE || (size_t)n->params_bytes != sizeof(struct recurrent_params))
-        return MAGIK_BAD_STEP;
     if (!recurrent_kinds(n->params))
         return MAGIK_BAD_PARAMS;
-    const struct magik_tensor *x = n->in[RECURRENT_X], *h = n->in[RECURRENT_H], *lengths = n->in[RECURRENT_LENGTHS];
-    if (!op_is(x, MAGIK_F32, 3) || !op_is(h, MAGIK_F32, 3) || !op_is(lengths, MAGIK_S32, 1))
+    const struct magik_tensor *x = n->in[RECURRENT_X], *h = n->in[RECURRENT_H], *b = n->in[RECURRENT_B];
+    if (!op_is(x, MAGIK_F32, 3) || !op_is(h, MAGIK_F32, 3) || !recurrent_sizes_fit(n))
         return MAGIK_BAD_SHAPE;
-    const int32_t dirs = h->dims[0], batch = h->dims[1], hidden = h->dims[2];
-    if (!op_between(dirs, 1, 2) || !op_between(hidden, 1, 1 << 24) || x->dims[1] != batch || lengths->dims[0] != batch)
-        return MAGIK_BAD_SHAPE;
+    const int32_t dirs = h->dims[0], hidden = h->dims[2];
     if (!recurrent_dims(n->in[RECURRENT_W], MAGIK_F32, dirs, x->dims[2], gates * hidden) ||
-        !recurrent_dims(n->in[RECURRENT_R], MAGIK_F32, dirs, hidden, gates * hidden) ||
-        !op_is(n->in[RECURRENT_B], MAGIK_F32, 2) || n->in[RECURRENT_B]->dims[0] != dirs ||
-        n->in[RECURRENT_B]->dims[1] != biases * hidden)
+        !recurrent_dims(n->in[RECURRENT_R], MAGIK_F32, dirs, hidden, gates * hidden) || !op_is(b, MAGIK_F32, 2) ||
+        b->dims[0] != dirs || b->dims[1] != biases * hidden)
         return MAGIK_BAD_SHAPE;
-    y[RECURRENT_Y] = (struct magik_tensor){.dtype = MAGIK_F32, .rank = 4, .dims = {x->dims[0], dirs, batch, hidden}};
-    op_like(&y[RECURRENT_LAST_H], h);
+    recurrent_outputs(n, y);
     return MAGIK_OK;
+}
+
+/* Counts of inputs and outputs: those of f32, on codes two tables more. */
+static inline int recurrent_has(const struct magik_step *n, int32_t n_in, int32_t n_out)
+{
+    return op_has(n, n->dtype == MAGIK_F32 ? n_in : n_in + 2, n_out, sizeof(struct recurrent_params));
+}
+
+/* How many times of sequence `which` there are. */
+static inline int32_t recurrent_length(const struct magik_step *n, int32_t which)
+{
+    const int32_t given = ((const int32_t *)n->in[RECURRENT_LENGTHS]->data)[which], all = n->in[RECURRENT_X]->dims[0];
+    return given < 0 ? 0 : given > all ? all : given;
 }
 
 static inline size_t recurrent_scratch(const struct magik_step *n)
@@ -125,8 +159,7 @@ static inline void recurrent_run(const struct magik_step *n, void (*advance)(str
     op_span(n, y->dims[1] * batch, &s, &end);
     for (; s < end; s++) {
         struct recurrent_cell cell = recurrent_begin(n, s / batch);
-        const int32_t given = ((const int32_t *)n->in[RECURRENT_LENGTHS]->data)[s % batch];
-        const int32_t length = given < 0 ? 0 : given > steps ? steps : given;
+        const int32_t length = recurrent_length(n, s % batch);
         const float *x = (const float *)n->in[RECURRENT_X]->data + s % batch * width;
         float *out = (float *)y->data + s * hidden;
         cell.h = (float *)n->out[RECURRENT_LAST_H]->data + s * hidden;
