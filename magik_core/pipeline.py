@@ -169,11 +169,14 @@ def _open(
 
 
 def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
-    """The quantization that the graph arrives with, taken out of it."""
-    if not recipe.is_float:
-        return take(graph)
-    drop(graph)
-    return NOTHING
+    """The quantization that the graph arrives with, taken out of it; what is left shows all states."""
+    found = NOTHING
+    if recipe.is_float:
+        drop(graph)
+    else:
+        found = take(graph)
+    states.name_outputs(graph)
+    return found
 
 
 def _place(program: Program, soc: SoC) -> Plan:
@@ -239,7 +242,6 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
         constants=constants,
     )
     passes.run(graph, tuple(plugins.load().passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
-    states.name_outputs(graph)
     verify_graph(graph, "passes")
     return graph
 

@@ -41,7 +41,7 @@ def bits_of(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> di
     for node in model.graph:
         chosen = _choice(node, recipe).feature_bits or recipe.feature_bits
         bits = recipe.feature_bits if chosen == REAL else chosen
-        found |= {v.name or "": bits for v in node.outputs if v.dtype == ir.DataType.FLOAT}
+        found |= {v.name: bits for v in node.outputs if v.name and v.dtype == ir.DataType.FLOAT}
     return found | {name: bits for name, bits in states.bits(states.groups(model, imported)).items() if name in found}
 
 
