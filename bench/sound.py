@@ -1,6 +1,7 @@
 """Networks with memory on real sound, quantized beside float: silero-vad's decisions, and what DTLN leaves of noise.
 
     python -m bench.sound [--shared FOLDER] [--feature-bits 8] [--weight-bits 8] [--method KL]
+        [--skip OP…]
 
 Both are calibrated on other sounds than those that are evaluated. States are carried from run to run.
 """
@@ -21,6 +22,7 @@ import onnxruntime as ort
 
 import magik_core as magik
 from magik_core.net import load
+from magik_core.recipe import Recipe
 
 Step = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # x, state -> y, state
 RATE = 16000
@@ -116,7 +118,15 @@ def vad(shared: Path, folder: Path, **keys: Any) -> dict[str, tuple[np.ndarray, 
     recorded = {name: stream(real, windows(x), zeros) for name, x in sounds(shared).items()}
     used = [recorded[name] for name in CALIBRATED]
     names = ("input", "state")
-    step = converted(shared / VAD, folder, used, names, constants={"sr": RATE}, input_shape=[[1, WINDOW + BEFORE], list(VAD_STATE)], **keys)
+    step = converted(
+        shared / VAD,
+        folder,
+        used,
+        names,
+        constants={"sr": RATE},
+        input_shape=[[1, WINDOW + BEFORE], list(VAD_STATE)],
+        **keys,
+    )
     return {
         name: (recorded[name].y.reshape(-1), stream(step, windows(x), zeros).y.reshape(-1))
         for name, x in sounds(shared).items()
@@ -169,7 +179,8 @@ def dtln(shared: Path, folder: Path, **keys: Any) -> dict[str, tuple[float, floa
     """SI-SDR in dB, float and quantized, of each spoken word in noise."""
     paths = [shared / f"models/dtln/model_{i}.onnx" for i in (1, 2)]
     real = [by_onnxruntime(path) for path in paths]
-    noisy = sounds(shared)["short_wav_easy10s"][: 6 * RATE]
+    noisy = sounds(shared)["short_wav_easy10s"]
+    noisy = np.concatenate([noisy[: 5 * RATE], 2 * noisy[5 * RATE :]])  # loud speech too
     _, *recordings = denoise(real[0], real[1], noisy)
     names = (("input_2", "input_3"), ("input_4", "input_5"))
     steps = [
@@ -188,17 +199,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--feature-bits", type=int, default=8)
     parser.add_argument("--weight-bits", type=int, default=8)
     parser.add_argument("--method", default="KL")
+    parser.add_argument("--skip", nargs="*", default=[], help="types of nodes that stay in f32")
     given = parser.parse_args(arguments)
-    keys = {
-        "quant_feature_bit": given.feature_bits,
-        "quant_weight_bit": given.weight_bits,
-        "quant_feature_method": given.method,
-    }
+    recipe = Recipe(
+        feature_method=given.method,
+        feature_bits=given.feature_bits,
+        weight_bits=given.weight_bits,
+        skip_ops=frozenset(given.skip),
+    )
     with tempfile.TemporaryDirectory() as folder:
-        for name, (real, codes) in vad(given.shared, Path(folder), **keys).items():
+        for name, (real, codes) in vad(given.shared, Path(folder), recipe=recipe).items():
             same = np.mean((real > 0.5) == (codes > 0.5))
             sys.stdout.write(f"vad  {name:20} same decisions {same:.3f}  off by {np.abs(real - codes).max():.3f}\n")
-        for name, (wanted, found) in dtln(given.shared, Path(folder), **keys).items():
+        for name, (wanted, found) in dtln(given.shared, Path(folder), recipe=recipe).items():
             sys.stdout.write(f"dtln {name:20} SI-SDR {wanted:.2f} dB float, {found:.2f} dB quantized\n")
     return 0
 

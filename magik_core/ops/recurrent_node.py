@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from magik_core import numerics
+from magik_core.errors import LowerError, QuantizeError
 from magik_core.ops import Array
 from magik_core.ops.activation import Activation, read_activations
 from magik_core.ops.convolution import add_weight, imported_weights
@@ -167,7 +168,11 @@ def _weights(
         codes, scales = imported_weights(to.imported(node, W + i), rows) or to.quantize_weights(node, rows)
         sides.append(Side(codes, scales, quant, bias[:, i].reshape(-1)))
     kind = np.result_type(sides[0].codes, sides[1].codes)
-    table, of_x, of_h = factors(*sides)
+    try:
+        table, of_x, of_h = factors(*sides)
+    except QuantizeError as error:
+        where = f"node '{node.name}'"
+        raise LowerError(problems=[replace(p, where=where) for p in error.problems]) from None
     start = np.stack([of.reshape(bias[:, 0].shape) for of in (of_x, of_h)], axis=1)
     return [
         *(add_weight(to, f"{name}/{k}", s.codes.astype(kind), s.scales) for k, s in zip("xh", sides, strict=True)),
