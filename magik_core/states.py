@@ -103,8 +103,9 @@ def params(found: list[Group], ranges: Ranges) -> dict[str, QuantParams]:
     """
     out = {}
     for group in found:
-        known = [ranges[name] for name in sorted(group.names | group.ys) if name in ranges]
-        if group.is_unit and all(low >= -1 and high <= 1 for low, high in known):
+        own = [ranges[name] for name in sorted(group.names) if name in ranges]
+        known = own + [ranges[name] for name in sorted(group.ys) if name in ranges]
+        if group.is_unit and all(low >= -1 and high <= 1 for low, high in own):
             chosen = UNIT
         elif known:
             chosen = numerics.params_of_range(min(low for low, _ in known), max(high for _, high in known), BITS)
