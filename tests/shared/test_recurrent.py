@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import sound
+from bench import planner, sound
 from magik_core.net import load
 from magik_core.recipe import Recipe
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+SHARED = planner.shared_folder()
 pytestmark = [
     pytest.mark.shared,
-    pytest.mark.skipif(not SHARED.is_dir(), reason="the shared folder is missing"),
+    pytest.mark.slow,
+    pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of shared models and data is missing"),
 ]
 SPECTRUM = frozenset({"Pow", "Add", "Sqrt"})  # squares of a spectrum span more than 16 bits
 
@@ -26,7 +27,7 @@ def test_silero_decides_as_in_float(tmp_path: Path) -> None:
     net = load(tmp_path / f"{Path(sound.VAD).stem}.mgk")
     assert "lstm_u16" in net.kernels and "lstm_f32" not in net.kernels
     before, after = net.inputs[1], net.outputs[1]
-    assert before.quant == after.quant and before.bits == 16
+    assert before.bits == 16 and after.quant in (None, before.quant)  # in f32, what its codes mean: they come back
 
 
 def test_dtln_is_as_good_as_in_float(tmp_path: Path) -> None:
@@ -35,4 +36,4 @@ def test_dtln_is_as_good_as_in_float(tmp_path: Path) -> None:
     net = load(tmp_path / "model_1.mgk")
     assert net.kernels.count("lstm_u16") == 2
     before, after = net.inputs[1], net.outputs[1]
-    assert before.quant == after.quant and before.bits == 16
+    assert before.bits == 16 and after.quant in (None, before.quant)
