@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from magik_core import config_text
+from magik_core import config_nested, config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
@@ -32,9 +32,6 @@ NOT_BUILT: Mapping[str, Any] = {
     "DEBUG_PATH": "",
     "INFER_COLOR": [],
     "INGENIC_MIPS_TOOLCHAIN_PATH": "",
-    "ARCH": {},
-    "MODEL": {},
-    "EXTRA": {},
 }
 
 
@@ -69,7 +66,7 @@ def _nested(value: Any) -> Any:
     return value if not value or all(isinstance(v, (list, tuple)) for v in value) else [value]
 
 
-Dim = Annotated[int, Field(gt=0, strict=True)]
+Dim = Annotated[int, Field(gt=0, lt=2**31, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bits = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -110,7 +107,7 @@ class Config(BaseModel):
     soc: str = Field(default="host", description="The chip, as `magik plugins` lists it; empty: this computer")
     input: Names = Field(default=(), description="Begin at these tensors; the model's own inputs when empty")
     input_shape: Shapes = Field(
-        default=(), description="Shape of each input in the model's axis order, for images N, C, H, W"
+        default=(), description="Sizes of each input in the model's own order of axes: 1,3,H,W or 1,H,W,3"
     )
     mean: Numbers = Field(
         default=(), description="Subtracted from each channel: (pixel - MEAN) / NORMAL enters the model; 0"
@@ -197,9 +194,9 @@ class Config(BaseModel):
         Raises: UsageError: everything that is wrong, at once; `where` names the source in it.
         """
         prefix = f"{where}: " if where else ""
-        problems: list[Problem] = []
         known: dict[str, Any] = {}
-        for key, value in values.items():
+        flat, problems = config_nested.flatten(values)
+        for key, value in flat.items():
             problem = _key_problem(key, value)
             if problem is not None:
                 problems.append(problem)
@@ -251,7 +248,8 @@ class Config(BaseModel):
 
     def request(self, example_inputs: Sequence[Any] = ()) -> Request:
         """What is asked of the frontend."""
-        return Request(self.input, self.output, self.input_shape, tuple(example_inputs), self.frontend_options)
+        examples = (example_inputs,) if hasattr(example_inputs, "shape") else tuple(example_inputs)  # one tensor, bare
+        return Request(self.input, self.output, self.input_shape, examples, self.frontend_options)
 
     def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
         """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.
@@ -313,7 +311,7 @@ def _key_problem(key: str, value: Any) -> Problem | None:
             return None
         need = f"no {meant}, or {show(NOT_BUILT[meant])}"
         return Problem(f"{meant} is not built yet", meant, show(value), need)
-    near = nearest(key, (*KEYS, *NOT_BUILT))
+    near = nearest(key, (*KEYS, *NOT_BUILT, *config_nested.SECTIONS))
     hint = f"did you mean {near}?" if near else f"the keys are {', '.join(KEYS)}"
     return Problem("unknown config key", key, show(value), hint=hint)
 

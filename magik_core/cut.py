@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import graph
+from magik_core import asked, graph
 from magik_core.errors import Problem, UsageError
 
 
@@ -21,7 +20,7 @@ def bind_constants(model: ir.Model, constants: Mapping[str, Any]) -> None:
             "a constant names no input of the model",
             where=name,
             need=f"one of {', '.join(known)}",
-            hint=_nearest(name, list(known)),
+            hint=asked.near(name, known),
         )
         for name in constants
         if name not in known
@@ -64,7 +63,12 @@ def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     if not inputs and not outputs:
         return
     known = {str(v.name): v for v in graph.values(model) if v.name}
-    problems = [*_name_problems("INPUT", inputs, known), *_name_problems("OUTPUT", outputs, known)]
+    ends = {"INPUT": model.graph.inputs, "OUTPUT": model.graph.outputs}
+    problems = [
+        problem
+        for key, names in (("INPUT", inputs), ("OUTPUT", outputs))
+        for problem in _name_problems(key, names, known, [str(v.name) for v in ends[key]])
+    ]
     for name in inputs:
         if name in known and known[name].is_initializer():
             need = "a tensor that a node computes"
@@ -83,13 +87,12 @@ def cut(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     graph.remove_dead(model)
 
 
-def _name_problems(key: str, names: Sequence[str], known: Mapping[str, ir.Value]) -> list[Problem]:
+def _name_problems(key: str, names: Sequence[str], known: Mapping[str, ir.Value], ends: Sequence[str]) -> list[Problem]:
     problems = []
     for name in dict.fromkeys(names):
         where = f"{key}: {name}"
         if name not in known:
-            hint = _nearest(name, list(known))
-            problems.append(Problem("the model has no tensor of this name", where, hint=hint))
+            problems.append(asked.tensor(key, name, known, ends))
         if list(names).count(name) > 1:
             problems.append(Problem("a tensor is named twice", where))
     return problems
@@ -103,8 +106,3 @@ def _as_input(model: ir.Model, value: ir.Value) -> ir.Value:
     ir.convenience.replace_all_uses_with(value, new, replace_graph_outputs=True)
     graph.name_everything(model)
     return new
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from magik_core import model_file
 from magik_core.container import MAGIC
-from magik_core.errors import ModelError
 from magik_core.hookspecs import Request
 from magik_core.read import read
 from magik_core.report import Description, describe_graph
@@ -47,12 +47,10 @@ def _sized(model: ir.Model, asked: Request) -> ir.Model:
 
 def is_model_file(path: Path) -> bool:
     """Whether a file begins as `magik convert` writes them."""
-    if path.is_dir():  # some source formats are folders
-        return False
     try:
+        if not path.is_file():  # some source formats are folders
+            return False
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
-    except FileNotFoundError:
-        return False
     except OSError as error:
-        raise ModelError("the model cannot be read", where=str(path), found=error.strerror or str(error)) from None
+        raise model_file.unreadable(path, error) from None

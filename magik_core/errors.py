@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MOST_TEXT = 200  # characters of a source's text in a message
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -102,6 +104,13 @@ class BuildError(MagikError):
 
 class PluginError(MagikError):
     """A plugin that is broken or missing."""
+
+
+def short(text: object, most: int = MOST_TEXT) -> str:
+    """Text of a source for a message: on one line, without what a terminal would obey, cut at `most` characters."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * most])
+    line = " ".join(line.split())
+    return line if len(line) <= most else f"{line[: most - 2]} …"
 
 
 def together(*steps: Callable[[], Any]) -> list[Any]:

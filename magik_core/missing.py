@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from magik_core import model_file
 from magik_core.errors import ModelError, Problem, UsageError
 
 SOCS: Mapping[str, str] = {
@@ -21,22 +22,24 @@ FRONTENDS: Mapping[str, str] = {
     "caffe": "magik-frontend-caffe",
     "mxnet": "magik-frontend-mxnet",
 }
-SUFFIXES: Mapping[str, str] = {
-    ".pt": "torch",
-    ".pth": "torch",
-    ".pt2": "torch",
-    ".jit": "torch",
-    ".ckpt": "torch",
-    ".safetensors": "torch",
-    ".pb": "tf",
-    ".tflite": "tf",
-    ".h5": "tf",
-    ".hdf5": "tf",
-    ".keras": "tf",
-    ".caffemodel": "caffe",
-    ".prototxt": "caffe",
-    ".params": "mxnet",
-    "-symbol.json": "mxnet",
+TORCH = "what torch.save or torch.jit.save has written, whole"
+SUFFIXES: Mapping[str, tuple[str, str]] = {  # the frontend, and what it knows a file by
+    ".onnx": ("onnx", "a file of ONNX"),
+    ".pt": ("torch", TORCH),
+    ".pth": ("torch", TORCH),
+    ".jit": ("torch", TORCH),
+    ".ckpt": ("torch", TORCH),
+    ".pt2": ("torch", "what torch.export.save has written, whole"),
+    ".safetensors": ("torch", "the length of a JSON header in 8 bytes, the header, then the tensors"),
+    ".pb": ("tf", "a frozen GraphDef, or the saved_model.pb of a SavedModel"),
+    ".tflite": ("tf", "a flatbuffer with the mark TFL3 at byte 4"),
+    ".h5": ("tf", "an HDF5 file of Keras"),
+    ".hdf5": ("tf", "an HDF5 file of Keras"),
+    ".keras": ("tf", "a zip archive with config.json, metadata.json and model.weights.h5, whole"),
+    ".caffemodel": ("caffe", "a file with the weights of a net"),
+    ".prototxt": ("caffe", "a file with the text of a net"),
+    ".params": ("mxnet", "arrays as mx.nd.save writes them"),
+    "-symbol.json": ("mxnet", 'an object with "nodes", "arg_nodes" and "heads"'),
 }
 PACKAGES: Mapping[str, str] = {"torch": "torch", "tensorflow": "tf", "keras": "tf", "tf_keras": "tf"}  # of objects
 
@@ -68,19 +71,19 @@ def format_of(model: object, known: Iterable[str]) -> NoReturn:
     known = tuple(known)
     if isinstance(model, (str, Path)):
         path = Path(model)
-        other = next((name for end, name in SUFFIXES.items() if path.name.lower().endswith(end)), "")
+        other, form = next((s for end, s in SUFFIXES.items() if path.name.lower().endswith(end)), ("", ""))
         other = "tf" if (path / "saved_model.pb").is_file() else other
-        where, found = str(path), "an empty file" if path.is_file() and path.stat().st_size == 0 else ""
+        where, found = str(path), model_file.content(path)
     else:
         packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
         other = next((name for package, name in PACKAGES.items() if package in packages), "")
-        where, found = "", f"a {type(model).__module__}.{type(model).__qualname__}"
+        where, form, found = "", "", f"a {type(model).__module__}.{type(model).__qualname__}"
     raise ModelError(
         "no frontend knows this format",
         where=where,
         found=found,
-        need=f"a model of one of: {', '.join(known)}",
-        hint=f"pip install {FRONTENDS[other]}" if other and other not in known else "",
+        need=form if other in known and form else f"a model of one of: {', '.join(known)}",
+        hint=f"pip install {FRONTENDS[other]}" if other in FRONTENDS and other not in known else "",
     )
 
 

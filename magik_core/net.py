@@ -78,7 +78,8 @@ def load(path: str | Path, *, threads: int = 1, isa: str | None = None, library_
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise LoadError("a model file cannot be read", where=str(path), found=error.strerror or str(error)) from error
+        found, need = error.strerror or str(error), "a .bin or .mgk that magik convert has written"
+        raise LoadError("a model file cannot be read", where=str(path), found=found, need=need) from error
     return Net(data, name=str(path), threads=threads, isa=isa, library_path=library_path)
 
 

@@ -172,7 +172,7 @@ def _open(
     _, soc, _, targets = together(
         load,
         lambda: plugins.load().soc(settings.soc),
-        lambda: _check_calibration(recipe, settings, any(map(is_quantized, sources))),
+        lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
         lambda: () if output is None else _targets(output),
     )
     return sources[0], soc, targets
@@ -266,7 +266,7 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
 def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> None:
     """Raises: UsageError: quantizers that are not installed, or not for what is wanted of them; no data.
 
-    Args: is_quantized: the source brings its own ranges.
+    Args: is_quantized: the source brings its own ranges, or could not be read and might.
     """
     if not recipe.is_float:
         together(
@@ -393,4 +393,5 @@ def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
         return ()
     in_float = (s for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32"))
     names = [s.name for s in in_float if s.name not in recipe.skip_nodes]
-    return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()
+    stay = "1 step stays" if len(names) == 1 else f"{len(names)} steps stay"
+    return (f"{stay} in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()

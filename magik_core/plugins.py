@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from magik_core import hookspecs, missing
-from magik_core.errors import ModelError, UsageError
+from magik_core import hookspecs, missing, model_file
+from magik_core.errors import UsageError
 from magik_core.hookspecs import GROUP, Command, Frontend, Report
 from magik_core.soc import SoC
 
@@ -186,8 +186,8 @@ class Plugins:
             ModelError: there is no such file, or nobody knows it.
             UsageError: several do; names them.
         """
-        if isinstance(model, (str, Path)) and not Path(model).exists():
-            raise ModelError("there is no such model", where=str(model))
+        if isinstance(model, (str, Path)):
+            model_file.check(Path(model))
         fits: list[Frontend] = [item.value for item in self.items("frontend") if self._knows(item, model)]
         if len(fits) > 1:
             raise UsageError(

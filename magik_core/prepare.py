@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import cut, graph, preprocess, verify
+from magik_core import asked, cut, graph, preprocess, verify
 from magik_core.errors import GraphError, Problem, UsageError
 
 MAX_ROUNDS = 16  # of inference and folding; each resolves one more level of nested If
@@ -91,7 +91,7 @@ def _bind_shapes(model: ir.Model, shapes: Sequence[Sequence[int]]) -> None:
         hint = f"INPUT_SHAPE: [{', '.join(_template(v) for v in read)}]"
         need = "a number for every size but the batch"
         what = "the size of an input is not known"
-        raise GraphError(problems=[Problem(what, f"input '{v.name}'", graph.describe(v), need, hint) for v in unknown])
+        raise UsageError(problems=[Problem(what, f"input '{v.name}'", graph.describe(v), need, hint) for v in unknown])
     _forget_shapes(model)
 
 
@@ -107,6 +107,8 @@ def _given_shapes(read: list[ir.Value], shapes: Sequence[Sequence[int]]) -> dict
         if rank != len(shape) or any(size < 1 for size in shape):
             where, need = f"input '{value.name}'", f"{rank} positive sizes: {graph.describe(value)}"
             problems.append(Problem("INPUT_SHAPE does not fit an input", where, str(list(shape)), need))
+        elif turned := asked.other_order(str(value.name), shape, list(value.shape or ())):
+            problems.append(turned)
     if problems:
         raise UsageError(problems=problems)
     given = {v: list(shape) for v, shape in zip(read, shapes, strict=False)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from magik_core import missing, plugins
+from magik_core import missing, model_file, plugins
 from magik_core.errors import UsageError
 from magik_core.hookspecs import Request
 
@@ -21,6 +21,8 @@ def read(model: object, frontend: str = "", request: Request | None = None) -> i
     """
     if isinstance(model, ir.Model):
         return model
+    if isinstance(model, (str, Path)):
+        model_file.check(Path(model))  # before anybody opens it: a pipe would never end
     installed, request = plugins.load(), request or Request()
     reader = installed.frontend(frontend) if frontend else installed.sniff(model)
     problems = [missing.option(reader.name, n, reader.options) for n in request.options if n not in reader.options]

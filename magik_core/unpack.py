@@ -33,7 +33,8 @@ def read(path: str | Path) -> tuple[Program, Plan]:
         data = Path(path).read_bytes()
     except OSError as error:
         found = error.strerror or str(error)
-        raise LoadError("a model file cannot be read", where=str(path), found=found) from error
+        need = "a .bin or .mgk that magik convert has written"
+        raise LoadError("a model file cannot be read", where=str(path), found=found, need=need) from error
     return unpack(data, str(path))
 
 

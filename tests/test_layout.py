@@ -113,12 +113,14 @@ LAYERS: tuple[set[str], ...] = (
         "qemu",
         "images",
         "missing",
+        "model_file",
+        "asked",
         "config_text",
     },
     {"ops"},
     {"passes", "quantizers", "recipe", "soc", "soc_contract", "checks", "hookspecs", "verify", "live", "data_files"},
     set(),  # the stages and what they are made of: every other module
-    {"pipeline", "read", "plugins", "builtin", "describe", "html"},
+    {"pipeline", "read", "plugins", "builtin", "describe", "html", "vendor"},
     {"cli", "__main__", "magik_core"},
 )
 STAGES = 4

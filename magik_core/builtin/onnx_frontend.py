@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from magik_core import model_file
 from magik_core.builtin import onnx_checks, onnx_quantized
-from magik_core.errors import GraphError, ModelError, Problem
+from magik_core.errors import GraphError, ModelError, Problem, short
 
 if TYPE_CHECKING:
     import onnx
@@ -82,7 +83,7 @@ def _as_ir(proto: onnx.ModelProto, path: Path) -> ir.Model:
     except Exception as error:  # hostile fields: onnx_ir and protobuf raise many kinds
         while error.__cause__ is not None:
             error = error.__cause__  # type: ignore[assignment]
-        found = f"{type(error).__name__}: {error}".splitlines()[0]
+        found = short(f"{type(error).__name__}: {error}")
         raise ModelError("the model holds a field that cannot be read", where=str(path), found=found) from None
     return model
 
@@ -96,24 +97,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
-    where = str(path)
-    if not path.exists():
-        raise ModelError("the model does not exist", where=where, need="a path to an ONNX file")
-    if not path.is_file():
-        raise ModelError("the model is not a file", where=where, found="a directory" if path.is_dir() else "")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ModelError(
-            "the model is too large",
-            where=where,
-            found=f"{size} bytes",
-            need=f"at most {MAX_BYTES} bytes",
-            hint="save its weights as external data",
-        )
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError("the model cannot be read", where=where, found=error.strerror or str(error)) from None
+    data = model_file.read_bytes(path, MAX_BYTES, "an ONNX file", hint="save its weights as external data")
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)
@@ -123,8 +107,8 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not whole:
         raise ModelError(
             "the model is no ONNX file, or a truncated one",
-            where=where,
-            found=f"{size} bytes",
+            where=str(path),
+            found=model_file.content(path),
             need="a ModelProto with a graph and an opset",
         )
     return proto
@@ -154,9 +138,9 @@ def _outside(entry: Mapping[str, str], folder: Path) -> str:
     location = entry.get("location", "")
     target = (folder / location).resolve()  # follows links: a link out of the folder is outside too
     if not location or not target.is_relative_to(folder):
-        return f"location {location!r} is outside the model's folder"
+        return f"location {short(location)!r} is outside the model's folder"
     if not target.is_file():
-        return f"{location!r} does not exist"
+        return f"{short(location)!r} does not exist"
     if not _fits(entry, target.stat().st_size):
         part = f"offset {entry.get('offset', 0)}, length {entry.get('length', 'to the end')}"
         return f"{part} in {location!r} of {target.stat().st_size} bytes"
@@ -179,7 +163,7 @@ def _inline(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.inliner.inline_local_functions(proto)
     except Exception as error:  # the inliner is C++ and raises what it likes
-        raise GraphError("a function of the model cannot be inlined", where=str(path), found=str(error)) from None
+        raise GraphError("a function of the model cannot be inlined", where=str(path), found=short(error)) from None
 
 
 def _sort(proto: onnx.ModelProto) -> None:
@@ -209,5 +193,5 @@ def _check(proto: onnx.ModelProto, path: Path) -> None:
     try:
         onnx.checker.check_model(proto)
     except Exception as error:  # ValidationError, and C++ exceptions on hostile attributes
-        text = " ".join(str(error).split("==>")[0].split())
+        text = short(str(error).split("==>")[0])
         raise GraphError("the model is no valid ONNX", where=str(path), found=text) from None

@@ -69,8 +69,8 @@ Shape = Annotated[
     _key(
         "--input-shape",
         key="INPUT_SHAPE",
-        say="Shape, NCHW; one per input, separated by ';'.",
-        metavar="1,3,H,W",
+        say="Sizes in the model's own order of axes, 1,3,H,W or 1,H,W,3; one per input, separated by ';'.",
+        metavar="N,N,…",
     ),
 ]
 Mean = Annotated[str | None, _key("--mean", key="MEAN", say="Subtracted, per channel.", metavar="M,M,M")]

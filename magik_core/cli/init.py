@@ -84,7 +84,7 @@ def _ask(values: Mapping[str, Any]) -> dict[str, Any]:
     socs = ", ".join(plugins.load().socs)
     questions = {
         "SOC": f"SoC ({socs})",
-        "INPUT_SHAPE": "Input shape, NCHW, e.g. 1,3,240,320",
+        "INPUT_SHAPE": "Input shape in the model's own order of axes, e.g. 1,3,240,320",
         "COLOR": "Channel order the model wants (RGB, BGR, GRAY)",
         "MEAN": "Mean, one number or one per channel",
         "NORMAL": "Divisor, one number or one per channel",

@@ -163,6 +163,7 @@ def test_the_template_is_a_config() -> None:
         ("SOC", 3, "valid string"),
         ("INPUT", [3], "valid string"),
         ("INPUT_SHAPE", [1, -3], "greater than 0"),
+        ("INPUT_SHAPE", [1, 10**30], "less than 2147483648"),
         ("INPUT_SHAPE", [1, "3"], "valid integer"),
         ("INPUT_SHAPE", [1, 2.5], "valid integer"),
         ("MEAN", ["1"], "valid number"),

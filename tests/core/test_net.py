@@ -213,7 +213,8 @@ def test_load(tmp_path: Path) -> None:
     with pytest.raises(LoadError) as error:
         load(tmp_path / "none.bin")
     assert str(error.value) == (
-        f"error: a model file cannot be read\nwhere: {tmp_path / 'none.bin'}\nfound: No such file or directory"
+        f"error: a model file cannot be read\nwhere: {tmp_path / 'none.bin'}\nfound: No such file or directory\n"
+        " need: a .bin or .mgk that magik convert has written"
     )
 
 

@@ -52,7 +52,7 @@ def test_new_sizes_replace_static_ones_and_what_was_computed_from_them() -> None
 
 
 def test_an_open_size_is_an_error_that_says_what_to_write() -> None:
-    assert problems_of(source_of(CONV, w0=W)) == [
+    assert problems_of(source_of(CONV, w0=W), UsageError) == [
         ("the size of an input is not known", "input 'x'", "FLOAT [1, 3, h, w]",
          "a number for every size but the batch", "INPUT_SHAPE: [[1, 3, ?, ?]]"),
     ]  # fmt: skip
@@ -61,9 +61,17 @@ def test_an_open_size_is_an_error_that_says_what_to_write() -> None:
 def test_every_open_input_is_named() -> None:
     text = """agraph (float[n,k] a, float[n,k] b, float[m,4] c) => (float[n,k] y, float[m,4] z) {
         y = Add(a, b) z = Relu(c) }"""
-    found = problems_of(source_of(text))
+    found = problems_of(source_of(text), UsageError)
     assert [where for _, where, *_ in found] == ["input 'a'", "input 'b'"]
     assert found[0][4] == "INPUT_SHAPE: [[1, ?], [1, ?], [1, 4]]"
+
+
+def test_sizes_in_another_order_of_axes() -> None:
+    text = CONV.replace("n,3,h,w", "1,3,6,6").replace("n,4,oh,ow", "1,4,4,4")
+    assert problems_of(source_of(text, w0=W), UsageError, input_shapes=[[1, 8, 9, 3]]) == [
+        ("INPUT_SHAPE does not fit an input", "input 'x'", "[1, 8, 9, 3]", "[1, 3, 6, 6]",
+         "sizes are in the source's order, e.g. 1,3,8,9"),
+    ]  # fmt: skip
 
 
 def test_a_size_of_minus_one_is_open() -> None:

@@ -210,7 +210,7 @@ def test_signed_numbers_and_fields_out_of_order() -> None:
 
 
 def test_missing_and_odd_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert problem_of(tmp_path / "x.prototxt").what == "the model does not exist"
+    assert problem_of(tmp_path / "x.prototxt").what == "there is no such model"
     assert problem_of(tmp_path).found == "a directory"
     path = write(tmp_path, TEXT, {"l": [W, B]})
     assert problem_of(path, weights=str(tmp_path / "w")).where == str(tmp_path / "w")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import random
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 from magik_frontend_tf import keras_files
 from magik_frontend_tf.keras_files import builder, hdf5, reader
 
-from magik_core.errors import MagikError, ModelError, Problem
+from magik_core.errors import MagikError, ModelError, Problem, UsageError
 from magik_core.hookspecs import Request
 from tests.frontends import keras_files as files
 from tests.frontends.test_keras import DATA
@@ -42,7 +43,7 @@ def problem_of(call: Callable[[], Any]) -> Problem:
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    assert problem_of(lambda: load(tmp_path / "net.h5")).what == "the model does not exist"
+    assert problem_of(lambda: load(tmp_path / "net.h5")).what == "there is no such model"
     assert problem_of(lambda: load(tmp_path)).what == "the model is not a file"
 
 
@@ -77,7 +78,7 @@ def test_another_hdf5_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("given", "what"), [
-    ("missing.json", "the architecture cannot be read"),
+    ("missing.json", "there is no such architecture"),
     ("{", "the architecture is no JSON, or truncated"),
     ("{}", "the architecture is no model of layers"),
 ])  # fmt: skip
@@ -86,8 +87,23 @@ def test_an_architecture_that_is_none(given: str, what: str) -> None:
 
 
 def test_an_architecture_that_is_not_needed() -> None:
-    problem = problem_of(lambda: load(DATA / "chain.h5", architecture=str(DATA / "chain.json")))
-    assert problem.what == "the option architecture does not fit"
+    with pytest.raises(UsageError) as caught:
+        load(DATA / "chain.h5", architecture=str(DATA / "chain.json"))
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.found) == ("an option does not fit the model", "architecture")
+    assert problem.need == "of a file with an architecture of its own: none"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices of POSIX")
+def test_an_architecture_without_end() -> None:
+    problem = problem_of(lambda: load(DATA / "chain.weights.h5", architecture="/dev/zero"))
+    assert (problem.what, problem.found) == ("the architecture is not a file", "a device")
+
+
+def test_an_architecture_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_bytes(b"{\xff")
+    problem = problem_of(lambda: load(DATA / "chain.weights.h5", architecture=str(tmp_path / "net.json")))
+    assert problem.what == "the architecture cannot be read" and "codec can't decode" in problem.found
 
 
 def test_an_architecture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +207,7 @@ def test_tensors_from_nowhere(inbound: list[Any], what: str, found: str, tmp_pat
 
 
 INPUTS = [
-    ({"batch_shape": None}, "the shape of an input is not known"),
+    ({"batch_shape": None}, "the model is not built: its input has no shape"),
     ({"batch_shape": [None, -3]}, "the shape of an input is not known"),
     ({"dtype": "string"}, "an input is of a type that is not read"),
     ({"sparse": True}, "an input is sparse or ragged"),

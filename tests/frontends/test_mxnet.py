@@ -12,7 +12,7 @@ from magik_frontend_mxnet import builder, layers, load
 from magik_frontend_mxnet.layers.registry import FUNCTIONS
 
 from magik_core import graph
-from magik_core.errors import GraphError, Problem
+from magik_core.errors import GraphError, Problem, UsageError
 from magik_core.hookspecs import Request
 from magik_core.prepare import prepare
 from tests.core.graphs import run
@@ -376,7 +376,7 @@ def test_computed_parameters(tmp_path: Path) -> None:
 
 
 def test_the_size_of_an_image_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(UsageError) as caught:
         prepare(load(files.write(tmp_path, *small()), Request()))
     (problem,) = caught.value.problems
     assert problem.what == "the size of an input is not known"

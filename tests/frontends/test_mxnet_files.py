@@ -160,17 +160,18 @@ def test_plain_names(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_SYMBOL_BYTES", 100)
-    assert problem_of(lambda: load(files.write(tmp_path, *small()), Request())).what == "the file is too large"
+    assert problem_of(lambda: load(files.write(tmp_path, *small()), Request())).what == "the symbol is too large"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: Path) -> bytes:
+    def fails(*_: Any) -> None:
         raise OSError(5, "Input/output error")
 
     path = files.write(tmp_path, *small())
-    monkeypatch.setattr(Path, "read_bytes", fails)
+    monkeypatch.setattr(Path, "open", fails)
     problem = problem_of(lambda: load(path, Request()))
-    assert (problem.what, problem.found) == ("the file cannot be read", "Input/output error")
+    assert (problem.what, problem.found) == ("the symbol cannot be read", "Input/output error")
+    assert problem.need == "a file that you may read"
 
 
 # ---- hostile files ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from magik_core import graph
+from magik_core import graph, model_file
 from magik_core.builtin import onnx_checks, onnx_frontend
 from magik_core.errors import GraphError, MagikError, ModelError, Problem
 from tests.core.graphs import SHARED, needs_shared, proto_of, run
@@ -77,7 +77,7 @@ def test_sniff_of_what_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path / "m.onnx", ModelError)
-    assert problem.what == "the model does not exist"
+    assert problem.what == "there is no such model"
     assert problem.where == str(tmp_path / "m.onnx")
 
 
@@ -100,7 +100,7 @@ def test_what_is_no_onnx(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     (problem,) = problems_of(path, ModelError)
     assert problem.what == "the model is no ONNX file, or a truncated one"
-    assert problem.found == f"{len(data)} bytes"
+    assert problem.found == model_file.content(path)
 
 
 def test_every_truncation_is_an_error(tmp_path: Path) -> None:

@@ -45,14 +45,16 @@ def test_a_loop_that_is_no_layer_is_named() -> None:
 
 def test_unknown_names_have_a_neighbor() -> None:
     first, second = problems_of(lambda: convert("cnn", inputs=["imagg"], outputs=["score"]), UsageError)
-    assert (first.where, first.found, first.hint) == ("INPUT", "imagg", "did you mean image?")
-    assert (second.where, second.found, second.hint) == ("OUTPUT", "score", "did you mean scores?")
+    assert {first.what, second.what} == {"the model has no tensor of this name"}
+    assert (first.where, first.hint) == ("INPUT: imagg", "did you mean 'image'?")
+    assert (second.where, second.hint) == ("OUTPUT: score", "did you mean 'scores'?")
+    assert second.need == "a tensor of the model, such as its outputs: scores"
 
 
 def test_unknown_signatures_and_tags_are_listed() -> None:
     (problem,) = problems_of(lambda: convert("saved", options={"signature": "other"}), UsageError)
     assert (problem.found, problem.need) == ("other", "one of: running, serving_default")
-    assert problem.hint == "pass --frontend-option signature=running"
+    assert problem.hint == "pass --frontend-option signature=serving_default"
     (problem,) = problems_of(lambda: convert("saved", options={"tag": "gpu"}), UsageError)
     assert (problem.found, problem.need) == ("gpu", "one of: serve")
 
@@ -62,6 +64,8 @@ def test_variables_without_values(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "saved/variables")
     (problem,) = problems_of(lambda: convert("saved", path=str(tmp_path / "saved")))
     assert problem.what == "the variables cannot be read"
+    assert problem.found == f"no variables.index in {tmp_path / 'saved/variables'}"
+    assert problem.need.startswith("variables.index and its .data files")
 
 
 def test_a_truncated_file(tmp_path: Path) -> None:
@@ -105,8 +109,35 @@ def test_an_operator_of_somebodys_own(tmp_path: Path) -> None:
 
 def test_sizes_that_do_not_fit() -> None:
     (problem,) = problems_of(lambda: convert("cnn", input_shapes=[[1, 8, 8, 5]]))
-    assert problem.what == "the graph cannot be converted"
-    assert "5" in problem.found
+    assert problem.what == "the inputs of a node do not fit it"
+    assert "5" in problem.found and "{{" not in problem.found and "in cnn.pb" in problem.where
+    assert problem.hint.startswith("INPUT_SHAPE has its sizes in the source's order")
+
+
+def test_sizes_in_another_order_of_axes() -> None:
+    (problem,) = problems_of(lambda: convert("cnn", input_shapes=[[1, 3, 8, 9]]), UsageError)
+    assert (problem.what, problem.where) == ("INPUT_SHAPE does not fit an input", "input 'image'")
+    assert problem.hint == "sizes are in the source's order, e.g. 1,8,9,3"
+
+
+def test_what_lies_before_an_operator_that_cannot_be_converted(tmp_path: Path) -> None:
+    def edit(graph: Any) -> None:
+        last = next(node for node in graph.node if node.name == "scores")
+        last.op, last.name = "MyTop", "top"
+        graph.node.add(name="scores", op="Identity", input=["top"]).attr["T"].type = 1
+
+    (problem,) = problems_of(lambda: convert("cnn", path=edited(tmp_path, edit)))
+    before = problem.hint.removeprefix("end before them: --outputs ")
+    assert before != problem.hint
+    assert convert("cnn", path=edited(tmp_path, edit), outputs=before.split(","))
+
+
+@pytest.mark.parametrize(("option", "path", "need"), [
+    ("signature", "cnn", "of a frozen graph: none"), ("rounding", "saved", "of a SavedModel: signature, tag"),
+])  # fmt: skip
+def test_options_of_other_kinds_of_files(option: str, path: str, need: str) -> None:
+    (problem,) = problems_of(lambda: load(path_of(path), Request(options={option: "x"})), UsageError)
+    assert (problem.what, problem.found, problem.need) == ("an option does not fit the model", option, need)
 
 
 def test_functions_that_call_themselves(tmp_path: Path) -> None:
@@ -165,6 +196,7 @@ def test_a_path_of_no_format(tmp_path: Path) -> None:
     (tmp_path / "x.pb").write_bytes(b"\x0a\x00")
     (problem,) = problems_of(lambda: load(tmp_path / "x.pb", Request()))
     assert problem.what == "the model is of no format of TensorFlow"
+    assert problem.found == "2 bytes that begin with 0a 00"
 
 
 @pytest.mark.slow

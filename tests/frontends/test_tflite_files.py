@@ -277,7 +277,7 @@ def read(data: bytes, folder: Path) -> Model:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    assert problem_of(lambda: reader.read(tmp_path / "none.tflite")).what == "the model cannot be read"
+    assert problem_of(lambda: reader.read(tmp_path / "none.tflite")).what == "there is no such model"
 
 
 def test_truncated(tmp_path: Path) -> None:

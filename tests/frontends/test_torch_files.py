@@ -18,6 +18,7 @@ import torch
 from magik_frontend_torch import archive, factory, load, pickles, safetensors, sniff
 from torch import nn
 
+import magik_core as magik
 from magik_core.errors import MagikError, ModelError, UsageError
 from tests.conftest import ROOT, repository
 from tests.data.torch import make
@@ -124,6 +125,57 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
 # ---- checkpoints -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["traced.jit", "weights.pth"])
+def test_inputs_that_are_too_large(files: Path, name: str) -> None:
+    shapes = [(1, 3, 99_999_999, 99_999_999)]
+    (problem,) = problems_of(lambda: load(files / name, request(shapes=shapes, **fitting(name))), UsageError)
+    assert (problem.what, problem.found) == ("an input is too large", "[1, 3, 99999999, 99999999]")
+    assert problem.need == "at most 2147483648 elements"
+
+
+def test_inputs_that_find_no_memory(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "zeros", fails)
+    (problem,) = problems_of(lambda: load(files / "traced.jit", request(shapes=SIZES)))
+    assert (problem.what, problem.need) == ("an input is too large", "DefaultCPUAllocator: can't allocate memory")
+
+
+def fitting(name: str) -> dict[str, str]:
+    """The options that a file of make.py needs."""
+    return {"model": FACTORY} if name.startswith("weights") else {}
+
+
+@pytest.mark.parametrize(("name", "options", "need"), [
+    ("net.pt2", {"submodule": "zz", "model": FACTORY}, "of an exported program: allow_pickle"),
+    ("traced.jit", {"model": FACTORY}, "of a TorchScript archive: submodule, input_dtypes, allow_pickle"),
+    ("whole.pth", {"allow_pickle": True, "arguments": {"a": 1}},
+     "of a file that holds the network itself: submodule, input_dtypes, allow_pickle"),
+])  # fmt: skip
+def test_options_that_a_kind_of_file_does_not_use(files: Path, name: str, options: Any, need: str) -> None:
+    problems = problems_of(lambda: load(files / name, request(shapes=SIZES, **options)), UsageError)
+    assert {(p.what, p.need) for p in problems} == {("an option does not fit the model", need)}
+    assert {p.found for p in problems} == set(options) - {"allow_pickle"}
+
+
+def test_options_that_an_object_does_not_use() -> None:
+    module, x = torch.nn.Linear(2, 3), torch.zeros(1, 2)
+    for asked in (request(shapes=[(1, 2)], model="a:b"), request(x, input_dtypes="int64")):
+        (problem,) = problems_of(lambda asked=asked: load(module, asked), UsageError)
+        assert problem.what == "an option does not fit the model" and problem.where == "Linear"
+
+
+def test_an_object_without_sizes_asks_for_examples() -> None:
+    (problem,) = problems_of(lambda: load(torch.nn.Linear(2, 3), request()), UsageError)
+    assert problem.hint == "pass example_inputs=(x,), a tensor for each input"
+
+
+def test_a_bare_tensor_is_one_input() -> None:
+    result = magik.convert(torch.nn.Linear(2, 3), example_inputs=torch.zeros(4, 2), is_float=True)
+    assert [result.program.tensors[name].shape for name in result.program.inputs] == [(4, 2)]
+
+
 def test_weights_without_a_network(files: Path) -> None:
     problem = problem_of(lambda: load(files / "weights.pth", request(shapes=SIZES)), UsageError)
     assert problem.what == "the file holds the weights of a network, not the network"
@@ -186,6 +238,8 @@ def test_wrong_factories(files: Path, name: str, arguments: Any, error: type[Mag
     problem = problem_of(lambda: load(files / "weights.pth", asked), error)
     assert problem.what == what
     assert problem.where.startswith("option ") or problem.where == name
+    if arguments == [3]:
+        assert problem.need == """JSON with the keys in double quotes, '{"classes": 4}'"""
 
 
 def test_the_working_directory_is_importable(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

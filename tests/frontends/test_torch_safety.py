@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,43 @@ def test_pickles_run_nothing(tmp_path: Path, legacy: bool) -> None:
     assert not mark.exists()
     problems_of(lambda: load(path, request(shapes=SIZES, model=FACTORY, allow_pickle=True)))
     assert mark.exists(), "the pickle is what it claims to be"
+
+
+class System:
+    """Unpickling it would run a command; its module is one that torch blocks by name."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("true",)
+
+
+def test_a_blocked_module_gets_no_advice_to_unblock_it(tmp_path: Path) -> None:
+    torch.save({"state_dict": System()}, tmp_path / "evil.pt")
+    problem = problem_of(lambda: load(tmp_path / "evil.pt", request(shapes=SIZES, model=FACTORY)))
+    assert problem.what.startswith("the file holds Python objects, not only weights")
+    assert problem.found == f"{os.system.__module__}.system"
+    assert problem.hint == "if you trust the file, pass --allow-pickle"
+
+
+def test_a_damaged_pickle_gets_no_advice_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"w": torch.zeros(2)}, tmp_path / "net.pt", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "net.pt").read_bytes()
+    (tmp_path / "net.pt").write_bytes(data.replace(b"X\x01\x00\x00\x00w", b"\xf0\x01\x00\x00\x00w"))
+    problem = problem_of(lambda: load(tmp_path / "net.pt", request(shapes=SIZES, model=FACTORY)))
+    assert problem.what == "the model is damaged or truncated"
+    assert "weights_only" not in problem.found and "Unsupported operand" in problem.found
+
+
+def test_a_class_of_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = sys.modules["__main__"]
+    kind = type("OwnNet", (nn.Module,), {"__module__": "__main__", "__qualname__": "OwnNet"})
+    monkeypatch.setattr(main, "OwnNet", kind, raising=False)
+    torch.save(kind(), tmp_path / "net.pt")
+    monkeypatch.delattr(main, "OwnNet")
+    problem = problem_of(lambda: load(tmp_path / "net.pt", request(shapes=SIZES, allow_pickle=True)))
+    assert problem.what == "the code that the file was saved with is missing"
+    assert problem.hint == (
+        "save the weights alone, torch.save(network.state_dict(), path), and pass --model package.module:function"
+    )
 
 
 def test_code_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

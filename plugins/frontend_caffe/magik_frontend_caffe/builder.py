@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from magik_core import graph
-from magik_core.errors import ModelError, Problem
+from magik_core.errors import ModelError, Problem, short
 
 if TYPE_CHECKING:
     from magik_frontend_caffe.reader import Array, Layer, Net
@@ -61,11 +61,11 @@ class Builder:
         layer = layer or self._layer
         assert layer is not None
         line = f", line {layer.line}" if layer.line else ""
-        return f"{layer.type} '{layer.name}' in {self._path.name}{line}"
+        return f"{short(layer.type)} '{short(layer.name)}' in {self._path.name}{line}"
 
     def problem(self, what: str, found: object = "", need: str = "", hint: str = "") -> ModelError:
         """The error to raise for the layer."""
-        return ModelError(problems=[Problem(what, self.where(), str(found), need, hint)])
+        return ModelError(problems=[Problem(what, self.where(), short(found), need, hint)])
 
     # ---- values
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from magik_core import model_file
 from magik_core.errors import ModelError
 
 NET, WEIGHTS = ".prototxt", ".caffemodel"
 SUFFIXES = (WEIGHTS, NET)
 OPTION = "weights"  # of `load`: the file of the weights, or of the net where MODEL is the weights
+NEED = "a prototxt or a caffemodel"
 HEAD_BYTES = 4096
 LAYER = re.compile(rb"^\s*layers?\s*:?\s*\{", re.MULTILINE)
 MOST_BYTES = {NET: 4 << 20, WEIGHTS: (1 << 31) - 1}  # the second is protobuf's own limit
@@ -52,11 +54,11 @@ def find(path: Path, options: Mapping[str, Any]) -> Files:
     Args:   path: a prototxt or a caffemodel; options: `weights` names the other.
     Raises: ModelError: it is no file, or the other one is missing or not the only one.
     """
-    is_net = is_text(read(path, WEIGHTS, HEAD_BYTES))
+    is_net = is_text(read(path, WEIGHTS, head=HEAD_BYTES))
     named = options.get(OPTION)
     if named:
         other: Path | None = Path(named)
-        _must_exist(Path(named))
+        model_file.check_file(Path(named), NEED)
     else:
         other = _beside(path, WEIGHTS if is_net else NET)
     if is_net:
@@ -64,28 +66,12 @@ def find(path: Path, options: Mapping[str, Any]) -> Files:
     return Files(path, path) if other is None else Files(other, path)
 
 
-def read(path: Path, kind: str, most: int = -1) -> bytes:
-    """A file's bytes; kind: the suffix that says how large it may be.
+def read(path: Path, kind: str, head: int | None = None) -> bytes:
+    """A file's bytes, or the first `head` of them; kind: the suffix that says how large it may be.
 
     Raises: ModelError: it cannot be read, or is too large.
     """
-    _must_exist(path)
-    size = path.stat().st_size
-    if size > MOST_BYTES[kind]:
-        found, need = f"{size} bytes", f"at most {MOST_BYTES[kind]} bytes"
-        raise ModelError("the model is too large", where=str(path), found=found, need=need)
-    try:
-        with path.open("rb") as file:
-            return file.read(most)
-    except OSError as error:
-        raise ModelError("the model cannot be read", where=str(path), found=error.strerror or str(error)) from None
-
-
-def _must_exist(path: Path) -> None:
-    if not path.exists():
-        raise ModelError("the model does not exist", where=str(path), need="a path to a prototxt or a caffemodel")
-    if not path.is_file():
-        raise ModelError("the model is not a file", where=str(path), found="a directory" if path.is_dir() else "")
+    return model_file.read_bytes(path, MOST_BYTES[kind], NEED, head=head)
 
 
 def _beside(path: Path, suffix: str) -> Path | None:

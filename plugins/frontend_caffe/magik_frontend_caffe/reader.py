@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from magik_core.errors import ModelError, Problem
+from magik_core.errors import ModelError, Problem, short
 from magik_frontend_caffe import files
 from magik_frontend_caffe.schema import FormatError, Message, fields
 from magik_frontend_caffe.text import Text
@@ -83,7 +83,7 @@ def _parse(path: Path, kind: str = "Net") -> Message:
         message = _read_text(path) if files.is_text(data[: files.HEAD_BYTES]) else Wire(data).message(kind)
     except FormatError as error:
         what = "the model is no Caffe model, or a truncated one"
-        raise ModelError(what, where=str(path), found=str(error)) from None
+        raise ModelError(what, where=str(path), found=short(error)) from None
     _check(message, path)
     return message
 
@@ -93,7 +93,7 @@ def _read_text(path: Path) -> Message:
     message = reader.net()
     if reader.wrong:
         what = "a value does not fit its field"
-        raise ModelError(problems=[Problem(what, f"{path.name}, line {n}", a, b) for n, a, b in reader.wrong])
+        raise ModelError(problems=[Problem(what, f"{path.name}, line {n}", short(a), b) for n, a, b in reader.wrong])
     return message
 
 

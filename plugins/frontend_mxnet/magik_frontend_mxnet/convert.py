@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx import NodeProto, helper
 
-from magik_core.errors import GraphError, Problem
+from magik_core.errors import GraphError, Problem, short
 from magik_core.graph import IR_VERSION, OPSET
 from magik_frontend_mxnet import hints, layers
 from magik_frontend_mxnet.builder import Builder
@@ -59,7 +59,7 @@ class _Walk:
 
     def layer(self, index: int) -> None:
         node = self.source.symbol.nodes[index]
-        where, since = f"{node.op} '{node.name}' in {self.source.path.name}", len(self.builder.nodes)
+        where, since = f"{short(node.op)} '{short(node.name)}' in {self.source.path.name}", len(self.builder.nodes)
         inputs = [self._value(output) for output in node.inputs]
         call = Call(self.builder, node, inputs, self._parameter, frozenset(self.inputs), self._zeros)
         try:

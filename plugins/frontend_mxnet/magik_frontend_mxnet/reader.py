@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from magik_core import model_file
 from magik_core.errors import ModelError
 from magik_frontend_mxnet import params, symbol
 
@@ -32,27 +33,13 @@ def read(path: Path) -> Source:
 
     Raises: ModelError: a file is missing, not the only candidate, too large, or damaged.
     """
-    if not path.is_file():
-        found = "a directory" if path.is_dir() else ""
-        raise ModelError("the model is not a file", where=str(path), found=found, need="a symbol or its parameters")
+    model_file.check_file(path, "a symbol or its parameters")
     is_symbol = path.suffix.lower() == ".json"
     graph = path if is_symbol else _symbol_of(path)
     arrays = _params_of(path) if is_symbol else path
-    parsed = symbol.parse(_bytes(graph, MAX_SYMBOL_BYTES), graph)
-    stored = params.read(_bytes(arrays, MAX_PARAMS_BYTES), arrays)
+    parsed = symbol.parse(model_file.read_bytes(graph, MAX_SYMBOL_BYTES, "a symbol", "the symbol"), graph)
+    stored = params.read(model_file.read_bytes(arrays, MAX_PARAMS_BYTES, "parameters"), arrays)
     return Source(graph, parsed, {re.sub("^(arg|aux):", "", name): array for name, array in stored.items()})
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit:
-            found, need = f"{size} bytes", f"at most {limit} bytes"
-            raise ModelError("the file is too large", where=str(path), found=found, need=need)
-        return path.read_bytes()
-    except OSError as error:
-        found = error.strerror or str(error)
-        raise ModelError("the file cannot be read", where=str(path), found=found) from None
 
 
 def _symbol_of(path: Path) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from magik_core.errors import short
+
 
 class Refusal(Exception):
     """What is wrong, and optionally what was found, what is needed, and one thing that works."""
 
     def __init__(self, what: str, found: str = "", need: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self.what, self.found, self.need, self.hint = what, found, need, hint
+        self.what, self.found, self.need, self.hint = what, short(found), need, hint
 
 
 class Unknown(Refusal):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magik_core.errors import ModelError, Problem
+from magik_core.errors import ModelError, Problem, short
 
 VARIABLE = "null"  # the operator of inputs and parameters
 ATTRIBUTES = ("attr", "param", "attrs")  # by age; until 0.9 a node had the first two
@@ -41,7 +41,7 @@ def parse(text: bytes, path: Path) -> Symbol:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        found = str(error) if isinstance(error, ValueError) else "brackets nested too deeply"
+        found = short(error) if isinstance(error, ValueError) else "brackets nested too deeply"
         raise ModelError("the symbol is no JSON, or truncated", where=str(path), found=found) from None
     nodes = data.get("nodes") if isinstance(data, dict) else None
     heads = data.get("heads") if isinstance(data, dict) else None
@@ -65,7 +65,7 @@ def _node(item: Any, index: int, path: Path, problems: list[Problem]) -> Node:
         need = 'a text "name", a text "op" and a list "inputs"'
         problems.append(Problem("a node of the symbol is damaged", f"node {index} of {path.name}", need=need))
         return Node("", VARIABLE)
-    where = f"{op} '{name}' in {path.name}"
+    where = f"{short(op)} '{short(name)}' in {path.name}"
     attrs = {key: value for part in ATTRIBUTES for key, value in _texts(item.get(part), where, problems).items()}
     return Node(name, op, attrs, tuple(_outputs(inputs, index, where, problems)))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magik_core import asked, model_file
 from magik_core.errors import ModelError
 from magik_core.hookspecs import Frontend, Request, hookimpl
 from magik_frontend_tf import graphs, keras_files, tflite
@@ -13,7 +14,7 @@ from magik_frontend_tf import graphs, keras_files, tflite
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-# Each has SUFFIXES, OPTIONS, sniff(path) and load(path, request), and imports nothing heavy before `load`.
+# Each has SUFFIXES, OPTIONS, sniff(path), used(path) and load(path, request), and imports nothing heavy before `load`.
 FORMATS: tuple[Any, ...] = (graphs, keras_files, tflite)
 KERAS = frozenset({"keras", "tf_keras", "tensorflow"})
 
@@ -35,14 +36,16 @@ def load(model: Any, request: Request) -> ir.Model:
     Raises: ModelError: it is of none of the formats.
     """
     if takes(model):
+        asked.check_options(request.options, (), "a Keras model in memory", type(model).__name__)
         return keras_files.load(model, request)
     path = Path(model)
+    model_file.check(path)
     for one in FORMATS:
         if one.sniff(path):
+            asked.check_options(request.options, *one.used(path), str(path))
             return one.load(path, request)
-    raise ModelError(
-        "the model is of no format of TensorFlow", where=str(path), need=f"one of: {', '.join(suffixes())}"
-    )
+    found, need = model_file.content(path), f"one of: {', '.join(suffixes())}"
+    raise ModelError("the model is of no format of TensorFlow", where=str(path), found=found, need=need)
 
 
 def suffixes() -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,10 +14,11 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from magik_core.errors import MagikError, ModelError, UsageError
+from magik_core.errors import MagikError, ModelError, UsageError, short
 from magik_frontend_torch.quiet import quiet
 
 MOST_LINES = 3
+MOST_ELEMENTS = 1 << 31  # of an input
 
 
 def capture(module: nn.Module, inputs: Sequence[Any], where: str) -> ExportedProgram:
@@ -35,34 +37,53 @@ def capture(module: nn.Module, inputs: Sequence[Any], where: str) -> ExportedPro
         raise _refusal(module, args, error, where) from None
 
 
-def example_inputs(module: nn.Module, shapes: Sequence[Sequence[int]], dtypes: Sequence[str], where: str) -> list[Any]:
+def example_inputs(
+    module: nn.Module, shapes: Sequence[Sequence[int]], dtypes: Sequence[str], where: str, is_object: bool = False
+) -> list[Any]:
     """Zeros of the sizes that INPUT_SHAPE says.
 
-    Args:    dtypes: one per input, the last for all behind it; none: float32.
-    Raises:  UsageError: there are no sizes, or a dtype that torch does not have.
+    Args:    dtypes: one per input, the last for all behind it; none: float32; is_object: the module was in memory.
+    Raises:  UsageError: there are no sizes, they are too large, or a dtype is none of torch's.
     """
     if not shapes:
-        names = ", ".join(arguments(module)) or "its inputs"
-        raise UsageError(
-            "the sizes of the inputs are not known",
-            where=where,
-            found=f"forward takes {names}",
-            need="INPUT_SHAPE: the sizes of each input",
-            hint="pass --input-shape with the model's own sizes, 1,3,224,224 or, of two inputs, 1,576;2,1,128",
-        )
+        raise _no_sizes(module, where, is_object)
     kinds = [_dtype(name) for name in dtypes] or [torch.float32]
     kinds += kinds[-1:] * (len(shapes) - len(kinds))
-    return [torch.zeros(tuple(shape), dtype=kind) for shape, kind in zip(shapes, kinds, strict=False)]
+    return [_zeros(shape, kind, where) for shape, kind in zip(shapes, kinds, strict=False)]
 
 
-def resized(examples: Sequence[Any], shapes: Sequence[Sequence[int]]) -> list[Any]:
-    """The examples, the first ones in the sizes that INPUT_SHAPE says."""
+def resized(examples: Sequence[Any], shapes: Sequence[Sequence[int]], where: str) -> list[Any]:
+    """The examples, the first ones in the sizes that INPUT_SHAPE says.
+
+    Raises: UsageError: the sizes are too large.
+    """
     out = list(examples)
     for index, shape in enumerate(shapes[: len(out)]):
         value = _plain(out[index], None)
         if isinstance(value, torch.Tensor) and tuple(value.shape) != tuple(shape):
-            out[index] = torch.zeros(tuple(shape), dtype=value.dtype, device=value.device)
+            out[index] = _zeros(shape, value.dtype, where).to(value.device)
     return out
+
+
+def _zeros(shape: Sequence[int], kind: torch.dtype, where: str) -> torch.Tensor:
+    what, found, need = "an input is too large", str(list(shape)), f"at most {MOST_ELEMENTS} elements"
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise UsageError(what, where=f"INPUT_SHAPE, {where}", found=found, need=need)
+    try:
+        return torch.zeros(tuple(shape), dtype=kind)
+    except (RuntimeError, MemoryError) as error:  # there is no memory for it
+        raise ModelError(what, where=f"INPUT_SHAPE, {where}", found=found, need=said(error)) from None
+
+
+def _no_sizes(module: nn.Module, where: str, is_object: bool) -> UsageError:
+    by_option = "pass --input-shape with the model's own sizes, 1,3,224,224 or, of two inputs, 1,576;2,1,128"
+    return UsageError(
+        "the sizes of the inputs are not known",
+        where=where,
+        found=f"forward takes {', '.join(arguments(module)) or 'its inputs'}",
+        need="example inputs, or INPUT_SHAPE" if is_object else "INPUT_SHAPE: the sizes of each input",
+        hint="pass example_inputs=(x,), a tensor for each input" if is_object else by_option,
+    )
 
 
 def arguments(module: nn.Module) -> list[str]:
@@ -141,4 +162,4 @@ def said(error: BaseException) -> str:
     """The first lines of what an error says, without colors."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[:MOST_LINES])[:400]
+    return short(" ".join(lines[:MOST_LINES]))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from magik_core.errors import ModelError, Problem, UsageError
+from magik_core.errors import ModelError, Problem, UsageError, short
 from magik_frontend_torch.capture import said
 
 PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile and Lightning
@@ -30,7 +30,7 @@ def make(name: str, arguments: Any) -> nn.Module:
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, Mapping):
-        found, need = repr(arguments)[:80], "a dict of keyword arguments"
+        found, need = short(arguments, 80), """JSON with the keys in double quotes, '{"classes": 4}'"""
         raise UsageError("the arguments of the model are no dict", where="option arguments", found=found, need=need)
     function = _find(name)
     try:

@@ -9,14 +9,19 @@ from typing import Any
 
 import torch
 
-from magik_core.errors import ModelError
+from magik_core.errors import ModelError, short
 from magik_frontend_torch import archive
 from magik_frontend_torch.capture import said
 from magik_frontend_torch.quiet import quiet
 
 # where training scripts put the weights in a checkpoint, the likeliest first
 PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module")
-REFUSED = re.compile(r"Unsupported (?:global: GLOBAL |class |operand |storage )([\w.]+)")  # of weights_only
+REFUSED = re.compile(  # by weights_only
+    r"(?:[Uu]nsupported (?:global: )?GLOBAL |Unsupported (?:class |storage )|_globals`,? but got <class ')([\w.]+)"
+)
+NEEDS = re.compile(r"``([\w.]+)``[^.]* must be imported")  # tensors of a kind that is no plain tensor
+TOLD = re.compile(r"WeightsUnpickler error:\s*([^\n]*)")  # the cause, in the middle of torch's advice
+SCRIPT = "save the weights alone, torch.save(network.state_dict(), path), and pass --model package.module:function"
 WHY = "a pickle may run any code when it is read"
 
 
@@ -33,7 +38,7 @@ def read(path: Path, allow_pickle: bool = False) -> Any:
         with quiet():
             return torch.load(path, map_location="cpu", weights_only=not allow_pickle)
     except Exception as error:  # unpickling raises what it likes
-        names = sorted(set(REFUSED.findall(str(error))))
+        names = sorted({*REFUSED.findall(str(error)), *NEEDS.findall(str(error))})
         if not allow_pickle and names:
             raise _objects(path, names) from None
         raise _unreadable(path, error, allow_pickle) from None
@@ -88,5 +93,7 @@ def _unreadable(path: Path, error: Exception, allow_pickle: bool) -> ModelError:
             where=str(path),
             found=said(error),
             need="its modules where Python finds them, such as the working directory",
+            hint=SCRIPT if "__main__" in str(error) else "",
         )
-    return archive.damaged(path, f"{type(error).__name__}: {said(error)}")
+    told = TOLD.search(str(error))
+    return archive.damaged(path, f"{type(error).__name__}: {short(told[1]) if told else said(error)}")

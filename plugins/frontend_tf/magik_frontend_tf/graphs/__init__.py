@@ -56,6 +56,12 @@ def _field(data: bytes, key: int) -> tuple[bytes, bytes]:
     return b"", b""
 
 
+def used(path: Path) -> tuple[tuple[str, ...], str]:
+    """The options that fit a path, and what it is called."""
+    is_saved = path.is_dir() or path.name == PROTO
+    return (tuple(OPTIONS), "a SavedModel") if is_saved else ((), "a frozen graph")
+
+
 def load(path: Path, request: Request) -> ir.Model:
     """Read a SavedModel folder or a frozen GraphDef."""
     from magik_frontend_tf.graphs.convert import load as read

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
+from magik_core import asked
 from magik_core.errors import Problem, UsageError
 from magik_frontend_tf.graphs.net import Net, constant, data_inputs, make_node, needed, node_of, tensor_of
 
@@ -41,9 +41,8 @@ def _check(net: Net, name: str, key: str) -> Problem | None:
     ref = _find(net, name)
     if node_of(ref) in net.nodes:
         return None
-    near = difflib.get_close_matches(name, net.nodes, n=1)
-    hint = f"did you mean {near[0]}?" if near else ""
-    return Problem("the graph has no such tensor", key, name, f"a tensor of {net.where}", hint)
+    ends = net.inputs if key == "INPUT" else net.outputs
+    return asked.tensor(key, name, (*ends, *net.nodes), list(ends))
 
 
 def _find(net: Net, name: str) -> str:
@@ -139,9 +138,13 @@ def _plain(node: Any) -> Any:
 def bind(net: Net, shapes: Sequence[Sequence[int]]) -> None:
     """Write the sizes of the inputs into the graph: those asked for, and 1 for a batch that is open.
 
-    The core says what is wrong with a shape that does not fit.
+    The core says what else is wrong with a shape that does not fit.
+    Raises: UsageError: the channels of an image stand where another order of axes has them.
     """
     before = [net.shapes[name] for name in net.inputs]
+    turned = [asked.other_order(n, s, net.shapes[n] or ()) for n, s in zip(net.inputs, shapes, strict=False)]
+    if problems := [problem for problem in turned if problem]:
+        raise UsageError(problems=problems)
     for i, (name, ref) in enumerate(net.inputs.items()):
         known = net.shapes[name]
         is_like = i < len(shapes) or known is None or None in known or known == before[len(shapes) - 1]

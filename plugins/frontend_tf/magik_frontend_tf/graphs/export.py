@@ -11,12 +11,13 @@ from typing import Any
 import onnx_ir as ir
 
 from magik_core import graph
-from magik_core.errors import MagikError, ModelError, Problem
+from magik_core.errors import MagikError, ModelError, Problem, short
 from magik_frontend_tf.graphs import recurrent, tidy, transposes
 from magik_frontend_tf.graphs.cutting import graph_def
 from magik_frontend_tf.graphs.net import Net, free_name, make_node, needed, node_of
 from magik_frontend_tf.graphs.refuse import OPSET
 
+AT_NODE = re.compile(r"\s+for '\{\{node (.+?)\}\}")  # what TensorFlow says behind it is the whole node
 UNSUPPORTED = re.compile(r"\[(.+?): (\w+)\] is not supported")
 
 
@@ -34,7 +35,7 @@ def export(net: Net, path: Path) -> bytes:
     except MagikError:
         raise
     except Exception as error:  # TensorFlow and tf2onnx raise what they like
-        raise ModelError("the graph cannot be converted", where=str(path), found=_said(error)) from None
+        raise _refusal(error, net, path) from None
     finally:
         logger.removeHandler(heard)
     if heard.problems:
@@ -100,6 +101,18 @@ def _convert(net: Net) -> Any:
     return proto
 
 
-def _said(error: BaseException) -> str:
+def _refusal(error: BaseException, net: Net, path: Path) -> ModelError:
+    """What TensorFlow or tf2onnx says, of one node where it names one."""
     lines: Iterable[str] = (line.strip() for line in str(error).splitlines())
-    return next((line[:300] for line in lines if line), type(error).__name__)
+    said = next((line for line in lines if line), type(error).__name__)
+    at = AT_NODE.search(said)
+    if at is None:
+        need = "a graph that tf2onnx converts"
+        return ModelError("the graph cannot be converted", where=str(path), found=short(said), need=need)
+    return ModelError(
+        "the inputs of a node do not fit it",
+        where=f"node '{at[1]}' in {net.where}",
+        found=short(said[: at.start()]),
+        need="inputs of the sizes that the graph is made for",
+        hint="INPUT_SHAPE has its sizes in the source's order, 1,H,W,C for most images",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from magik_core import model_file
 from magik_core.errors import ModelError
 from magik_frontend_tf.graphs.net import Net, collect, data_inputs, node_of
 
@@ -37,16 +38,11 @@ def parse(kind: Any, path: Path) -> Any:
     """
     from google.protobuf.message import DecodeError
 
+    data = model_file.read_bytes(path, MAX_BYTES, "a file of TensorFlow")
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            need = f"at most {MAX_BYTES} bytes"
-            raise ModelError("the model is too large", where=str(path), found=f"{size} bytes", need=need)
-        return kind.FromString(path.read_bytes())
-    except OSError as error:
-        raise ModelError("the model cannot be read", where=str(path), found=error.strerror or str(error)) from None
+        return kind.FromString(data)
     except DecodeError:
         need = f"a whole {kind.DESCRIPTOR.name}"
         raise ModelError(
-            "the file is truncated, or no graph", where=str(path), found=f"{size} bytes", need=need
+            "the file is truncated, or no graph", where=str(path), found=f"{len(data)} bytes", need=need
         ) from None

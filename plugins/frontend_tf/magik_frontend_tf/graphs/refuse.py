@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from magik_core.errors import ModelError, Problem
-from magik_frontend_tf.graphs.net import Net, data_inputs, needed, node_of, tensor_of
+from magik_frontend_tf.graphs.net import IDENTITIES, Net, data_inputs, needed, node_of, tensor_of
 
+MOST_NAMES = 8  # of tensors in a hint
+PASSIVE = IDENTITIES | {"Const", "Placeholder", "PlaceholderWithDefault", "NoOp"}
 OPSET = 18  # the newest that tf2onnx writes
 # What loops of TensorFlow 1 are made of: they go where a recurrent layer is recognized.
 LOOPS = frozenset([
@@ -74,20 +77,47 @@ def _used(net: Net) -> list[Any]:
 
 
 def _hint(net: Net, known: frozenset[str]) -> str:
-    """Where to begin, if all that cannot be converted lies before it."""
+    """A cut that leaves the larger part: what lies behind all that cannot be converted, or what lies before it."""
+    if any(node.op not in known for function in _used(net) for node in function.node_def):
+        return ""
     unknown = {node.name for node in net.nodes.values() if node.op not in known}
-    tainted = set(unknown)  # nodes in the order of the graph need not be sorted: repeat until nothing changes
+    (behind, fronts), (before, ends) = _behind(net, unknown), _before(net, unknown)
+    if not max(behind, before) or len(fronts if behind >= before else ends) > MOST_NAMES:
+        return ""
+    if behind >= before:
+        return f"begin behind them: --inputs {','.join(ref.removesuffix(':0') for ref in fronts)}"
+    names = {ref: name for name, ref in net.outputs.items()}
+    return f"end before them: --outputs {','.join(names.get(ref, ref.removesuffix(':0')) for ref in ends)}"
+
+
+def _behind(net: Net, unknown: set[str]) -> tuple[int, list[str]]:
+    """How many nodes compute behind the unknown ones, and the tensors to begin at."""
     fronts = dict.fromkeys(
         tensor_of(ref)
         for node in net.nodes.values()
         if node.name not in unknown
         for ref in data_inputs(node)
-        if node_of(ref) in tainted
+        if node_of(ref) in unknown
     )
-    if not fronts or {node_of(ref) for ref in net.outputs.values()} & unknown:
-        return ""
     left = needed(net.nodes, net.outputs.values(), fronts)
-    if any(node.op not in known for node in left.values()):
-        return ""
-    names = (ref.removesuffix(":0") for ref in fronts)
-    return f"begin behind them: --inputs {','.join(names)}"
+    return (0 if unknown & left.keys() else _count(left)), list(fronts)
+
+
+def _before(net: Net, unknown: set[str]) -> tuple[int, list[str]]:
+    """How many nodes compute before the unknown ones, and the tensors to end at: outputs, and what feeds them."""
+    feeds = [tensor_of(ref) for name in unknown for ref in data_inputs(net.nodes[name])]
+    ends = [
+        ref
+        for ref in dict.fromkeys([*net.outputs.values(), *sorted(feeds)])
+        if not unknown & (whole := needed(net.nodes, [ref])).keys() and _count(whole) and _reads_input(net, whole)
+    ]
+    return _count(needed(net.nodes, ends)), ends
+
+
+def _reads_input(net: Net, nodes: Mapping[str, Any]) -> bool:
+    return any(node_of(ref) in nodes for ref in net.inputs.values())
+
+
+def _count(nodes: Mapping[str, Any]) -> int:
+    """How many nodes do more than hand on what they get."""
+    return sum(node.op not in PASSIVE for node in nodes.values())

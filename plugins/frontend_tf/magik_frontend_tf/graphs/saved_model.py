@@ -75,7 +75,8 @@ def _graph(model: Any, tag: str, folder: Path) -> Any:
 
 
 def _signature(meta: Any, name: str, folder: Path) -> Any:
-    known = [key for key in sorted(meta.signature_def) if key != INIT and meta.signature_def[key].outputs]
+    nodes = {node.name for node in meta.graph_def.node}
+    known = [key for key, one in sorted(meta.signature_def.items()) if key != INIT and _is_whole(one, nodes)]
     wanted = name or (known[0] if len(known) == 1 else SIGNATURE)
     if wanted in known:
         return meta.signature_def[wanted]
@@ -83,8 +84,14 @@ def _signature(meta: Any, name: str, folder: Path) -> Any:
         hint = "save it with signatures: tf.saved_model.save(model, folder, signatures=...)"
         raise ModelError("the SavedModel has no signature", where=str(folder), need="one with outputs", hint=hint)
     need = f"one of: {', '.join(known)}"
-    hint = _hint("signature", known[0])
+    hint = _hint("signature", SIGNATURE if SIGNATURE in known else known[0])
     raise UsageError("the SavedModel has no such signature", where=str(folder), found=wanted, need=need, hint=hint)
+
+
+def _is_whole(signature: Any, nodes: set[str]) -> bool:
+    """Whether there are outputs, and the graph has them and the inputs."""
+    ends = [*signature.inputs.values(), *signature.outputs.values()]
+    return bool(signature.outputs) and all(node_of(info.name) in nodes for info in ends)
 
 
 def _hint(option: str, value: str = "NAME") -> str:

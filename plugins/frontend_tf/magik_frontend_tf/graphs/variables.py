@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from magik_core.errors import ModelError, Problem
+from magik_core.errors import ModelError, Problem, short
 from magik_frontend_tf.graphs import functions
 from magik_frontend_tf.graphs.net import (
     Net,
@@ -110,8 +110,11 @@ def _arrays(names: list[str], found: dict[str, str], checkpoint: Path, net: Net)
     except ModelError:
         raise
     except Exception as error:  # TensorFlow raises what its C++ does
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError("the variables cannot be read", where=str(checkpoint), found=text) from None
+        found = short(error) or type(error).__name__
+        if not checkpoint.with_suffix(".index").is_file():
+            found = f"no {checkpoint.name}.index in {checkpoint.parent}"
+        need = f"{checkpoint.name}.index and its .data files, whole, as the SavedModel was written"
+        raise ModelError("the variables cannot be read", where=str(checkpoint), found=found, need=need) from None
 
 
 def _shared_name(node: Any) -> str:

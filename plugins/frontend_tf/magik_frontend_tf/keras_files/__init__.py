@@ -36,6 +36,13 @@ def sniff(path: Path) -> bool:
     return {"config.json", "metadata.json"} <= names
 
 
+def used(path: Path) -> tuple[tuple[str, ...], str]:
+    """The options that fit a file, and what it is called; an HDF5 file's depend on what it holds."""
+    with path.open("rb") as file:
+        is_archive = file.read(len(ZIP)) == ZIP
+    return ((), "a Keras archive") if is_archive else (tuple(OPTIONS), "an HDF5 file")
+
+
 def load(model: Any, request: Request) -> ir.Model:
     """Return the graph of a Keras file, or of a model in memory.
 

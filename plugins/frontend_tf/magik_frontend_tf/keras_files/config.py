@@ -110,7 +110,7 @@ def _sequential(name: str, items: list[Any], config: Mapping[str, Any], depth: i
         if shape is None:
             shape = config.get("build_input_shape")
         dtype = first.config.get("dtype") if first.kind != "Embedding" else "int32"
-        made = {"batch_input_shape": shape, "dtype": dtype}
+        made = {"batch_input_shape": shape, "dtype": dtype if isinstance(dtype, str) else None}  # else a policy
         layers.insert(0, Layer(INPUT, f"{first.name}_input", made))
     for before, here in pairwise(layers):
         here.calls = (Call((Ref(before.name, 0, 0),)),)

@@ -96,7 +96,7 @@ class _Walk:
             self._report(f"{layer.kind} '{_join(path, layer.name)}'", refusal)
         except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError) as error:
             # a configuration that Keras would not write
-            found = f"{type(error).__name__}: {error}"[:200]
+            found = f"{type(error).__name__}: {error}"
             self._report(f"{layer.kind} '{_join(path, layer.name)}'", Refusal("the layer is damaged", found))
         return [None]
 
@@ -172,11 +172,13 @@ class _Walk:
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         if config.get("sparse") or config.get("ragged"):
             raise Refusal("an input is sparse or ragged", layer.name, "dense tensors")
-        dtype = str(config.get("dtype") or "float32")
-        if dtype not in INTEGERS and dtype not in REALS:
-            raise Refusal("an input is of a type that is not read", dtype, f"one of: {', '.join((*INTEGERS, *REALS))}")
         index = next((i for i, ref in enumerate(model.inputs) if ref.layer == layer.name), len(self._shapes))
         sizes = self._sizes(shape, index, layer.name)
+        dtype = str(config.get("dtype") or "float32")
+        if dtype not in INTEGERS and dtype not in REALS:
+            raise Refusal(
+                "an input is of a type that is not read", dtype, f"one of: {', '.join(sorted((*INTEGERS, *REALS)))}"
+            )
         name = self.builder.add_input(layer.name, INTEGERS.get(dtype, FLOAT), sizes)
         tensor = Tensor({plain(len(sizes)): name})
         if len(sizes) == IMAGE_RANK:  # what comes first is the form that layers work in
@@ -186,6 +188,9 @@ class _Walk:
         return tensor
 
     def _sizes(self, shape: Any, index: int, name: str) -> Shape:
+        if shape is None:
+            hint = "put a keras.Input in front of its layers, or call model.build(input_shape), then save it"
+            raise Refusal("the model is not built: its input has no shape", name, "a model that is built", hint)
         if not isinstance(shape, list) or not all(n is None or (type(n) is int and 0 < n < 1 << 31) for n in shape):
             need = "a size for every axis, or null"
             raise Refusal("the shape of an input is not known", repr(shape)[:80], need, "build the model, then save it")

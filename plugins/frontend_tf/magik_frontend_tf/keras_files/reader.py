@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from magik_core.errors import ModelError
+from magik_core import asked, model_file
+from magik_core.errors import ModelError, short
 from magik_frontend_tf.keras_files import HDF5, config, hdf5, weights
 from magik_frontend_tf.keras_files.hdf5 import Contents
 from magik_frontend_tf.keras_files.source import Source
@@ -34,20 +35,16 @@ def read(model: Any, options: Mapping[str, Any]) -> Source:
 
 
 def _head(path: Path) -> bytes:
-    where = str(path)
-    if not path.exists():
-        raise ModelError("the model does not exist", where=where, need="a path to a Keras file")
-    if not path.is_file():
-        raise ModelError("the model is not a file", where=where, found="a directory" if path.is_dir() else "")
+    model_file.check_file(path, "a Keras file")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
-        raise ModelError("the model cannot be read", where=where, found=error.strerror or str(error)) from None
+        raise model_file.unreadable(path, error) from None
     if size > MAX_BYTES:
         need = f"at most {MAX_BYTES} bytes"
-        raise ModelError("the model is too large", where=where, found=f"{size} bytes", need=need)
+        raise ModelError("the model is too large", where=str(path), found=f"{size} bytes", need=need)
     return head
 
 
@@ -64,7 +61,7 @@ def _archive(path: Path) -> Source:
     except ModelError:
         raise
     except Exception as error:  # a damaged archive: zipfile and zlib raise many kinds
-        found = f"{type(error).__name__}: {error}"
+        found = short(f"{type(error).__name__}: {error}")
         raise ModelError("the file is no Keras archive, or a damaged one", where=where, found=found) from None
     model, _ = config.parse(text, f"config.json of {path.name}")
     source = Source(model, path.name, path.stem, _version(meta))
@@ -78,7 +75,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> bytes
     if name not in archive.namelist():
         hint = "save the model in one file, model.save('model.keras')" if name == WEIGHTS else ""
         what = "a part of the Keras archive is missing"
-        raise ModelError(what, where=str(path), found=", ".join(archive.namelist()[:8]), need=name, hint=hint)
+        raise ModelError(what, where=str(path), found=short(", ".join(archive.namelist()[:8])), need=name, hint=hint)
     info = archive.getinfo(name)
     if info.file_size > min(most, MAX_RATIO * info.compress_size):
         found, need = f"{name}: {info.file_size} of {info.compress_size} bytes", f"at most {most} bytes"
@@ -105,8 +102,7 @@ def _groups(path: Path, options: Mapping[str, Any]) -> Source:
         group = ""
         text = _architecture(held, path, options)
     elif options.get("architecture"):
-        found, need = "a file with an architecture of its own", "a file that holds weights only"
-        raise ModelError("the option architecture does not fit", where=str(path), found=found, need=need)
+        asked.check_options(options, (), "a file with an architecture of its own", str(path))
     model, data = config.parse(text, path.name)
     said = held.text(group, "keras_version") or held.text("", "keras_version") or str(data.get("keras_version", ""))
     source = Source(model, path.name, path.stem, _version(said, 3 if "module" in data else 2))
@@ -140,12 +136,11 @@ def _architecture(held: Contents, path: Path, options: Mapping[str, Any]) -> str
 
 
 def _text(path: Path) -> str:
+    need, what = "the JSON that model.to_json() gives, or a file of it", "the architecture"
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ModelError("the architecture is too large", where=str(path), need=f"at most {MAX_JSON_BYTES} bytes")
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError("the architecture cannot be read", where=str(path), found=str(error)) from None
+        return model_file.read_bytes(path, MAX_JSON_BYTES, need, what).decode()
+    except UnicodeDecodeError as error:
+        raise ModelError("the architecture cannot be read", where=str(path), found=short(error), need=need) from None
 
 
 # ---- memory ------------------------------------------------------------------------------------------------
@@ -157,8 +152,7 @@ def _object(model: Any) -> Source:
     try:
         text = model.to_json()
     except Exception as error:  # a layer of the user's without get_config, a model that is not built
-        found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        need = "a Sequential or Functional model that is built"
+        found, need = short(f"{type(error).__name__}: {error}"), "a Sequential or Functional model that is built"
         raise ModelError("the model cannot say what its layers are", where=kind, found=found, need=need) from None
     parsed, _ = config.parse(text, f"{kind} '{model.name}'")
     roots = (one.__module__.partition(".")[0] for one in type(model).__mro__)

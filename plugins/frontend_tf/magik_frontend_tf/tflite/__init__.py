@@ -28,6 +28,11 @@ def sniff(path: Path) -> bool:
         return False
 
 
+def used(path: Path) -> tuple[tuple[str, ...], str]:
+    """The options that fit a file, and what it is called."""
+    return tuple(OPTIONS), "a TFLite file"
+
+
 def load(path: Path, request: Request) -> ir.Model:
     """Read a file; a quantized one in QDQ form.
 

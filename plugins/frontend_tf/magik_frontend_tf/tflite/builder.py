@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.errors import short
 from magik_frontend_tf.tflite.schema import Quantization
 
 MAX_ELEMENTS = 1 << 31  # of one tensor
@@ -30,7 +31,7 @@ class Refusal(Exception):
 
     def __init__(self, what: str, found: object = "", need: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self.what, self.found, self.need, self.hint = what, str(found), need, hint
+        self.what, self.found, self.need, self.hint = what, short(found), need, hint
 
 
 def graph_type(kind: str) -> ir.DataType:

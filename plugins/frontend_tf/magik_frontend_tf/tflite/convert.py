@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import graph
+from magik_core import asked, graph
 from magik_core.errors import ModelError, Problem, UsageError
 from magik_core.hookspecs import Request
 from magik_frontend_tf.tflite import constants, dilation, fold, layers
@@ -21,6 +21,7 @@ from magik_frontend_tf.tflite.operators import CUSTOM
 from magik_frontend_tf.tflite.schema import Model, Operator, Tensor
 
 log = logging.getLogger("magik_core.frontend_tf")  # the command line shows what magik_core says
+OPEN = "the size of an input is not known"
 CUT = "TFLite_Detection_PostProcess"  # its first inputs are offsets of boxes and scores
 MOVES = frozenset({"Transpose", "Reshape", "QuantizeLinear", "DequantizeLinear", "Cast"})
 
@@ -28,7 +29,7 @@ MOVES = frozenset({"Transpose", "Reshape", "QuantizeLinear", "DequantizeLinear",
 def convert(model: Model, request: Request) -> ir.Model:
     """Return the graph, its inputs and outputs as the file has them.
 
-    Raises: ModelError: every operator that cannot be taken. UsageError: INPUT_SHAPE does not fit an input.
+    Raises: ModelError: every operator that cannot be taken. UsageError: INPUT_SHAPE does not fit, or is missing.
     """
     rounding = request.options.get("rounding", "once")
     if rounding not in ("once", "twice"):
@@ -41,7 +42,8 @@ def convert(model: Model, request: Request) -> ir.Model:
         walk.operator(op)
     outputs = walk.outputs()
     if walk.problems:
-        raise ModelError(problems=walk.problems)
+        is_asked = all(problem.what == OPEN for problem in walk.problems)
+        raise (UsageError if is_asked else ModelError)(problems=walk.problems)
     made = ir.Graph(
         walk.graph_inputs,
         outputs,
@@ -254,9 +256,7 @@ def _static(tensor: Tensor) -> tuple[int, ...]:
     if open_:
         sizes = ", ".join("?" if axis in open_ else str(max(n, 1)) for axis, n in enumerate(signature))
         hint = f"INPUT_SHAPE: [[{sizes}]]"
-        raise Refusal(
-            "the size of an input is not known", list(signature), "a number for every size but the batch", hint
-        )
+        raise Refusal(OPEN, list(signature), "a number for every size but the batch", hint)
     return tuple(max(size, 1) for size in signature)
 
 
@@ -272,6 +272,9 @@ def _given_shapes(model: Model, given: Sequence[tuple[int, ...]]) -> list[tuple[
         if position < len(given) and not fits:
             where, need = f"input '{tensor.name}'", f"{rank} positive sizes: {list(tensor.signature or tensor.shape)}"
             problems.append(Problem("INPUT_SHAPE does not fit an input", where, str(list(shape)), need))
+        elif position < len(given):
+            turned = asked.other_order(tensor.name, shape, tensor.signature or tensor.shape)
+            problems += [turned] if turned else []
         is_open = position < len(given) or min(tensor.signature, default=1) < 1
         out.append(shape if fits and is_open else ())
     if problems:

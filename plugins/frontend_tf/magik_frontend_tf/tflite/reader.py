@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from magik_core.errors import ModelError
+from magik_core import model_file
+from magik_core.errors import ModelError, short
 from magik_frontend_tf.tflite.flatbuffer import Flatbuffer, FormatError, Table
 from magik_frontend_tf.tflite.operators import CUSTOM, NAMES
 from magik_frontend_tf.tflite.schema import OPTIONS, TYPES, VERSION, Field, Model, Operator, Quantization, Tensor
@@ -30,16 +31,13 @@ def read(path: Path) -> Model:
 
     Raises: ModelError: the file cannot be read, is damaged, or is of another version.
     """
+    data = model_file.read_bytes(path, MAX_BYTES, "a TFLite file")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError("the file is too large", where=str(path), need=f"at most {MAX_BYTES} bytes")
-        return _model(Flatbuffer(path.read_bytes()), path)
-    except OSError as error:
-        raise ModelError("the model cannot be read", where=str(path), found=error.strerror or "") from None
+        return _model(Flatbuffer(data), path)
     except FormatError as error:
         hint = "fetch or export the file again"
         need = "offsets and sizes that lie in the file and fit each other"
-        raise ModelError("the file is damaged, or no TFLite model", where=str(path), found=str(error), need=need,
+        raise ModelError("the file is damaged, or no TFLite model", where=str(path), found=short(error), need=need,
                          hint=hint) from None  # fmt: skip
 
 
