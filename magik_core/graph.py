@@ -297,6 +297,8 @@ def for_runtime(model: ir.Model) -> onnx.ModelProto:
     newest = _runtime_opset()
     if opset(proto) > newest:
         _write_older(proto, newest)
+    if any(a.name == "layout" and a.i for node in proto.graph.node for a in node.attribute):
+        _write_time_first(proto)
     return proto
 
 
@@ -332,6 +334,31 @@ def _write_older(proto: onnx.ModelProto, version: int) -> None:
     proto.graph.node.extend(nodes)
     for entry in proto.opset_import:
         entry.version = version
+
+
+def _write_time_first(proto: onnx.ModelProto) -> None:
+    """Write recurrent layers of layout 1 as layout 0 between transposes, in place: onnxruntime has no other."""
+    nodes: list[onnx.NodeProto] = []
+    for node in proto.graph.node:
+        after: list[onnx.NodeProto] = []
+        if any(a.name == "layout" and a.i for a in node.attribute):
+            kept = [a for a in node.attribute if a.name != "layout"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+            for i in (i for i in (0, 5, 6) if i < len(node.input) and node.input[i]):
+                nodes.append(_transpose(node.input[i], f"{node.name}/{i}/time_first", (1, 0, 2)))
+                node.input[i] = nodes[-1].output[0]
+            for i, name in enumerate(node.output):
+                node.output[i] = f"{name}/time_first" if name else ""
+                after += [_transpose(node.output[i], name, (1, 0, 2) if i else (2, 0, 1, 3))] if name else []
+        nodes += [node, *after]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del proto.graph.node[:]
+    proto.graph.node.extend(copies)
+
+
+def _transpose(x: str, y: str, perm: tuple[int, ...]) -> onnx.NodeProto:
+    return onnx.helper.make_node("Transpose", [x], [y], y, perm=perm)
 
 
 def _spell_swish(proto: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:

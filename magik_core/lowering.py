@@ -176,12 +176,9 @@ class Lowering(Source):
         if dtype != first.dtype or (name is None and y.name in self.quantization.values):
             quant = self.quant(y) if dtype in CODES else None
         quant = quant if dtype in CODES else None
-        is_wide = name is None and dtype == "u16" and quant is not None and quant.bits <= 8
-        t = Tensor(self._unique(f"{y.name}/u16" if is_wide else name or y.name or ""), dtype, shape, quant, None, axes)
+        t = Tensor(self._unique(name or self._name_for(y, dtype, quant)), dtype, shape, quant, None, axes)
         self._step(node.name or "", op, inputs, t)
-        if is_wide:
-            t = replace(t, name=self._unique(y.name or ""), dtype="u8")
-            self._step(node.name or "", Store("u8"), [self.tensors[f"{y.name}/u16"]], t)
+        t = t if name else self._narrow(node, y, t)
         if name is None:
             want = layout.stored(self.shape(y), axes)
             assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
@@ -189,22 +186,45 @@ class Lowering(Source):
             self._values[y.name or ""] = self._convert(y, t, self.quant(y).dtype) if is_rounded else t
         return t
 
-    def emit_many(self, node: ir.Node, op: Op, inputs: Sequence[Tensor], axes: Sequence[Axes]) -> None:
-        """Append an f32 step that computes several outputs of a node, output i in the order axes[i].
+    def emit_many(
+        self,
+        node: ir.Node,
+        op: Op,
+        inputs: Sequence[Tensor],
+        axes: Sequence[Axes],
+        storage: Sequence[tuple[str, QuantParams | None]] = (),
+    ) -> None:
+        """Append a step that computes several outputs of a node, output i in the order axes[i].
 
-        One that the node leaves out is computed for nobody.
+        Each has its dtype and parameters from `storage`, f32 without one. One that the node leaves out is
+        computed for nobody.
         """
         shapes = op.shape(*(t.shape for t in inputs))
         values = [*node.outputs, *[None] * (len(shapes) - len(node.outputs))]
+        kinds = storage or [("f32", None)] * len(shapes)
         out = []
-        for i, (shape, order, value) in enumerate(zip(shapes, axes, values, strict=True)):
-            name = value.name if value is not None and value.name else f"{node.name}/{i}"
-            out.append(Tensor(self._unique(name), "f32", shape, None, None, order))
-            if value is not None and value.name:
-                want = layout.stored(self.shape(value), order)
-                assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
-                self._values[value.name] = out[-1]
+        for i, (shape, order, value, (dtype, quant)) in enumerate(zip(shapes, axes, values, kinds, strict=True)):
+            is_read = value is not None and bool(value.name)
+            name = self._name_for(value, dtype, quant) if value is not None and is_read else f"{node.name}/{i}"
+            out.append(Tensor(self._unique(name), dtype, shape, quant, None, order))
         self._step(node.name or "", op, inputs, *out)
+        for t, value in zip(out, values, strict=True):
+            if value is not None and value.name:
+                want = layout.stored(self.shape(value), t.axes)
+                assert t.shape == want, f"{node.op_type} '{node.name}': shape {t.shape}, the graph says {want}"
+                self._values[value.name] = self._narrow(node, value, t)
+
+    def _name_for(self, y: ir.Value, dtype: str, quant: QuantParams | None) -> str:
+        """Name of the tensor that a step writes for source value `y`, which may still be narrowed."""
+        return f"{y.name}/u16" if dtype == "u16" and quant is not None and quant.bits <= 8 else y.name or ""
+
+    def _narrow(self, node: ir.Node, y: ir.Value, t: Tensor) -> Tensor:
+        """Codes of u16 in u8, where they have 8 bits."""
+        if t.dtype != "u16" or not isinstance(t.quant, QuantParams) or t.quant.bits > 8:
+            return t
+        narrow = replace(t, name=self._unique(y.name or ""), dtype="u8")
+        self._step(node.name or "", Store("u8"), [t], narrow)
+        return narrow
 
     def rename(self, t: Tensor, y: ir.Value, axes: Axes) -> None:
         """Say that source value `y` is what `t` holds, its axes lying in the order `axes`."""

@@ -16,6 +16,8 @@ Array = np.ndarray
 INT32_MAX = 2**31 - 1
 MAX_SHIFT = 62
 AVERAGE_BITS = 16  # fraction bits of a mean before it is rescaled
+FIXED_BITS = 20  # fraction bits of the numbers inside of a recurrent layer
+FIXED_MOST = 2**30  # their largest size
 
 
 def multiplier(ratio: float) -> tuple[int, int]:
@@ -30,8 +32,8 @@ def multiplier(ratio: float) -> tuple[int, int]:
     return m, s
 
 
-def multipliers(*ratios: float) -> tuple[tuple[int, ...], int]:
-    """Express several factors over one shift, so that the largest has full precision.
+def multipliers(*ratios: float, most_shift: int = MAX_SHIFT) -> tuple[tuple[int, ...], int]:
+    """Express several factors over one shift, so that the largest has full precision, up to `most_shift`.
 
     Returns: (m per factor, s), s in [1, 62].
     """
@@ -43,6 +45,7 @@ def multipliers(*ratios: float) -> tuple[tuple[int, ...], int]:
     s = 31 - math.frexp(largest)[1]
     if _half_up(math.ldexp(largest, s)) > INT32_MAX:
         s -= 1
+    s = min(s, most_shift)
     return tuple(_half_up(math.ldexp(r, s)) for r in ratios), s
 
 
@@ -132,6 +135,22 @@ def inverse_root(square: Array) -> tuple[Array, Array]:
     root = np.where(root * root > wide, root - 1, root)
     root = np.where((root + 1) * (root + 1) <= wide, root + 1, root)
     return (np.int64(1) << 61) // root, k
+
+
+def fixed(v: Array, limit: int = FIXED_MOST) -> Array:
+    """Limit numbers with FIXED_BITS fraction bits to [-limit, limit], as int64.
+
+    Source:  docs/quantization.md, "Recurrent layers".
+    """
+    return np.clip(np.asarray(v, np.int64), -limit, limit)
+
+
+def fix(product: Array) -> Array:
+    """A product of two fixed numbers, or a sum of two, as a fixed number.
+
+    Args:    product: |product| < 2^62.
+    """
+    return fixed((np.asarray(product, np.int64) + (1 << (FIXED_BITS - 1))) >> FIXED_BITS)
 
 
 def saturate(v: Array, low: int, high: int) -> Array:

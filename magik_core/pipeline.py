@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins
+from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins, states
 from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.debugging.dump import FOLDER, check_folder
@@ -189,11 +189,14 @@ def _recipe(settings: Config, given: Recipe | None = None, *, is_float: bool = F
 
 
 def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
-    """The quantization that the graph arrives with, taken out of it."""
-    if not recipe.is_float:
-        return take(graph)
-    drop(graph)
-    return NOTHING
+    """The quantization that the graph arrives with, taken out of it; what is left shows all states."""
+    found = NOTHING
+    if recipe.is_float:
+        drop(graph)
+    else:
+        found = take(graph)
+    states.name_outputs(graph)
+    return found
 
 
 def _place(program: Program, soc: SoC) -> Plan:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import numerics
+from magik_core import numerics, states
 from magik_core.errors import Problem, QuantizeError, UsageError
 from magik_core.imported import NOTHING, Imported
 from magik_core.missing import nearest
@@ -28,20 +28,23 @@ def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NO
     """The values whose ranges `quantize` needs and how many bits each gets, in graph order."""
     if recipe.is_float or recipe.feature_bits == REAL:
         return {}
-    bits = bits_of(model, recipe)
+    bits = bits_of(model, recipe, imported)
     shared = {**owners(model, bits, imported), **imported.values}
     return {name: n for name, n in bits.items() if shared.get(name, name) == name}
 
 
-def bits_of(model: ir.Model, recipe: Recipe) -> dict[str, int]:
-    """Width of every activation's codes, but for raw inputs, in graph order; nodes in f32 have the default's."""
+def bits_of(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
+    """Width of every activation's codes, but for raw inputs, in graph order; nodes in f32 have the default's.
+
+    States of recurrent layers have 16 bits, whatever the recipe says.
+    """
     inputs = (v for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v))
     found = {v.name or "": recipe.feature_bits for v in inputs}
     for node in model.graph:
         chosen = _choice(node, recipe).feature_bits or recipe.feature_bits
         bits = recipe.feature_bits if chosen == REAL else chosen
-        found |= {v.name or "": bits for v in node.outputs if v.dtype == ir.DataType.FLOAT}
-    return found
+        found |= {v.name: bits for v in node.outputs if v.name and v.dtype == ir.DataType.FLOAT}
+    return found | {name: bits for name, bits in states.bits(states.groups(model, imported)).items() if name in found}
 
 
 def _choice(node: ir.Node, recipe: Recipe) -> Choice:
@@ -95,9 +98,10 @@ def quantize(
             problems += [Problem(p.what, f"value '{name}'", p.found, p.need) for p in error.problems]
     if problems:
         raise QuantizeError(problems=problems)
-    for name, owner in owners(model, bits_of(model, recipe), imported).items():
+    for name, owner in owners(model, bits_of(model, recipe, imported), imported).items():
         if owner in values:
             values[name] = values[owner]
+    values |= states.params(states.groups(model, imported), ranges) if wanted else {}
     skipped, real = _in_float(model, recipe)
     skipped |= set() if wanted or not imported else _with_real_weights(model, imported)
     in_float = frozenset(skipped | real)

@@ -243,7 +243,7 @@ def test_kernels_are_named_for_their_file(path: Path) -> None:
     op = path.stem.removesuffix(f"_{isa}")
     public = {n.removeprefix(f"magik_{op}_") for n, d in c_functions(path.read_text()) if not d.startswith("static")}
     own = {f"{d}_{isa}_{kind}" for d in DTYPES for kind in ("prepare", "scratch")}
-    companions = own if isa else {"shape", "is_view"}
+    companions = own if isa else {"shape", "is_view", *(f"{d}_scratch" for d in DTYPES)}
     assert public - companions and public - companions <= {f"{d}_{isa}" if isa else d for d in DTYPES}
     assert isa or "shape" in public
     assert (path.with_name(f"{op}.py")).exists()

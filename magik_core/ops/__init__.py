@@ -34,7 +34,7 @@ MAX_DIMS = 8
 class Params:
     """Scalars of a kernel: the fields, in order, are the 32-bit words of `struct params` in C.
 
-    A field is an `int` (int32), a `float` (f32) or a tuple of ints (an array of as many words).
+    A field is an `int` (int32), a `float` (f32) or a tuple of either (an array of as many words).
     """
 
     def words(self) -> Array:
@@ -42,12 +42,8 @@ class Params:
         out: list[int] = []
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, tuple):
-                out += value
-            elif isinstance(value, float):
-                out.append(int(np.float32(value).view(np.int32)))
-            else:
-                out.append(int(value))
+            for v in value if isinstance(value, tuple) else (value,):
+                out.append(int(np.float32(v).view(np.int32)) if isinstance(v, float) else int(v))
         return np.array(out, dtype="<i4")
 
 

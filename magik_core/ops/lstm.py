@@ -1,144 +1,113 @@
-"""LSTM: long short-term memory, in f32."""
+"""LSTM: long short-term memory."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from magik_core import fmath, layout
-from magik_core.ops import Array, Op, Params, Tensors
-from magik_core.ops.cases import Input, case, floats
-from magik_core.ops.convolution import clip
-from magik_core.program import Shape, Tensor
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-    from magik_core.lowering import Lowering
-
-ACTIVATIONS = ("sigmoid", "tanh", "tanh")
-DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
+from magik_core import numerics
+from magik_core.ops import Array, Params
+from magik_core.ops.activation import Activation
+from magik_core.ops.cases import Case, Input, Range, case, floats, weights
+from magik_core.ops.recurrent import ONE, Recurrent, RecurrentParams, States, add_products, land_c, real_c
+from magik_core.ops.recurrent_sums import Sums
 
 
 @dataclass(frozen=True)
-class LSTMParams(Params):
-    is_reverse: int  # 0, 1: the first direction runs from the end; a second one always does
-    clip: float  # limit of what enters the gates, 0 and above
+class LSTM(Recurrent):
+    """Run an LSTM over sequences, in one or two directions.
 
+    For each time step and the gates i, o, f, g in this order: a = b + W x + R h. Then
+    i = F(a_i + p_i * c), f = F(a_f + p_f * c), or 1 - i with input_forget, g = G(a_g), c' = f * c + i * g,
+    o = F(a_o + p_o * c'), h' = o * H(c'), where F, G, H are the functions of the direction, those of F and G
+    limited to [-clip, clip]. On codes, h and c are kept in codes of 16 bits. On f32 the sums run from b over x,
+    then over h, each product and sum rounded.
 
-@dataclass(frozen=True)
-class LSTM(Op):
-    """Run an LSTM over a sequence, in one or two directions.
-
-    For each time step, with the gates i, o, f, g in this order, s = sigmoid, and v = (x[t], h[t - 1]):
-    a = b + sum over k of v[k] * w[k] for each gate; i = s(clip(a_i + p_i * c[t - 1])), f likewise,
-    g = tanh(clip(a_g)), c[t] = f * c[t - 1] + i * g, o = s(clip(a_o + p_o * c[t])), h[t] = o * tanh(c[t]).
-    The sum runs from b over x, then over h, each product and sum rounded to f32.
-
-    Attributes: is_reverse: the (only) direction runs from the end; clip: limit of what enters a gate.
-    Shapes: x (T, N, I); w (D, H, I + H, 4), one column per gate; b (D, H, 4); p (D, H, 3), for i, o, f;
-        h and c at the start (D, N, H); y (T, D, N, H), and h and c at the end (D, N, H); D is 1 or 2.
-    Source: ONNX LSTM, opset 22.
+    Attributes: as Recurrent; input_forget: the forget gate is 1 less the input gate.
+    Shapes: x (T, N, I); w (D, I, 4 H); r (D, H, 4 H); b (D, 4 H); lengths s32 (N); h and c at the start (D, N, H);
+        p (D, 3 H), for i, o, f; y (T, D, N, H), and h and c at the end (D, N, H); D is 1 or 2.
+    Source: ONNX LSTM, opset 22; docs/quantization.md, "Recurrent layers".
     """
 
-    is_reverse: bool = False
-    clip: float = np.inf
+    input_forget: bool = False
 
     onnx = ("LSTM",)
-    dtypes = ("f32",)
+    defaults = ("Sigmoid", "Tanh", "Tanh")
+    gates = 4
+    states = 2
+    switch = "input_forget"
 
     @classmethod
-    def lower(cls, node: ir.Node, to: Lowering) -> None:
-        _refuse(node, to)
-        w, r = (to.need_constant(node, i, what) for i, what in ((1, "W"), (2, "R")))
-        dirs, hidden = r.shape[0], r.shape[2]
-        x = to.take(node, 0, "f32", (0, 1, 2))
-        b = to.need_constant(node, 3, "B") if _has(node, 3) else np.zeros((dirs, 8 * hidden), np.float32)
-        p = to.need_constant(node, 7, "P") if _has(node, 7) else np.zeros((dirs, 3 * hidden), np.float32)
-        both = np.concatenate([w, r], axis=2).reshape(dirs, 4, hidden, -1).transpose(0, 2, 3, 1)
-        bias = (b[:, : 4 * hidden] + b[:, 4 * hidden :]).reshape(dirs, 4, hidden).swapaxes(1, 2)
-        peepholes = p.reshape(dirs, 3, hidden).swapaxes(1, 2)
-        name = node.name or ""
-        tables = [to.add(f"{name}/{k}", v, "f32") for k, v in (("w", both), ("b", bias), ("p", peepholes))]
-        state = [_state(node, to, i, (dirs, x.shape[1], hidden)) for i in (5, 6)]
-        is_reverse = to.attribute(node, "direction", "forward") == "reverse"
-        op = cls(is_reverse, float(to.attribute(node, "clip", np.inf)))
-        to.emit_many(node, op, [x, *tables, *state], [layout.source_order(n) for n in (4, 3, 3)])
+    def keeps_to_one(cls, functions: Sequence[Activation]) -> bool:
+        return functions[0].is_within_one and functions[2].is_within_one
 
-    def shape(self, x: Shape, w: Shape, *rest: Shape) -> tuple[Shape, ...]:
-        state = (w[0], x[1], w[1])
-        return (x[0], *state), state, state
+    def real(
+        self, p: Params, x: Array, w: Array, r: Array, b: Array, lengths: Array, h: Array, c: Array, peepholes: Array
+    ) -> tuple[Array, ...]:
+        def advance(d: int, v: Array, now: States) -> States:
+            sums = add_products(now[0], r[d], add_products(v, w[d], b[d]))
+            now = self._cell(d, sums, now[1], peepholes[d])
+            return now[0], *now
 
-    def params(self, x: Tensors, y: Tensors) -> LSTMParams:
-        return LSTMParams(int(self.is_reverse), float(self.clip))
+        return self.over_time(x, lengths, (h, c), advance)
 
-    def real(self, p: Params, x: Array, w: Array, b: Array, peepholes: Array, h: Array, c: Array) -> tuple[Array, ...]:
-        y = np.zeros(self.shape(x.shape, w.shape)[0], np.float32)
-        ends = []
-        for d in range(len(w)):
-            hd, cd = h[d], c[d]
-            steps = range(len(x))
-            for t in reversed(steps) if d == 1 or self.is_reverse else steps:
-                hd, cd = self._step(np.concatenate([x[t], hd], axis=1), cd, w[d], b[d], peepholes[d])
-                y[t, d] = hd
-            ends.append((hd, cd))
-        return y, np.stack([e[0] for e in ends]), np.stack([e[1] for e in ends])
+    def cell(self, p: RecurrentParams, d: int, sums: Sums, x: Array, now: States, peepholes: Array | None) -> States:
+        assert peepholes is not None
+        a_i, a_o, a_f, a_g = np.split(sums.of_both(x, now[0], slice(None)), 4, axis=1)
+        p_i, p_o, p_f = np.split(peepholes.astype(np.int64), 3, axis=1)
+        c = real_c(p, now[1])
+        i = self.gate(d, 0, a_i + numerics.rescale(c, *p_i))
+        f = ONE - i if self.input_forget else self.gate(d, 0, a_f + numerics.rescale(c, *p_f))
+        c = numerics.fix(f * c + i * self.gate(d, 1, a_g))
+        o = self.gate(d, 0, a_o + numerics.rescale(c, *p_o))
+        return numerics.fix(o * self.function(d, 2, c)), land_c(p, c)
 
-    def _step(self, v: Array, c: Array, w: Array, b: Array, p: Array) -> tuple[Array, Array]:
-        """h and c (N, H) after one time step of one direction; v (N, I + H)."""
-        a = np.broadcast_to(b, (len(v), *b.shape)).copy()
-        for k in range(v.shape[1]):
-            a += v[:, k, None, None] * w[:, k]
-        i = fmath.sigmoid(clip(a[..., 0] + p[:, 0] * c, -self.clip, self.clip))
-        f = fmath.sigmoid(clip(a[..., 2] + p[:, 2] * c, -self.clip, self.clip))
-        g = fmath.tanh(clip(a[..., 3], -self.clip, self.clip))
-        c = f * c + i * g
-        o = fmath.sigmoid(clip(a[..., 1] + p[:, 1] * c, -self.clip, self.clip))
-        return o * fmath.tanh(c), c
-
-    def macs(self, x: Tensors, y: Tensors) -> int:
-        return x[0].shape[0] * x[0].shape[1] * x[1].count
+    def _cell(self, d: int, sums: Array, c: Array, peepholes: Array) -> tuple[Array, Array]:
+        """h and c (N, H) from the sums (N, 4 H) and c."""
+        a_i, a_o, a_f, a_g = np.split(sums, 4, axis=1)
+        p_i, p_o, p_f = np.split(peepholes, 3)
+        i = self.gate(d, 0, a_i + p_i * c)
+        f = np.float32(1) - i if self.input_forget else self.gate(d, 0, a_f + p_f * c)
+        c = f * c + i * self.gate(d, 1, a_g)
+        o = self.gate(d, 0, a_o + p_o * c)
+        return o * self.function(d, 2, c), c
 
 
-def _has(node: ir.Node, index: int) -> bool:
-    return index < len(node.inputs) and node.inputs[index] is not None
-
-
-def _refuse(node: ir.Node, to: Lowering) -> None:
-    """Raise LowerError for an attribute or input that the kernel does not know."""
-    direction = to.attribute(node, "direction", "forward")
-    if direction not in DIRECTIONS:
-        raise to.problem(node, "unknown direction", direction, ", ".join(DIRECTIONS))
-    for name in ("layout", "input_forget"):
-        if to.attribute(node, name, 0) != 0:
-            raise to.problem(node, f"unsupported {name}", to.attribute(node, name), "0")
-    given = to.attribute(node, "activations")
-    if given is not None and tuple(a.lower() for a in given) != ACTIVATIONS * DIRECTIONS[direction]:
-        raise to.problem(node, "unsupported activations", ", ".join(given), "Sigmoid, Tanh, Tanh")
-    length = to.shape(node.inputs[0])[0]
-    if _has(node, 4) and not (to.need_constant(node, 4, "sequence_lens") == length).all():
-        raise to.problem(node, "unsupported sequence_lens", "several lengths", f"all {length}")
-
-
-def _state(node: ir.Node, to: Lowering, index: int, shape: Shape) -> Tensor:
-    """The state at the start, zeros where the node has none."""
-    if _has(node, index):
-        return to.take(node, index, "f32", (0, 1, 2))
-    return to.add(f"{node.name}/zeros", np.zeros(shape, np.float32), "f32")
-
-
-def _case(dirs: int, *more: Input | Array | None, **attributes: object) -> object:
-    """A case with T = 5, N = 2, I = 3, H = 4."""
+def _case(dirs: int, *more: Input | Array | None, steps: int = 5, **attributes: Any) -> Case:
+    """A case with N = 2, I = 3, H = 4."""
     w, r = floats(dirs, 16, 3), floats(dirs, 16, 4, seed=1)
-    return case("LSTM", w, r, *more, x=(5, 2, 3), hidden_size=4, is_float_only=True, relative=4e-6, **attributes)  # type: ignore[arg-type]
+    return case("LSTM", w, r, *more, x=(steps, 2, 3), hidden_size=4, is_float_only=True, relative=4e-6, **attributes)
+
+
+BOTH: dict[str, Any] = {"direction": "bidirectional", "outputs": 3}
+STATES = Input((2, 2, 4)), Input((2, 2, 4))
+
+
+def _codes(dirs: int, *more: Input | Array | None, range: Range = (-1, 1), **attributes: Any) -> Case:
+    """The same on codes, all outputs; those of the states have 16 bits, and so have their errors."""
+    w, r = (weights(dirs * 16, n, seed=n).reshape(dirs, 16, n) for n in (3, 4))
+    given = {"hidden_size": 4, "outputs": 3, "steps": 3, "relative": 4e-6, **attributes}
+    return case("LSTM", w, r, *more, x=Input((5, 2, 3), -2, 2), range=range, **given)
 
 
 CASES = [
     _case(1, outputs=3),
     _case(1, floats(1, 32), direction="reverse", outputs=3),
-    _case(2, floats(2, 32), None, Input((2, 2, 4)), Input((2, 2, 4)), direction="bidirectional", outputs=3),
+    _case(2, floats(2, 32), None, *STATES, **BOTH),
     _case(1, None, np.array([5, 5], np.int32), floats(1, 2, 4), None, floats(1, 12), clip=0.5, outputs=3),
     _case(1, floats(1, 32), activations=["Sigmoid", "Tanh", "Tanh"]),
-]
+    _case(2, floats(2, 32), np.array([3, 5], np.int32), *STATES, floats(2, 12), **BOTH),
+    _case(1, floats(1, 32), np.array([1, 4], np.int32), direction="reverse", outputs=3),
+    _case(1, floats(1, 32), None, None, None, floats(1, 12), input_forget=1, outputs=3),
+    _case(2, floats(2, 32), **BOTH, activations=["HardSigmoid", "Softsign", "Relu", "Sigmoid", "ScaledTanh", "Affine"],
+          activation_alpha=[0.3, 1.5, 0.75], activation_beta=[0.4, 0.5, 0.1]),
+    _codes(1, range=(-2.5, 2.5)),
+    _codes(2, floats(2, 32), np.array([3, 5], np.int32), *STATES, floats(2, 12), direction="bidirectional",
+           range=(-2.5, 2.5)),
+    _codes(1, floats(1, 32), None, floats(1, 2, 4), Input((1, 2, 4)), direction="reverse", clip=0.75, input_forget=1),
+    _codes(2, floats(2, 32), direction="bidirectional", activation_alpha=[0.3, 1.5, 0.75], activation_beta=[0.4, 0.5],
+           activations=["HardSigmoid", "Softsign", "Relu", "Sigmoid", "ScaledTanh", "Affine"], range=(-4, 4)),
+]  # fmt: skip

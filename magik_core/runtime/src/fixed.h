@@ -8,6 +8,9 @@
 
 #define FX_MAX_SHIFT 62
 #define FX_AVERAGE_BITS 16
+#define FX_FIXED_BITS 20 /* fraction bits of the numbers inside of a recurrent layer */
+#define FX_FIXED_ONE (1 << FX_FIXED_BITS)
+#define FX_FIXED_MOST (1 << 30) /* their largest size */
 
 /* v / 2^s, rounded half up; s in [1, 62], |v| <= 2^62 + 2^30 */
 static inline int64_t fx_shift(int64_t v, int32_t s)
@@ -128,6 +131,17 @@ static inline void fx_put(void *codes, int32_t i, int is_wide, int64_t v, int32_
         ((uint16_t *)codes)[i] = (uint16_t)fx_clamp(v, low, high);
     else
         ((uint8_t *)codes)[i] = (uint8_t)fx_clamp(v, low, high);
+}
+
+static inline int32_t fx_fixed(int64_t v)
+{
+    return (int32_t)fx_clamp(v, -FX_FIXED_MOST, FX_FIXED_MOST);
+}
+
+/* A product of two fixed numbers, or a sum of two, as a fixed number; |product| < 2^62 */
+static inline int32_t fx_fix(int64_t product)
+{
+    return fx_fixed(fx_shift(product, FX_FIXED_BITS));
 }
 
 static inline uint8_t fx_u8(int64_t v, int32_t low, int32_t high)

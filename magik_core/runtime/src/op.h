@@ -14,7 +14,7 @@
  *
  *   void magik_<op>_<dtype>_<isa>(const struct magik_step *n);
  *   size_t magik_<op>_<dtype>_<isa>_prepare(const struct magik_step *n, void *memory);   (optional)
- *   size_t magik_<op>_<dtype>_<isa>_scratch(const struct magik_step *n);                 (optional)
+ *   size_t magik_<op>_<dtype>_<isa>_scratch(const struct magik_step *n);                 (optional, of portable kernels too)
  *
  * `prepare` says how many bytes it wants for constants in an order of its own, 0 for none, and writes them
  * where `memory` is not NULL. It depends on constants and params alone, so that a reshape leaves it as it
