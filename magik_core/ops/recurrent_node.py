@@ -12,9 +12,9 @@ from magik_core import numerics
 from magik_core.errors import LowerError, QuantizeError
 from magik_core.ops import Array
 from magik_core.ops.activation import Activation, read_activations
-from magik_core.ops.convolution import add_weight, imported_weights
 from magik_core.ops.recurrent import PER_DIRECTION, Recurrent
 from magik_core.ops.recurrent_sums import Side, factors
+from magik_core.ops.sums import add_weight, imported_weights
 from magik_core.program import CODES, QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:

@@ -44,8 +44,7 @@ class Sums:
 
     def inputs(self, to: Lowering, name: str, x: Tensor, store: Callable[[Array], Array] = np.asarray) -> list[Tensor]:
         """What a step reads: x in the storage that the sums need, the stored weights, the bias."""
-        weight = WeightParams(tuple(float(s) for s in self.scales))
-        w = to.add(f"{name}/w", store(self.codes), "s8" if self.codes.dtype == np.int8 else "s16", weight)
+        w = add_weight(to, name, store(self.codes), self.scales)
         kind = "s64" if self.is_long else "s32"
         return [to.wide(x) if self.is_long else x, w, to.add(f"{name}/b", self.bias.astype(DTYPES[kind]), kind)]
 
@@ -89,6 +88,12 @@ def quantize_affine(
 def _most(codes: Array, zero: Array, top: int) -> Array:
     """The largest sum per channel: each weight meets a code of x or, in the border, the code of real zero."""
     return np.asarray((np.maximum(float(top), np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
+
+
+def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
+    """A constant of weights, in the storage that their codes have."""
+    dtype = "s8" if codes.dtype == np.int8 else "s16"
+    return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
 
 
 def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
