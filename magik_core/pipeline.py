@@ -12,7 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
-from magik_core.config import Config
+from magik_core.config import Config, is_nhwc
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
@@ -286,8 +286,7 @@ def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
     shapes = {v.name or "": tuple(int(d) for d in v.shape or ()) for v in graph.graph.inputs}  # type: ignore[arg-type]
     found = []
     for (name, shape), said in zip(shapes.items(), settings.for_inputs(shapes), strict=True):
-        is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-        found.append(InputSpec(name, shape, said.color, is_nhwc))
+        found.append(InputSpec(name, shape, said.color, is_nhwc(shape)))
     return found
 
 
