@@ -78,14 +78,13 @@ _DTYPES: Mapping[str, Any] = {
 def calibrate(
     model: ir.Model,
     samples: Iterable[Mapping[str, np.ndarray]],
-    values: Sequence[str],
+    values: Mapping[str, int],
     method: Quantizer,
-    bits: int = 8,
     *,
     progress: Progress | None = None,
     threads: int = 1,
 ) -> dict[str, tuple[float, float]]:
-    """The range of each of `values` over all samples, lo <= 0 <= hi.
+    """The range of each of `values`, given with the bits of its codes, over all samples, lo <= 0 <= hi.
 
     Samples run on `threads` threads, are seen in order, and of at most that many the activations are held;
     the result is the same for any number.
@@ -93,7 +92,7 @@ def calibrate(
     Raises: DataError: no samples; per sample, the first value that is not finite.
     """
     assert method.activation is not None, f"{method.name} is not for activations"
-    estimators = {name: method.activation(bits) for name in dict.fromkeys(values)}
+    estimators = {name: method.activation(bits) for name, bits in values.items()}
     session = FloatSession(model, list(estimators))
     problems: list[Problem] = []
     for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):

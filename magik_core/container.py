@@ -14,7 +14,7 @@ READER = 1  # the oldest reader that understands it, and the newest that `read` 
 HEADER_BYTES, ROW_BYTES = 32, 16
 MOST_SECTIONS = 32
 DATA_ALIGNMENT = 16
-DTYPE_CODES: Mapping[str, int] = {"u8": 1, "s8": 2, "u16": 3, "s16": 4, "s32": 5, "f32": 6, "bool": 7}
+DTYPE_CODES: Mapping[str, int] = {"u8": 1, "s8": 2, "u16": 3, "s16": 4, "s32": 5, "f32": 6, "bool": 7, "s64": 8}
 DTYPE_NAMES: Mapping[int, str] = {code: name for name, code in DTYPE_CODES.items()}
 
 

@@ -20,8 +20,9 @@ from magik_core.ops import Op
 from magik_core.ops.dequantize import Dequantize
 from magik_core.ops.quantize import Quantize
 from magik_core.ops.reshape import Reshape
+from magik_core.ops.store import Store
 from magik_core.ops.transpose import Transpose
-from magik_core.program import Program, QuantParams, Step, Tensor
+from magik_core.program import CODES, DTYPES, Program, QuantParams, Step, Tensor
 from magik_core.source import Quantization, Source
 
 STORAGE = {
@@ -89,9 +90,9 @@ class Lowering(Source):
         return t if axes is None else self.relayout(t, axes)
 
     def codes(self, value: ir.Value) -> Tensor:
-        """An activation of the source in u8."""
+        """An activation of the source in codes."""
         t = self._values[value.name or ""]
-        return t if t.dtype == "u8" else self._convert(value, t, "u8")
+        return t if t.dtype in CODES else self._convert(value, t, self.quant(value).dtype)
 
     def relayout(self, t: Tensor, axes: Axes) -> Tensor:
         """The same tensor with its axes in another order; bytes move only if they must."""
@@ -160,18 +161,23 @@ class Lowering(Source):
     ) -> Tensor:
         """Append a step that computes source value `y`, stored as `dtype` in the order `axes`.
 
-        By default both are those of the first input. `name` makes an intermediate tensor instead; its
-        codes mean what those of the first input do, unless `quant` says otherwise.
+        By default both are those of the first input; a u16 whose codes have 8 bits is narrowed to u8. `name`
+        makes an intermediate tensor instead; its codes mean what those of the first input do, unless `quant`
+        says otherwise.
         """
         first = inputs[0]
         dtype, axes = dtype or first.dtype, first.axes if axes is None else axes
         (shape,) = op.shape(*(t.shape for t in inputs))
         quant = quant or first.quant  # type: ignore[assignment]
         if dtype != first.dtype or (name is None and y.name in self.quantization.values):
-            quant = self.quant(y) if dtype in ("u8", "u16") else None
-        quant = quant if dtype in ("u8", "u16") else None
-        t = Tensor(self._unique(name or y.name or ""), dtype, shape, quant, None, axes)
+            quant = self.quant(y) if dtype in CODES else None
+        quant = quant if dtype in CODES else None
+        is_wide = name is None and dtype == "u16" and quant is not None and quant.bits <= 8
+        t = Tensor(self._unique(f"{y.name}/u16" if is_wide else name or y.name or ""), dtype, shape, quant, None, axes)
         self._step(node.name or "", op, inputs, t)
+        if is_wide:
+            t = replace(t, name=self._unique(y.name or ""), dtype="u8")
+            self._step(node.name or "", Store("u8"), [self.tensors[f"{y.name}/u16"]], t)
         if name is None:
             want = layout.stored(self.shape(y), axes)
             assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
@@ -199,10 +205,10 @@ class Lowering(Source):
         """Say that source value `y` is what `t` holds, its axes lying in the order `axes`."""
         self._values[y.name or ""] = replace(t, axes=axes)
 
-    def quantize_weights(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(codes of int8 or int16, scales) of weights (channels, k)."""
+    def quantize_weights(self, node: ir.Node, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(codes of int8 or int16, scales) of a node's weights (channels, k)."""
         assert self.quantization.weights is not None
-        return self.quantization.weights(w)
+        return self.quantization.weights(node.name or "", w)
 
     def lower(self, node: ir.Node) -> None:
         op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None
@@ -225,7 +231,8 @@ class Lowering(Source):
             axes = layout.channels_last(len(shape)) if len(shape) == 4 else layout.source_order(len(shape))
             dtype = STORAGE.get(value.dtype or ir.DataType.FLOAT, "f32")
             quant = self.quantization.codes(value.name)
-            t = Tensor(value.name or "", "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
+            kind = quant.dtype if quant else dtype
+            t = Tensor(value.name or "", kind, layout.stored(shape, axes), quant, None, axes)
             self._values[t.name] = self._add(t)
 
     def program(self, name: str) -> Program:
@@ -258,7 +265,7 @@ class Lowering(Source):
         if users and all(u.op_type == "Transpose" and self.attribute(u, "perm") == (0, 3, 1, 2) for u in users):
             axes = layout.source_order(4)
         quant = self.quantization.codes(name) if dtype == "f32" else NUMBERS if dtype == "u8" else None
-        t = Tensor(name, "u8" if quant else dtype, layout.stored(shape, axes), quant, None, axes)
+        t = Tensor(name, quant.dtype if quant else dtype, layout.stored(shape, axes), quant, None, axes)
         self._values[name] = self._add(t)
 
     def _output(self, value: ir.Value) -> str:
@@ -287,10 +294,11 @@ class Lowering(Source):
             return self.tensors[name]
         quant = None
         known = self.quantization.constants.get(value.name or "")
-        if kind == "u8" and known is not None and known.is_u8():
-            quant, data = known.as_u8()
-        elif kind == "u8":
-            quant = numerics.params_of_range(float(data.min()), float(data.max()))
+        bits = 8 * DTYPES[kind].itemsize
+        if kind in CODES and known is not None and known.fits(bits):
+            quant, data = known.unsigned(bits)
+        elif kind in CODES:
+            quant = numerics.params_of_range(float(data.min()), float(data.max()), bits)
             data = numerics.quantize(data, quant)
         elif kind == "s32":
             data = np.clip(data, -(2**31), 2**31 - 1).astype(np.int32)
@@ -302,10 +310,12 @@ class Lowering(Source):
 
     def _convert(self, value: ir.Value, t: Tensor, dtype: str) -> Tensor:
         name = f"{value.name}/{dtype}"
-        if (t.dtype, dtype) == ("u8", "f32"):
+        if t.dtype in CODES and dtype == "f32":
             return self._cached(t, Dequantize(), replace(t, name=name, dtype="f32", quant=None))
-        if (t.dtype, dtype) == ("f32", "u8"):
-            return self._cached(t, Quantize(), replace(t, name=name, dtype="u8", quant=self.quant(value)))
+        if t.dtype == "f32" and dtype in CODES:
+            return self._cached(t, Quantize(), replace(t, name=name, dtype=dtype, quant=self.quant(value)))
+        if t.dtype in CODES and dtype == "u16":
+            return self._cached(t, Store(dtype), replace(t, name=name, dtype=dtype))
         raise LowerError(
             "a tensor has a type that its reader cannot take", where=f"value '{value.name}'", found=t.dtype, need=dtype
         )

@@ -58,12 +58,26 @@ def round_half_up(x: Array) -> Array:
 def rescale(acc: Array, m: Array | int, s: Array | int) -> Array:
     """Multiply by m / 2**s, rounding half up.
 
-    Args:    acc: int32 values (as any integer dtype); m: int32; s: [1, 62].
-    Returns: int64.
+    Args:    acc: |acc| <= 2^62, any integer dtype; m: int32; s: [1, 62].
+    Returns: int64; beyond 2^31 only its sign and that it is beyond mean something.
     Source:  docs/quantization.md, "Rescale".
     """
-    shift = np.asarray(s, np.int64)
-    return (np.asarray(acc, np.int64) * np.asarray(m, np.int64) + (np.int64(1) << (shift - 1))) >> shift
+    acc, m, s = (np.asarray(v, np.int64) for v in (acc, m, s))
+    if float(np.abs(acc).max(initial=0)) * float(np.abs(m).max(initial=0)) <= 2.0**62:
+        return _shift(acc * m, s)
+    return _rescale_wide(acc, m, s)
+
+
+def _rescale_wide(acc: Array, m: Array, s: Array) -> Array:
+    """The same for products beyond 64 bits: in two parts, whole * 2^31 + rest."""
+    low = (acc & INT32_MAX) * m
+    whole, rest = (acc >> 31) * m + (low >> 31), low & INT32_MAX
+    near = np.clip(whole, -(2**32), 2**32) << np.maximum(31 - s, 0)
+    return np.where(s <= 31, near + _shift(rest, s), _shift(whole, np.maximum(s - 31, 1)))
+
+
+def _shift(v: Array, s: Array) -> Array:
+    return np.asarray((v + (np.int64(1) << (s - 1))) >> s)
 
 
 def rescale_twice(acc: Array, m: Array | int, s: Array | int) -> Array:
@@ -120,9 +134,9 @@ def inverse_root(square: Array) -> tuple[Array, Array]:
     return (np.int64(1) << 61) // root, k
 
 
-def saturate(v: Array, low: int, high: int, dtype: str = "u8") -> Array:
-    """Limit codes to [low, high] and store them as `dtype`."""
-    return np.clip(v, low, high).astype({"u8": np.uint8, "u16": np.uint16}[dtype])
+def saturate(v: Array, low: int, high: int) -> Array:
+    """Limit codes to [low, high], in the narrowest storage that holds `high`."""
+    return np.clip(v, low, high).astype(np.uint8 if high <= 255 else np.uint16)
 
 
 def quantize(x: Array, q: QuantParams) -> Array:

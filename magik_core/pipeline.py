@@ -307,7 +307,7 @@ def _quantization(
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
     ranges = calibrate.calibrate(
-        graph, samples, values, feature, recipe.feature_bits, progress=partial(progress, "calibrate"), threads=threads
+        graph, samples, values, feature, progress=partial(progress, "calibrate"), threads=threads
     )
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
     if recipe.correct_bias and quantization.weights is not None:

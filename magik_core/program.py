@@ -19,9 +19,13 @@ DTYPES: Mapping[str, np.dtype] = {
     "u16": np.dtype("<u2"),
     "s16": np.dtype("<i2"),
     "s32": np.dtype("<i4"),
+    "s64": np.dtype("<i8"),
     "f32": np.dtype("<f4"),
     "bool": np.dtype("<u1"),  # 0 or 1
 }
+
+
+CODES = ("u8", "u16")  # storage of activations' codes
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class QuantParams:
     def top(self) -> int:
         """The largest code."""
         return (1 << self.bits) - 1
+
+    @property
+    def dtype(self) -> str:
+        """The narrowest storage of the codes."""
+        return "u8" if self.bits <= 8 else "u16"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -14,21 +13,48 @@ from magik_core.imported import NOTHING, Imported
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
-from magik_core.recipe import Recipe
+from magik_core.recipe import REAL, Choice, Recipe
+from magik_core.sharing import owners
 from magik_core.source import Quantization, WeightQuantizer
 
 Ranges = Mapping[str, tuple[float, float]]
 ChannelScales = Callable[[np.ndarray, int], np.ndarray]
+WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN")
 
 
-def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> list[str]:
-    """Names of the values whose ranges `quantize` needs, in graph order."""
-    if recipe.is_float:
-        return []
-    shared = {**_owners(model, imported), **imported.values}
-    names = [v.name or "" for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v)]
-    names += [o.name or "" for n in model.graph for o in n.outputs if o.dtype == ir.DataType.FLOAT]
-    return [n for n in names if shared.get(n, n) == n]
+def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
+    """The values whose ranges `quantize` needs and how many bits each gets, in graph order."""
+    if recipe.is_float or recipe.feature_bits == REAL:
+        return {}
+    bits = bits_of(model, recipe)
+    shared = {**owners(model, bits, imported), **imported.values}
+    return {name: n for name, n in bits.items() if shared.get(name, name) == name}
+
+
+def bits_of(model: ir.Model, recipe: Recipe) -> dict[str, int]:
+    """Width of every activation's codes, but for raw inputs, in graph order; nodes in f32 have the default's."""
+    inputs = (v for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v))
+    found = {v.name or "": recipe.feature_bits for v in inputs}
+    for node in model.graph:
+        chosen = _choice(node, recipe).feature_bits or recipe.feature_bits
+        bits = recipe.feature_bits if chosen == REAL else chosen
+        found |= {v.name or "": bits for v in node.outputs if v.dtype == ir.DataType.FLOAT}
+    return found
+
+
+def _choice(node: ir.Node, recipe: Recipe) -> Choice:
+    """What a node gets; limits that one computation alone reads get what that gets, since they become one step."""
+    decides = _computation(node)
+    if decides is None or (node.name or "") in recipe.nodes:
+        return recipe.choice(node.name or "", node.op_type)
+    return recipe.choice(decides.name or "", decides.op_type)
+
+
+def _computation(node: ir.Node) -> ir.Node | None:
+    """The node whose results a Relu or Clip alone reads."""
+    x = node.inputs[0] if node.op_type in ("Relu", "Clip") and node.inputs else None
+    alone = x is not None and len(x.uses()) == 1 and not x.is_graph_output()
+    return x.producer() if x is not None and alone else None
 
 
 def quantize(
@@ -46,45 +72,74 @@ def quantize(
         channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are.
     Raises: QuantizeError: every range that is missing or not finite, all at once.
     """
-    if recipe.is_float:
+    if recipe.is_float or recipe.feature_bits == REAL:
         return Quantization()
     values, problems = dict(imported.values), list[Problem]()
-    wanted = () if ranges is None else values_to_calibrate(model, recipe, imported)
-    ranges = {**(ranges or {}), **_useful(model, ranges or {})}
+    wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
+    ranges = {**(ranges or {}), **_useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
     for value in model.graph.inputs:
         if is_raw(value):
-            values[value.name or ""] = QuantParams(1.0, 0.0, recipe.feature_bits)
-    for name in wanted:
+            values[value.name or ""] = QuantParams(1.0, 0.0)
+    for name, bits in wanted.items():
         if name not in ranges:
             problems.append(Problem("a value has no range", where=f"value '{name}'"))
             continue
         try:
-            values[name] = numerics.params_of_range(*ranges[name], recipe.feature_bits)
+            values[name] = numerics.params_of_range(*ranges[name], bits)
         except QuantizeError as error:
             problems += [Problem(p.what, f"value '{name}'", p.found, p.need) for p in error.problems]
     if problems:
         raise QuantizeError(problems=problems)
-    for name, owner in _owners(model, imported).items():
+    for name, owner in owners(model, bits_of(model, recipe), imported).items():
         if owner in values:
             values[name] = values[owner]
-    skipped = {n.name or "" for n in model.graph if n.name in recipe.skip_nodes or n.op_type in recipe.skip_ops}
-    skipped |= set() if wanted or not imported else _with_real_weights(model, imported)
-    weights = (
-        None
-        if channel_scales is None
-        else partial(weight_codes, channel_scales, recipe.weight_bits, recipe.per_channel)
-    )
-    return Quantization(values, frozenset(skipped), weights, imported.constants, imported.rounds_twice)
+    in_float = _in_float(model, recipe) | (set() if wanted or not imported else _with_real_weights(model, imported))
+    weights = None if channel_scales is None else node_weights(model, recipe, channel_scales)
+    return Quantization(values, frozenset(in_float), weights, imported.constants, imported.rounds_twice)
+
+
+def _chosen_ranges(model: ir.Model, recipe: Recipe) -> dict[str, tuple[float, float]]:
+    """Ranges that the recipe gives, by value; 0 is always inside."""
+    nodes = ((node, _choice(node, recipe).range) for node in model.graph)
+    wide = ((node, (min(r[0], 0.0), max(r[1], 0.0))) for node, r in nodes if r is not None)
+    return {node.outputs[0].name or "": r for node, r in wide}
+
+
+def _in_float(model: ir.Model, recipe: Recipe) -> set[str]:
+    """Nodes that the recipe keeps in f32."""
+    found = set()
+    for node in model.graph:
+        decides = _computation(node)
+        skipped = any(recipe.is_skipped(n.name or "", n.op_type) for n in (node, decides) if n is not None)
+        if skipped or (_choice(node, recipe).weight_bits == REAL and (_has_weights(node) or decides is not None)):
+            found.add(node.name or "")
+    return found
+
+
+def _has_weights(node: ir.Node) -> bool:
+    """Whether a node multiplies by weights of its own."""
+    w = node.inputs[1] if len(node.inputs) > 1 else None
+    return node.op_type in WITH_WEIGHTS and w is not None and w.const_value is not None
+
+
+def node_weights(model: ir.Model, recipe: Recipe, channel_scales: ChannelScales) -> WeightQuantizer:
+    """How the weights of each node get codes: by its bits; those of nodes in f32 by the default's, or 8."""
+    known = {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits or 8 for n in model.graph}
+
+    def codes(node: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        bits = known.get(node, recipe.weight_bits)
+        return weight_codes(channel_scales, 8 if bits == REAL else bits, recipe.per_channel, w)
+
+    return codes
 
 
 def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:
     """Nodes whose weights the source has left real."""
-    matrices = ((n, n.inputs[1]) for n in model.graph if _channel_axis(n) is not None or n.op_type == "MatMul")
-    real = ((n, w) for n, w in matrices if w is not None and w.const_value is not None)
-    return {n.name or "" for n, w in real if w.name not in imported.constants}
+    matrices = ((n, n.inputs[1]) for n in model.graph if _has_weights(n))
+    return {n.name or "" for n, w in matrices if w is not None and w.name not in imported.constants}
 
 
-def _useful(model: ir.Model, ranges: Ranges) -> dict[str, tuple[float, float]]:
+def _useful(model: ir.Model, ranges: Ranges, bits: Mapping[str, int]) -> dict[str, tuple[float, float]]:
     """Narrower ranges of the values that only functions read which are flat at the ends.
 
     HardSwish is 0 below -3: codes spent there are wasted, and saturating there changes nothing. An end is
@@ -98,7 +153,8 @@ def _useful(model: ir.Model, ranges: Ranges) -> dict[str, tuple[float, float]]:
             functions = [_function(use.node) for use in value.uses()]
             if name in outputs or name not in ranges or not functions or None in functions:
                 continue
-            ends = [_where_it_varies(f, *ranges[name]) for f in functions if f is not None]
+            top = 2 ** bits.get(name, 8) - 1
+            ends = [_where_it_varies(f, *ranges[name], top) for f in functions if f is not None]
             found[name] = min(low for low, _ in ends), max(high for _, high in ends)
     return found
 
@@ -111,13 +167,13 @@ def _function(node: ir.Node) -> Pointwise | None:
     return op(**{k: a.value for k, a in node.attributes.items()})
 
 
-def _where_it_varies(f: Pointwise, low: float, high: float) -> tuple[float, float]:
+def _where_it_varies(f: Pointwise, low: float, high: float, top: int) -> tuple[float, float]:
     x = np.linspace(low, high, 4097)
     with np.errstate(all="ignore"):
         y = f.function(x)
     if not np.isfinite(y).all() or high <= low:
         return low, high
-    tolerance = (y.max() - y.min()) / 255 / 4
+    tolerance = (y.max() - y.min()) / top / 4
     from_low = np.maximum.accumulate(y) - np.minimum.accumulate(y) <= tolerance
     from_high = np.maximum.accumulate(y[::-1]) - np.minimum.accumulate(y[::-1]) <= tolerance
     first, last = int(from_low.sum()) - 1, 4096 - (int(from_high.sum()) - 1)
@@ -127,13 +183,13 @@ def _where_it_varies(f: Pointwise, low: float, high: float) -> tuple[float, floa
 def weight_codes(
     channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(s8 codes, f32-exact scales) of weights (channels, k): symmetric, [-(2^(b-1) - 1), 2^(b-1) - 1]."""
+    """(codes of s8 or s16, f32-exact scales) of weights (channels, k): symmetric, up to 2^(b-1) - 1."""
     top = 2 ** (bits - 1) - 1
     rows = w if per_channel else w.reshape(1, -1)
     scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
     scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
     codes = np.clip(numerics.round_half_up(w / scales[:, None]), -top, top)
-    return codes.astype(np.int8), scales
+    return codes.astype(np.int8 if bits <= 8 else np.int16), scales
 
 
 def real_weights(model: ir.Model, weights: WeightQuantizer, imported: Imported = NOTHING) -> dict[str, np.ndarray]:
@@ -148,7 +204,7 @@ def real_weights(model: ir.Model, weights: WeightQuantizer, imported: Imported =
         if value is None or axis is None or value.const_value is None or value.name in imported.constants:
             continue
         w = np.moveaxis(value.const_value.numpy().astype(np.float32), axis, 0)
-        codes, scales = weights(np.ascontiguousarray(w.reshape(len(w), -1)))
+        codes, scales = weights(node.name or "", np.ascontiguousarray(w.reshape(len(w), -1)))
         real = (codes * scales[:, None]).reshape(w.shape)
         out[value.name or ""] = np.ascontiguousarray(np.moveaxis(real, 0, axis)).astype(np.float32)
     return out
@@ -166,44 +222,3 @@ def _channel_axis(node: ir.Node) -> int | None:
 def is_raw(value: ir.Value) -> bool:
     """Whether an input of the model is raw pixels: MEAN or NORMAL stand at its head."""
     return any(use.node.name in (f"{value.name}/mean", f"{value.name}/normal") for use in value.uses())
-
-
-def _owners(model: ir.Model, imported: Imported) -> dict[str, str]:
-    """Values that have another value's parameters: name -> the value that decides.
-
-    An operator that only moves codes gives its output the parameters of its input. An input of a Concat
-    takes those of the output where nothing else reads it: then one rounding, not two, and no copy.
-    """
-    owner: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while name in owner:
-            name = owner[name]
-        return name
-
-    keeps = {t for t, op in by_onnx().items() if op.keeps_codes}
-    inputs = {v.name for v in model.graph.inputs}
-    for node in model.graph:
-        x = node.inputs[0] if node.inputs else None
-        if node.op_type in keeps and x is not None and x.const_value is None and x.dtype == ir.DataType.FLOAT:
-            for y in node.outputs:
-                owner[y.name or ""] = root(x.name or "")
-    readers: dict[str, set[str]] = {}
-    for node in model.graph:
-        for v in node.inputs:
-            if v is not None and node.op_type not in keeps:
-                readers.setdefault(root(v.name or ""), set()).add(node.name or "")
-    outputs = {root(v.name or "") for v in model.graph.outputs}
-    for node in reversed(list(model.graph)):
-        if node.op_type != "Concat" or node.outputs[0].dtype != ir.DataType.FLOAT:
-            continue
-        target = root(node.outputs[0].name or "")
-        for v in node.inputs:
-            if v is None or v.const_value is not None:
-                continue
-            name = root(v.name or "")
-            alone = readers.get(name) == {node.name} and name not in outputs and name not in inputs
-            alone = alone and name not in imported.values
-            if alone and name != target:
-                owner[name] = target
-    return {name: root(name) for name in owner}

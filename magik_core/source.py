@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from magik_core.errors import LowerError
 from magik_core.ops import Op
-from magik_core.program import QuantParams, Shape
+from magik_core.program import CODES, DTYPES, QuantParams, Shape
 
-WeightQuantizer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+WeightQuantizer = Callable[[str, np.ndarray], tuple[np.ndarray, np.ndarray]]  # of a node
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,29 +36,30 @@ class Codes:
         whole = (self.codes - self.zero_points.reshape(wide)).astype(np.float32)
         return np.asarray(self.scales.astype(np.float32).reshape(wide) * whole)
 
-    def is_u8(self) -> bool:
-        """Whether the codes are those of one u8 tensor, as they are or 128 less."""
-        low = self.offset()
-        return self.scales.size == 1 and all(
-            -low <= v <= 255 - low for v in (*self.zero_points, self.codes.min(), self.codes.max())
-        )
+    def fits(self, bits: int) -> bool:
+        """Whether the codes are those of one tensor of 8 or 16 bits, as they are or half the range less."""
+        low = self._offset(bits)
+        values = (*self.zero_points, self.codes.min(initial=0), self.codes.max(initial=0))
+        return self.scales.size == 1 and all(-low <= v < 2**bits - low for v in values)
 
-    def offset(self) -> int:
+    def unsigned(self, bits: int) -> tuple[QuantParams, np.ndarray]:
+        """As an activation of 8 or 16 bits has them."""
+        low = self._offset(bits)
+        params = QuantParams(float(self.scales[0]), float(self.zero_points[0] + low), bits)
+        return params, (self.codes + low).astype(DTYPES[params.dtype])
+
+    def _offset(self, bits: int) -> int:
         """What makes signed codes start at 0."""
-        return 128 if min(self.codes.min(initial=0), self.zero_points.min()) < 0 else 0
-
-    def as_u8(self) -> tuple[QuantParams, np.ndarray]:
-        low = self.offset()
-        return QuantParams(float(self.scales[0]), float(self.zero_points[0] + low)), (self.codes + low).astype(np.uint8)
+        return 1 << (bits - 1) if min(self.codes.min(initial=0), self.zero_points.min()) < 0 else 0
 
 
 @dataclass(frozen=True)
 class Quantization:
     """What quantize.py decided: parameters per value name, nodes kept in f32, how weights get codes.
 
-    `weights` maps f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel); `constants` are
-    those that the source has quantized itself, by value name; `rounds_twice` says that it rounds the sums of
-    convolutions as docs/quantization.md has it under "Rounding twice".
+    `weights` maps a node's name and f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel);
+    `constants` are those that the source has quantized itself, by value name; `rounds_twice` says that it rounds
+    the sums of convolutions as docs/quantization.md has it under "Rounding twice".
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
@@ -68,9 +69,8 @@ class Quantization:
     rounds_twice: bool = False
 
     def codes(self, name: str | None) -> QuantParams | None:
-        """Parameters of a value that has codes in the kernels' 8 bits; wider ones are put on their grid in f32."""
-        found = self.values.get(name or "")
-        return found if found is not None and found.bits <= 8 else None
+        """Parameters of a value that has codes."""
+        return self.values.get(name or "")
 
 
 class Source:
@@ -115,13 +115,16 @@ class Source:
         return found
 
     def dtype(self, node: ir.Node, op: type[Op], y: ir.Value | None = None) -> str:
-        """Storage to compute a node in: u8 when all of its activations have codes, else f32."""
+        """Storage to compute a node in: where all of its activations have codes the widest of them, else f32."""
         q = self.quantization
-        if "u8" not in op.dtypes or node.name in q.float_nodes:
+        if node.name in q.float_nodes:
             return "f32"
         values = [v for v in node.inputs if v is not None and v.const_value is None and v.dtype == ir.DataType.FLOAT]
         values += [v for v in ([y] if y is not None else node.outputs) if v.dtype == ir.DataType.FLOAT]
-        return "u8" if values and all(q.codes(v.name) for v in values) else "f32"
+        found = [q.codes(v.name) for v in values]
+        coded = [c.dtype for c in found if c is not None]
+        kind = max(coded, key=CODES.index) if coded and len(coded) == len(found) else "f32"
+        return kind if kind in op.dtypes else "f32"
 
     def is_float(self, value: ir.Value) -> bool:
         """Whether a value of the source holds reals."""

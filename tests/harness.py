@@ -22,7 +22,7 @@ from magik_core.pack import pack
 from magik_core.plan import plan
 from magik_core.program import Program, QuantParams
 from magik_core.quantize import quantize
-from magik_core.recipe import Recipe
+from magik_core.recipe import Choice, Recipe
 from magik_core.run import run
 from magik_core.source import Quantization
 
@@ -104,13 +104,15 @@ def ranges_of(case: Case, model: ir.Model) -> dict[str, tuple[float, float]]:
     return out
 
 
-def quantized(case: Case, model: ir.Model) -> Program:
-    found = quantize(model, ranges_of(case, model), Recipe(), channel_scales)
+def quantized(case: Case, model: ir.Model, bits: int = 8, y_bits: int = 8, weight_bits: int = 8) -> Program:
+    """The case with inputs of `bits`, outputs of `y_bits`, weights of `weight_bits` unless it has codes of its own."""
+    recipe = Recipe(feature_bits=bits, weight_bits=weight_bits, nodes={"node": Choice(y_bits)})
+    found = quantize(model, ranges_of(case, model), recipe, channel_scales)
     weights = partial(given, case.codes) if case.codes else found.weights
     return lower(model, replace(found, weights=weights, rounds_twice=case.twice))
 
 
-def given(codes: tuple[int, int], w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def given(codes: tuple[int, int], _: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights that are codes times 2^-7, as those codes."""
     out = np.round(w.astype(np.float64) * 128)
     assert (out == w * 128.0).all() and codes[0] <= out.min() and out.max() <= codes[1]

@@ -116,7 +116,8 @@ class Op:
         meaning = self.real if self.kernel(x, y).endswith("_f32") else self.integer
         with np.errstate(all="ignore"):  # inf and NaN are values here as they are in C
             out = meaning(self.params(x, y), *values, *self.tables(x, y))
-        return out if isinstance(out, tuple) else (out,)
+        results = out if isinstance(out, tuple) else (out,)
+        return tuple(v.astype(DTYPES[t.dtype], copy=False) for v, t in zip(results, y, strict=True))
 
 
 def snake(name: str) -> str:

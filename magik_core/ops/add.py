@@ -49,6 +49,7 @@ class Add(Op):
     high: float = np.inf
 
     onnx = ("Add", "Sub")
+    dtypes = ("u8", "u16", "f32")
     in_place = (0, 1)
 
     @classmethod

@@ -41,6 +41,7 @@ class Case:
         codes: smallest and largest code of weights that are such codes times 2^-7, as an import brings them;
             beyond s8 they are stored as s16. None: what the weight quantizer makes of them.
         twice: sums are rounded twice.
+        wide: what comes on top of `steps` where y has 16 bits, for multipliers and f32 references.
     """
 
     op_type: str
@@ -53,6 +54,7 @@ class Case:
     is_float_only: bool = False
     codes: tuple[int, int] | None = None
     twice: bool = False
+    wide: float = 1.0
 
     def __str__(self) -> str:
         shapes = ["x".join(map(str, i.shape)) if i is not None else "none" for i in self.inputs]
@@ -73,11 +75,12 @@ def case(
     is_float_only: bool = False,
     codes: tuple[int, int] | None = None,
     twice: bool = False,
+    wide: float = 1.0,
     **attributes: Any,
 ) -> Case:
     """A case whose first input is `x`; a tuple is the shape of an activation in [-1, 1], an array a constant."""
     inputs: Any = tuple(Input(i) if isinstance(i, tuple) else i for i in (x, *more))
-    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only, codes, twice)
+    return Case(op_type, inputs, attributes, outputs, range, steps, relative, is_float_only, codes, twice, wide)
 
 
 def weights(*shape: int, seed: int = 0, bits: int = 8) -> np.ndarray:

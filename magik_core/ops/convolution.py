@@ -166,7 +166,7 @@ def quantize_affine(
     """
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
     known = imported_weights(to.imported(node, 1), flat)
-    codes, scales = known or to.quantize_weights(flat)
+    codes, scales = known or to.quantize_weights(node, flat)
     zero = per_tap(w.shape, pad, groups)
     for _ in range(DOUBLINGS):
         units = bias_units(to.imported(node, 2), bias, x_scale * scales)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors
-from magik_core.program import QuantParams
+from magik_core.program import CODES, QuantParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -33,9 +33,9 @@ class Dequantize(Op):
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
-        """u8 codes stay codes until a reader wants reals; wider ones have readers in f32 only."""
+        """Codes stay codes until a reader wants reals."""
         x, y = to.take(node, 0), node.outputs[0]
-        if x.dtype == "u8":
+        if x.dtype in CODES:
             to.rename(x, y, x.axes)
         else:
             to.emit(node, cls(), [x], y, dtype="f32")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.concat import Concat
-from magik_core.program import QuantParams
+from magik_core.program import CODES, QuantParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -38,16 +38,14 @@ class Quantize(Op):
         """Codes that have the parameters stay; others are rescaled; reals are quantized."""
         y = node.outputs[0]
         quant = to.quant(y)
-        if quant.bits > 8:
-            to.emit(node, cls(), [to.take(node, 0, "f32")], y, dtype="u16")
-            return
         x = to.take(node, 0)
         if x.quant == quant:
             to.rename(x, y, x.axes)
-        elif x.dtype == "u8":
-            to.emit(node, Concat(0), [x], y)
+        elif x.dtype in CODES:
+            wide = "u16" if "u16" in (x.dtype, quant.dtype) else "u8"
+            to.emit(node, Concat(0), [to.take(node, 0, wide)], y)
         else:
-            to.emit(node, cls(), [x], y, dtype="u8")
+            to.emit(node, cls(), [x], y, dtype=quant.dtype)
 
     def kernel(self, x: Tensors, y: Tensors) -> str:
         return f"quantize_{y[0].dtype}"

@@ -57,6 +57,19 @@ def twice_points() -> tuple[Array, Array, Array]:
     return np.array(acc, I64), np.array(multiplier, I64), np.array(shift, I32)
 
 
+def wide_points() -> tuple[Array, Array, Array]:
+    """(acc, m, s): extremes of 62 bits, whole parts about 0 and 2^31, and what lies about ties."""
+    ends = [k * 2**e + d for e in (30, 31, 32, 46, 61, 62) for k in (-1, 1) for d in (-1, 0, 1)]
+    points = {(a, m, s) for a in (*ACCUMULATORS, *ends) for m in MULTIPLIERS for s in SHIFTS}
+    for m in (m for m in MULTIPLIERS if m):
+        for s in SHIFTS:
+            for k in (-(2**20), -3, -1, 0, 1, 2, 2**16):
+                near = round(Fraction((2 * k + 1) << (s - 1), m))
+                points |= {(a, m, s) for a in range(near - 2, near + 3)}
+    acc, multiplier, shift = zip(*sorted(p for p in points if abs(p[0]) <= 2**62), strict=True)
+    return np.array(acc, I64), np.array(multiplier, I64), np.array(shift, I32)
+
+
 def average_points() -> tuple[Array, Array]:
     """(total, count): means next to a tie of AVERAGE_BITS fraction bits, and the extremes."""
     counts = (1, 2, 3, 4, 6, 7, 9, 49, 64, 100, 4096, 2**20 + 2, 2**22)

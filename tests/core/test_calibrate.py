@@ -36,7 +36,7 @@ GOOD = feeds([2, -1], [8, -3], [4, -0.5])
 
 
 def test_ranges_cover_all_samples(model):
-    ranges = calibrate(model, GOOD, ["x", "a", "b", "a"], found()["MAX_ABS"])
+    ranges = calibrate(model, GOOD, dict.fromkeys(("x", "a", "b"), 8), found()["MAX_ABS"])
     assert ranges == {"x": (-3.0, 8.0), "a": (0.0, 6.0), "b": (0.0, 6.0)}
     assert [o.name for o in model.graph.outputs] == ["y"]  # the model is left as it was
 
@@ -44,9 +44,11 @@ def test_ranges_cover_all_samples(model):
 @pytest.mark.parametrize("name", ["MAX_ABS", "KL", "MSE"])
 def test_threads_and_progress(model, name):
     samples = feeds(*np.random.default_rng(0).uniform(1, 9, (40, 2)) * [1, -1])
-    one = calibrate(model, samples, ["x", "b", "y"], found()[name])
+    one = calibrate(model, samples, {"x": 8, "b": 8, "y": 8}, found()[name])
     seen = []
-    more = calibrate(model, samples, ["x", "b", "y"], found()[name], threads=5, progress=lambda *a: seen.append(a))
+    more = calibrate(
+        model, samples, {"x": 8, "b": 8, "y": 8}, found()[name], threads=5, progress=lambda *a: seen.append(a)
+    )
     assert more == one and seen == [(i, 40) for i in range(1, 41)]
 
 
@@ -64,7 +66,7 @@ def test_samples_run_in_order_and_few_at_once():
 
 def test_no_samples(model):
     with pytest.raises(DataError) as caught:
-        calibrate(model, [], ["a"], found()["MAX_ABS"])
+        calibrate(model, [], {"a": 8}, found()["MAX_ABS"])
     assert caught.value.problems[0].what == "there are no samples to calibrate with"
 
 
@@ -74,13 +76,13 @@ def test_an_error_of_the_samples_passes_through(model):
         raise DataError("broken")
 
     with pytest.raises(DataError, match="broken"):
-        calibrate(model, source(), ["a"], found()["MAX_ABS"], threads=4)
+        calibrate(model, source(), {"a": 8}, found()["MAX_ABS"], threads=4)
 
 
 def test_values_that_are_not_finite_are_named(model):
     samples = [*GOOD, *feeds([0, -1], [3, 3]), *feeds([np.nan, 1])]
     with pytest.raises(DataError) as caught:
-        calibrate(model, samples, ["x", "a", "y"], found()["MSE"], threads=2)
+        calibrate(model, samples, {"x": 8, "a": 8, "y": 8}, found()["MSE"], threads=2)
     problems = caught.value.problems
     assert [p.where for p in problems] == [f"value '{n}', sample {i}" for n, i in (("y", 3), ("y", 4), ("x", 5))]
     assert problems[0].what == "an activation is not finite"

@@ -33,6 +33,7 @@ from tests.core.numeric_points import (
     rescale_points,
     shift_points,
     twice_points,
+    wide_points,
 )
 from tests.runtime.native import RUNTIME, Array, Probe, compilers
 
@@ -63,6 +64,13 @@ def in_shift(c: Probe, py: ModuleType) -> bool:
 def in_rescale(c: Probe, py: ModuleType) -> bool:
     acc, m, s = rescale_points()
     return same_bits(c("rescale", I64, (acc, I32), (m, I32), (s, I32)), py.rescale(acc, m, s))
+
+
+def in_rescale_wide(c: Probe, py: ModuleType) -> bool:
+    acc, m, s = wide_points()
+    got = c("rescale_wide", I64, (acc, I64), (m, I32), (s, I32))
+    want = py.rescale(acc, m, s)
+    return same_bits(np.clip(got, LOW, HIGH), np.clip(want, LOW, HIGH))
 
 
 def in_rescale_as(c: Probe, py: ModuleType) -> bool:
@@ -139,6 +147,7 @@ def in_dequantize(c: Probe, py: ModuleType) -> bool:
 COMPARISONS: dict[str, Callable[[Probe, ModuleType], bool]] = {
     "shift": in_shift,
     "rescale": in_rescale,
+    "rescale_wide": in_rescale_wide,
     "rescale_as": in_rescale_as,
     "average": in_average,
     "reciprocal": in_reciprocal,
@@ -190,7 +199,7 @@ def test_functions_of_f32(tmp_path: Path, compiler: str, flags: tuple[str, ...])
 def test_every_primitive_is_compared(probe: Probe) -> None:
     """A function added to fixed.h or fmath.h needs a line in probe.c and a comparison here."""
     fixed = set(re.findall(r"^static inline [\w ]+ fx_(\w+)\(", (RUNTIME / "src" / "fixed.h").read_text(), re.M))
-    assert fixed - {"clamp"} == set(COMPARISONS)  # u8 is clamp, stored
+    assert fixed - {"clamp", "code", "put"} == set(COMPARISONS)  # u8 is clamp, stored; so is put
     missing = [name for name in probe.functions if name not in INTERNAL and not hasattr(fmath, name)]
     assert missing == []
 
@@ -201,6 +210,14 @@ def test_rescale_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
     want = (acc * m + (1 << (s - 1))) >> s
     assert int(numerics.rescale(np.array(acc), m, s)) == want
     assert int(probe("rescale", I64, ([acc], I32), ([m], I32), ([s], I32))[0]) == want
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(-(2**62), 2**62), st.integers(LOW, HIGH), st.integers(1, 62))
+def test_rescale_wide_anywhere(probe: Probe, acc: int, m: int, s: int) -> None:
+    want = min(max((acc * m + (1 << (s - 1))) >> s, LOW), HIGH)
+    assert min(max(int(numerics.rescale(np.array(acc), m, s)), LOW), HIGH) == want
+    assert min(max(int(probe("rescale_wide", I64, ([acc], I64), ([m], I32), ([s], I32))[0]), LOW), HIGH) == want
 
 
 @settings(deadline=None, max_examples=300)
@@ -220,9 +237,9 @@ def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> N
 
 # ---- the tests notice a rounding constant that is off by one -------------------------------------
 
-SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (shift - 1))"
+SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (s - 1))"
 TWICE_C, TWICE_PY = "-(1 << 30) : 1 << 30", "-(2**30), 2**30"
-SHIFTS = {"shift", "rescale", "rescale_as"}
+SHIFTS = {"shift", "rescale", "rescale_wide", "rescale_as"}
 AVERAGE_C, AVERAGE_PY = "(count >> 1)", "(n >> 1)"
 MUTANTS = [
     pytest.param(SHIFT_C, f"({SHIFT_C} + 1)", SHIFT_PY, f"({SHIFT_PY} + 1)", SHIFTS, id="rescale+1"),
@@ -237,8 +254,8 @@ MUTANTS = [
             ("1 << 30 : 1 << 30", "2**30, 2**30"),
         )
     ),
-    pytest.param("s > 31)", "s > 32)", "> 31", "> 32", {"rescale_as"}, id="twice above 32"),
-    pytest.param("s > 31)", "s > 30)", "> 31", "> 30", {"rescale_as"}, id="twice above 30"),
+    pytest.param("s > 31)", "s > 32)", "(s) > 31", "(s) > 32", {"rescale_as"}, id="twice above 32"),
+    pytest.param("s > 31)", "s > 30)", "(s) > 31", "(s) > 30", {"rescale_as"}, id="twice above 30"),
     pytest.param(AVERAGE_C, f"({AVERAGE_C} + 1)", AVERAGE_PY, f"({AVERAGE_PY} + 1)", {"average"}, id="average+1"),
     pytest.param(AVERAGE_C, f"({AVERAGE_C} - 1)", AVERAGE_PY, f"({AVERAGE_PY} - 1)", {"average"}, id="average-1"),
     pytest.param(">= 0.5f", "> 0.5f", ">= np.float32(0.5)", "> np.float32(0.5)", {"quantize"}, id="quantize"),

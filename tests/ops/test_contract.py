@@ -47,6 +47,40 @@ def test_codes(case: Case) -> None:
         assert error.max() <= case.steps, f"{error.max():.3f} codes"
 
 
+WIDTHS = ((10, 10, 8), (12, 12, 4), (16, 16, 16), (8, 12, 2), (14, 8, 8))  # of inputs, outputs and weights
+
+
+def is_wide(case: Case) -> bool:
+    """Whether the operator of a case has kernels on u16."""
+    return not case.is_float_only and "u16" in ops.by_onnx()[case.op_type].dtypes
+
+
+@pytest.mark.parametrize("bits", WIDTHS, ids=lambda b: "-".join(map(str, b)))
+@pytest.mark.parametrize("case", [c for c in CASES if is_wide(c)], ids=str)
+def test_wide_codes(case: Case, bits: tuple[int, int, int]) -> None:
+    """Codes of more than 8 bits, alone and beside those of 8; weights of another width are other weights."""
+    model = harness.model_of(case)
+    program = harness.quantized(case, model, *bits)
+    kernels = [s.op.kernel(program.reads(s), program.writes(s)) for s in program.steps]
+    assert not any(k.endswith("_f32") for k in kernels), kernels
+    feeds = harness.data_of(case, program, seed=1)
+    codes = harness.in_numpy(program, feeds)
+    assert_same_bits(harness.in_c(program, feeds), codes)
+    assert_same_bits(harness.in_c(program, feeds, threads=3), codes)
+    if bits[2] < 8:
+        return
+    for name, y, w in zip(
+        program.outputs, harness.as_source(program, codes), harness.reference(model, feeds), strict=True
+    ):
+        quant = program.tensors[name].quant
+        if not isinstance(quant, QuantParams):
+            assert np.array_equal(y, w)
+            continue
+        low, high = quant.scale * (0 - quant.zero_point), quant.scale * (quant.top - quant.zero_point)
+        error = np.abs(y - np.clip(w, low, high)) / quant.scale
+        assert error.max() <= case.steps + case.wide * 2.0 ** (quant.bits - 16), f"{error.max():.3f} codes"
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_float(case: Case) -> None:
     model = harness.model_of(case)

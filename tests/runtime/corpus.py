@@ -35,6 +35,9 @@ CASES: list[Case] = [
 ]
 
 
+WIDTHS = ((12, 12, 8), (8, 10, 4), (16, 8, 16), (16, 16, 8))  # of inputs, outputs and weights, taken in turns
+
+
 @dataclass(frozen=True)
 class Entry:
     """One model file with inputs and the CRC of every step's outputs by the numpy definition."""
@@ -52,6 +55,9 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
         if not case.is_float_only:
             program = harness.quantized(case, model)
             yield f"{i} u8 {case}", program, harness.data_of(case, program, seed=3)
+            if "u16" in ops.by_onnx()[case.op_type].dtypes:
+                program = harness.quantized(case, model, *WIDTHS[i % len(WIDTHS)])
+                yield f"{i} u16 {case}", program, harness.data_of(case, program, seed=3)
         yield f"{i} f32 {case}", harness.in_float(model), harness.data_of(case, seed=4)
     rng = np.random.default_rng(5)
     for name, program in nets().items():

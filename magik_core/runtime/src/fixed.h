@@ -21,6 +21,18 @@ static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
     return fx_shift((int64_t)acc * m, s);
 }
 
+/* The same for |acc| <= 2^62, whose product takes two parts, whole * 2^31 + rest. Beyond 2^31 only the result's sign and that
+ * it is beyond mean something. */
+static inline int64_t fx_rescale_wide(int64_t acc, int32_t m, int32_t s)
+{
+    const int64_t low = (acc & INT32_MAX) * m, whole = (acc >> 31) * m + (low >> 31), rest = low & INT32_MAX;
+    if (s <= 31) {
+        const int64_t limit = (int64_t)1 << 32, near = whole < -limit ? -limit : whole > limit ? limit : whole;
+        return near * ((int64_t)1 << (31 - s)) + fx_shift(rest, s);
+    }
+    return fx_shift(whole, s - 31);
+}
+
 /* The same, or if `is_twice` and s is above 31 rounded twice: to s - 31 fraction bits, half up, then to a whole number, half
  * away from zero */
 static inline int64_t fx_rescale_as(int32_t acc, int32_t m, int32_t s, int is_twice)
@@ -96,6 +108,20 @@ static inline struct fx_root fx_inverse_root(int64_t square)
 static inline int64_t fx_clamp(int64_t v, int32_t low, int32_t high)
 {
     return v < low ? low : v > high ? high : v;
+}
+
+/* Code i of a tensor in u8, or u16 if `is_wide`. */
+static inline int32_t fx_code(const void *codes, int32_t i, int is_wide)
+{
+    return is_wide ? ((const uint16_t *)codes)[i] : ((const uint8_t *)codes)[i];
+}
+
+static inline void fx_put(void *codes, int32_t i, int is_wide, int64_t v, int32_t low, int32_t high)
+{
+    if (is_wide)
+        ((uint16_t *)codes)[i] = (uint16_t)fx_clamp(v, low, high);
+    else
+        ((uint8_t *)codes)[i] = (uint8_t)fx_clamp(v, low, high);
 }
 
 static inline uint8_t fx_u8(int64_t v, int32_t low, int32_t high)

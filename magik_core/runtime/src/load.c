@@ -39,8 +39,8 @@ const char *magik_phrase(int32_t status)
 
 int32_t magik_dtype_bytes(int32_t dtype)
 {
-    static const int8_t bytes[] = {0, 1, 1, 2, 2, 4, 4, 1};
-    return dtype < 0 || dtype > MAGIK_BOOL ? 0 : bytes[dtype];
+    static const int8_t bytes[] = {0, 1, 1, 2, 2, 4, 4, 1, 8};
+    return dtype < 0 || dtype > MAGIK_S64 ? 0 : bytes[dtype];
 }
 
 static int32_t fail(struct reader *r, int32_t status, int32_t step, int32_t tensor)
@@ -178,8 +178,8 @@ int32_t net_set_dims(struct magik_tensor *t, const int32_t *dims)
 
 static int32_t check_tensor(const struct magik_net *net, const struct file_tensor *f, struct span data, struct magik_tensor *t)
 {
-    const int32_t size = magik_dtype_bytes(f->dtype > MAGIK_BOOL ? 0 : (int32_t)f->dtype);
-    if (size == 0 || f->rank > MAGIK_MAX_DIMS || f->is_constant > 1 || !meaning_is_sane(f, size))
+    const int32_t size = magik_dtype_bytes(f->dtype > MAGIK_S64 ? 0 : (int32_t)f->dtype);
+    if (size == 0 || f->rank > MAGIK_MAX_DIMS || f->is_constant > 1 || (f->dtype == MAGIK_S64 && !f->is_constant) || !meaning_is_sane(f, size))
         return MAGIK_BAD_TENSOR;
     t->dtype = (int32_t)f->dtype;
     t->rank = (int32_t)f->rank;

@@ -65,6 +65,12 @@ extern const struct magik_kernel magik_kernels[]; /* ends with a NULL name */
 
 int32_t magik_dtype_bytes(int32_t dtype); /* 0 for an unknown one */
 
+/* The largest code that the kernel's storage holds. */
+static inline int32_t op_top(const struct magik_step *n)
+{
+    return n->dtype == MAGIK_U16 ? UINT16_MAX : UINT8_MAX;
+}
+
 /* Share of `total` items that this part does: [*begin, *end). */
 static inline void op_span(const struct magik_step *n, int32_t total, int32_t *begin, int32_t *end)
 {

@@ -46,7 +46,8 @@ enum magik_dtype {
     MAGIK_S16 = 4,
     MAGIK_S32 = 5,
     MAGIK_F32 = 6,
-    MAGIK_BOOL = 7 /* one byte, 0 or 1 */
+    MAGIK_BOOL = 7, /* one byte, 0 or 1 */
+    MAGIK_S64 = 8   /* constants alone */
 };
 
 /* Kinds of kernels, the later the faster; a set of them is a mask of 1 << isa. */

@@ -1,0 +1,52 @@
+"""Which values have the parameters of another: codes that are moved, and parts of a Concat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from magik_core.imported import Imported
+from magik_core.ops import by_onnx
+
+
+def owners(model: ir.Model, bits: Mapping[str, int], imported: Imported) -> dict[str, str]:
+    """Values that have another value's parameters: name -> the value that decides.
+
+    An operator that only moves codes gives its output the parameters of its input. An input of a Concat
+    takes those of the output where nothing else reads it and its codes are as wide: then one rounding, not two,
+    and no copy.
+    """
+    owner: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while name in owner:
+            name = owner[name]
+        return name
+
+    keeps = {t for t, op in by_onnx().items() if op.keeps_codes}
+    inputs = {v.name for v in model.graph.inputs}
+    for node in model.graph:
+        x = node.inputs[0] if node.inputs else None
+        if node.op_type in keeps and x is not None and x.const_value is None and x.dtype == ir.DataType.FLOAT:
+            for y in node.outputs:
+                owner[y.name or ""] = root(x.name or "")
+    readers: dict[str, set[str]] = {}
+    for node in model.graph:
+        for v in node.inputs:
+            if v is not None and node.op_type not in keeps:
+                readers.setdefault(root(v.name or ""), set()).add(node.name or "")
+    outputs = {root(v.name or "") for v in model.graph.outputs}
+    for node in reversed(list(model.graph)):
+        if node.op_type != "Concat" or node.outputs[0].dtype != ir.DataType.FLOAT:
+            continue
+        target = root(node.outputs[0].name or "")
+        for v in node.inputs:
+            if v is None or v.const_value is not None:
+                continue
+            name = root(v.name or "")
+            alone = readers.get(name) == {node.name} and name not in outputs and name not in inputs
+            alone = alone and name not in imported.values and bits.get(name) == bits.get(target)
+            if alone and name != target:
+                owner[name] = target
+    return {name: root(name) for name in owner}
