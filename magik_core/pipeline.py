@@ -306,15 +306,14 @@ def _quantization(
     if samples is None:
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
+    means = correct.mean_inputs(graph) if recipe.correct_bias else {}
+    others = correct.watched(graph, means)
     ranges = calibrate.calibrate(
-        graph, samples, values, feature, progress=partial(progress, "calibrate"), threads=threads
+        graph, samples, values, feature, others=others, progress=partial(progress, "calibrate"), threads=threads
     )
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
     if recipe.correct_bias and quantization.weights is not None:
-        weights = real_weights(graph, quantization.weights, imported)
-        graph = correct.correct_biases(
-            graph, weights, samples, progress=partial(progress, "correct biases"), threads=threads
-        )
+        graph = correct.correct_biases(graph, real_weights(graph, quantization.weights, imported), means)
     return graph, quantization
 
 
