@@ -88,20 +88,21 @@ def calibrate(
     values: Mapping[str, int],
     method: Quantizer,
     *,
-    others: Iterable[tuple[str, Observer]] = (),
+    others: Mapping[str, Observer] | None = None,
     progress: Progress | None = None,
     threads: int = 1,
 ) -> dict[str, tuple[float, float]]:
     """The range of each of `values`, given with the bits of its codes, over all samples, lo <= 0 <= hi.
 
-    `others` are shown the values that they name too, so that one pass over the samples serves all. Samples run on `threads` threads, are seen in order, and of at most that many the activations are held;
-    the result is the same for any number.
+    `others` are shown the values whose names they have, so that one pass over the samples serves all. Samples run on
+    `threads` threads, are seen in order, and of at most that many the activations are held; the result is the same
+    for any number.
 
     Raises: DataError: no samples; per sample, the first value that is not finite.
     """
     assert method.activation is not None, f"{method.name} is not for activations"
     estimators = {name: method.activation(bits) for name, bits in values.items()}
-    watch(model, samples, [*estimators.items(), *others], progress=progress, threads=threads)
+    watch(model, samples, [*estimators.items(), *(others or {}).items()], progress=progress, threads=threads)
     return {name: estimator.range() for name, estimator in estimators.items()}
 
 
@@ -113,7 +114,7 @@ def watch(
     progress: Progress | None = None,
     threads: int = 1,
 ) -> None:
-    """Run all samples as `calibrate` does and show each observer the value that stands beside it.
+    """Run all samples as `calibrate` does and show each observer the value whose name stands beside it.
 
     Raises: DataError: as `calibrate`.
     """

@@ -7,31 +7,25 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.mean_inputs import MeanInput, MeanRounding, mean_input
+from magik_core.mean_inputs import Mean, MeanRounding, met_by_taps
 from magik_core.program import QuantParams
 
 _WITH_BIAS = ("Conv", "ConvTranspose", "Gemm")
 
 
-def mean_inputs(model: ir.Model, values: Mapping[str, QuantParams] | None = None) -> dict[str, MeanInput]:
-    """An observer for the first input of every node whose bias can be corrected, by the node's name.
+def mean_inputs(model: ir.Model, values: Mapping[str, QuantParams] | None = None) -> dict[str, Mean]:
+    """An observer for every value that a node reads whose bias can be corrected, by the value's name.
 
     With `values`, parameters of activations, it is their rounding and clipping that is observed.
     """
-    nodes = {node.name or "": node for node in model.graph if _is_correctable(node)}
+    names = dict.fromkeys(_input(node) for node in model.graph if _is_correctable(node))
     if values is None:
-        return {name: mean_input(node) for name, node in nodes.items()}
-    params = {name: values.get(_input(node)) for name, node in nodes.items()}
-    return {name: MeanRounding(mean_input(nodes[name]), q) for name, q in params.items() if q is not None}
-
-
-def watched(model: ir.Model, means: Mapping[str, MeanInput]) -> list[tuple[str, MeanInput]]:
-    """The value that each of `mean_inputs` has to see, and itself."""
-    return [(_input(node), means[node.name or ""]) for node in model.graph if node.name in means]
+        return {name: Mean() for name in names}
+    return {name: MeanRounding(values[name]) for name in names if name in values}
 
 
 def correct_biases(
-    model: ir.Model, weights: Mapping[str, np.ndarray], means: Mapping[str, MeanInput], *, of_inputs: bool = False
+    model: ir.Model, weights: Mapping[str, np.ndarray], means: Mapping[str, Mean], *, of_inputs: bool = False
 ) -> ir.Model:
     """A copy of `model` whose biases make up for what quantization did to the weights, on average.
 
@@ -53,11 +47,12 @@ def correct_biases(
     """
     out: ir.Model = ir.from_proto(ir.to_proto(model))
     for node in list(out.graph):
-        weight = node.inputs[1] if len(node.inputs) > 1 else None
-        if node.name in means and weight is not None and weight.name in weights and weight.const_value is not None:
-            quantized = weights[weight.name].astype(np.float64)
-            w = quantized if of_inputs else weight.const_value.numpy() - quantized
-            _add_to_bias(node, _mean_output(node, w, means[node.name].mean()))
+        weight = node.inputs[1] if _is_correctable(node) else None
+        if weight is None or weight.const_value is None or weight.name not in weights or _input(node) not in means:
+            continue
+        quantized = weights[weight.name or ""].astype(np.float64)
+        w = quantized if of_inputs else weight.const_value.numpy() - quantized
+        _add_to_bias(node, _mean_output(node, w, met_by_taps(node, means[_input(node)].value())))
     return out
 
 

@@ -307,10 +307,8 @@ def _quantization(
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
     means = correct.mean_inputs(graph) if recipe.correct_bias else {}
-    others = correct.watched(graph, means)
-    ranges = calibrate.calibrate(
-        graph, samples, values, feature, others=others, progress=partial(progress, "calibrate"), threads=threads
-    )
+    report = partial(progress, "calibrate")
+    ranges = calibrate.calibrate(graph, samples, values, feature, others=means, progress=report, threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
     if recipe.correct_bias and quantization.weights is not None:
         graph = correct.correct_biases(graph, real_weights(graph, quantization.weights, imported), means)

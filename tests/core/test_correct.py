@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from magik_core import graph
-from magik_core.calibrate import FloatSession
-from magik_core.correct import correct_biases, mean_inputs, watched
+from magik_core.calibrate import FloatSession, watch
+from magik_core.correct import correct_biases, mean_inputs
 
 TEXT = """<ir_version: 10, opset_import: ["" : 20]>
 g (float[1,2,6,6] x) => (float[1,4] y) {
@@ -60,14 +60,9 @@ def means(model, samples, value):
 
 
 def seen(model, samples):
-    """The mean inputs of all nodes over the samples."""
+    """The mean inputs over the samples."""
     found = mean_inputs(model)
-    observers = watched(model, found)
-    session = FloatSession(model, [name for name, _ in observers])
-    for x in samples:
-        values = session.run(x)
-        for name, observer in observers:
-            observer.observe(values[name])
+    watch(model, samples, found.items())
     return found
 
 
