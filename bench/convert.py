@@ -22,17 +22,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from bench.planner import BESIDE
-
 NETWORK = "efficientnet-lite0"
 RUNS = ("magik", "magik, 1 thread", "MinMax", "Entropy")
+PREPARE = "prepare"
 SAMPLES = 40
+BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
 
 def prepare(shared: Path, folder: Path, samples: int) -> None:
     """Write the float model, the samples that magik reads and those that onnxruntime reads."""
+    import numpy as np
+
     from bench.datasets import split
     from bench.tasks import BY_TASK, as_onnx
 
@@ -66,6 +66,8 @@ def by_magik(name: str, folder: Path) -> Callable[[], object]:
 
 
 def by_onnxruntime(name: str, folder: Path) -> Callable[[], object]:
+    import numpy as np
+
     from bench import peer
 
     x = np.load(folder / "normalized.npy", mmap_mode="r")
@@ -92,7 +94,7 @@ def measure(shared: Path, samples: int, rounds: int) -> dict[str, dict[str, floa
     """The least of each figure by run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(shared, folder, samples)
+        _in_a_process(PREPARE, folder, "--shared", str(shared), "--samples", str(samples))
         found: dict[str, list[dict[str, float]]] = {run: [] for run in RUNS}
         for _ in range(rounds):
             for one in RUNS:
@@ -100,8 +102,9 @@ def measure(shared: Path, samples: int, rounds: int) -> dict[str, dict[str, floa
     return {one: {key: min(row[key] for row in rows) for key in rows[0]} for one, rows in found.items()}
 
 
-def _in_a_process(name: str, folder: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.convert", "--run", name, "--folder", str(folder)]
+def _in_a_process(name: str, folder: Path, *more: str) -> dict[str, float]:
+    """What a run says; this process stays small, since a peak is handed down to those that it starts."""
+    command = [sys.executable, "-m", "bench.convert", "--run", name, "--folder", str(folder), *more]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -121,9 +124,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=SAMPLES)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--run", choices=RUNS, help=argparse.SUPPRESS)
+    parser.add_argument("--run", choices=(*RUNS, PREPARE), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.run == PREPARE:
+        prepare(options.shared, options.folder, options.samples)
+        print("{}")
+        return
     if options.run:
         print(json.dumps(run(options.run, options.folder)))
         return

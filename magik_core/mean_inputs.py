@@ -64,7 +64,12 @@ def met_by_taps(node: ir.Node, x: np.ndarray) -> np.ndarray:
 
 
 def _begins(
-    node: ir.Node, x: Sequence[int], w: Sequence[int], y: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+    node: ir.Node,
+    x: Sequence[int],
+    w: Sequence[int],
+    y: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
 ) -> tuple[int, ...]:
     """Padding before each axis, `auto_pad` and `output_shape` resolved."""
     auto, rank = attribute(node, "auto_pad", "NOTSET"), len(w)

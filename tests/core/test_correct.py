@@ -110,13 +110,18 @@ def test_no_weights_are_no_work(model):
 WINDOWS = [  # operator, shapes of x and w, attributes
     ("Conv", (1, 4, 9, 7), (6, 4, 3, 3), "pads: ints = [1,1,1,1]"),
     ("Conv", (2, 4, 9, 7), (6, 2, 3, 2), "group: int = 2, strides: ints = [2,3], pads: ints = [1,0,2,1]"),
-    ("Conv", (1, 4, 9, 7), (4, 1, 5, 5), "group: int = 4, strides: ints = [2,2], auto_pad: string = \"SAME_UPPER\""),
-    ("Conv", (1, 4, 8, 8), (3, 4, 2, 2), "strides: ints = [2,2], auto_pad: string = \"SAME_LOWER\""),
+    ("Conv", (1, 4, 9, 7), (4, 1, 5, 5), 'group: int = 4, strides: ints = [2,2], auto_pad: string = "SAME_UPPER"'),
+    ("Conv", (1, 4, 8, 8), (3, 4, 2, 2), 'strides: ints = [2,2], auto_pad: string = "SAME_LOWER"'),
     ("Conv", (1, 3, 12), (5, 3, 3), "dilations: ints = [4], pads: ints = [4,4]"),
     ("Conv", (1, 3, 3, 3), (5, 3, 3, 3), "strides: ints = [4,4], pads: ints = [5,5,5,5]"),
     ("ConvTranspose", (1, 4, 5, 4), (4, 3, 3, 3), "strides: ints = [2,2], pads: ints = [1,1,1,1]"),
-    ("ConvTranspose", (1, 4, 5, 4), (4, 3, 3, 2), "group: int = 2, strides: ints = [3,2], output_padding: ints = [1,0]"),
-    ("ConvTranspose", (1, 4, 5, 4), (4, 3, 4, 4), "strides: ints = [2,2], auto_pad: string = \"SAME_UPPER\""),
+    (
+        "ConvTranspose",
+        (1, 4, 5, 4),
+        (4, 3, 3, 2),
+        "group: int = 2, strides: ints = [3,2], output_padding: ints = [1,0]",
+    ),
+    ("ConvTranspose", (1, 4, 5, 4), (4, 3, 4, 4), 'strides: ints = [2,2], auto_pad: string = "SAME_UPPER"'),
     ("ConvTranspose", (1, 4, 6), (4, 2, 3), "dilations: ints = [2], strides: ints = [2], pads: ints = [3,1]"),
 ]
 
