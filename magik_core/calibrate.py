@@ -49,6 +49,7 @@ class FloatSession:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # it would keep twice of what the largest sample needs
         options.log_severity_level = 4  # its warnings are about the source model's spelling
         try:
             self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
@@ -131,6 +132,7 @@ def watch(
                     observer.observe(x)
         elif len(problems) < MAX_PROBLEMS:
             problems.append(_not_finite(bad, index, arrays[bad]))
+        arrays.clear()  # before the next sample runs
     if problems:
         raise DataError(problems=problems)
 
