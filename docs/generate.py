@@ -191,12 +191,13 @@ def option(p: Any) -> tuple[str, str, str]:
 
 
 def option_of_key() -> dict[str, str]:
-    """The option of `magik convert` for each config key; its help ends in the key."""
+    """The option of `magik convert` for each config key, its help ending in the key; --set for the others."""
     from magik_core.cli import _app
 
     convert = typer.main.get_command(_app.app()).commands["convert"]  # type: ignore[attr-defined]
     found = ((re.search(r"\[([A-Z_]+)\]$", p.help or ""), p) for p in convert.params)
-    return {match.group(1): p.opts[0] for match, p in found if match}
+    own = {match.group(1): p.opts[0] for match, p in found if match}
+    return {key: own.get(key, "--set") for key in (*config.KEYS, *own)}
 
 
 # ---- frontends -------------------------------------------------------------------------------------------
@@ -313,7 +314,9 @@ def kind(schema: Mapping[str, Any], is_many: bool = False) -> str:
         return kind(schema["anyOf"][0], is_many)
     if schema["type"] == "array":
         return ("lists of " if is_many else "list of ") + kind(schema["items"], True)
-    word = {"string": "text", "object": "object", "integer": "integer", "number": "number"}[schema["type"]]
+    word = {"string": "text", "object": "object", "integer": "integer", "number": "number", "boolean": "true or false"}[
+        schema["type"]
+    ]
     return word + "s" * (is_many and word != "text")
 
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from magik_core import config_text
+from magik_core import config_nested, config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
 from magik_core.missing import nearest
-from magik_core.recipe import Recipe
+from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Recipe
 
 log = logging.getLogger(__name__)
 
+NODE_BITS = "magik_node_quant_bit_info.json"  # in the working directory, as the vendor has it
 COLORS = ("RGB", "BGR", "GRAY")
 MISSPELLED_COLORS = {"BRG": "BGR", "GARY": "GRAY"}  # in the vendor's guide
 MISSPELLED_KEYS = {  # likewise
@@ -28,24 +29,30 @@ MISSPELLED_KEYS = {  # likewise
 }
 # Documented keys that nothing implements yet, with the value that asks for nothing.
 NOT_BUILT: Mapping[str, Any] = {
-    "QUANT_FEATURE_BIT": 8,
-    "QUANT_WEIGHT_BIT": 8,
-    "QUANT_NODE_SKIP": [],
-    "QUANT_OP_SKIP": [],
-    "FEATURE_FAKE_QUANT": False,
-    "WEIGHT_FAKE_QUANT": False,
-    "WEIGHT_CORRECT_PATH": "",
-    "FEATURE_CORRECT_PATH": "",
     "DEBUG_PATH": "",
-    "SAVE_OP_QUANT_BIT": False,
-    "LOAD_OP_QUANT_BIT": False,
-    "LOAD_OP_QUANT_MIN_MAX": False,
     "INFER_COLOR": [],
     "INGENIC_MIPS_TOOLCHAIN_PATH": "",
-    "ARCH": {},
-    "MODEL": {},
-    "EXTRA": {},
 }
+
+
+VENDOR_OPS = {  # the vendor's names of operator types
+    "AvgPool": "AveragePool",
+    "BatchNormScale": "BatchNormalization",
+    "Conv2D": "Conv",
+    "DepthwiseConv2dNative": "Conv",
+    "EltwiseAdd": "Add",
+    "EltwiseDiv": "Div",
+    "EltwiseMul": "Mul",
+    "EltwiseSub": "Sub",
+    "GlobalAvgPool": "GlobalAveragePool",
+    "ResizeBilinear": "Resize",
+    "ResizeNearestNeighbor": "Resize",
+    "Unpool2D": "Resize",
+}
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _list(value: Any) -> Any:
@@ -59,8 +66,10 @@ def _nested(value: Any) -> Any:
     return value if not value or all(isinstance(v, (list, tuple)) for v in value) else [value]
 
 
-Dim = Annotated[int, Field(gt=0, strict=True)]
+Dim = Annotated[int, Field(gt=0, lt=2**31, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Bits = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Shapes = Annotated[tuple[tuple[Dim, ...], ...], BeforeValidator(_nested)]
 Numbers = Annotated[tuple[tuple[Number, ...], ...], BeforeValidator(_nested)]
@@ -122,11 +131,43 @@ class Config(BaseModel):
         default=Recipe.feature_method, description="Quantizer that chooses activations' ranges"
     )
     quant_weight_method: str = Field(default=Recipe.weight_method, description="Quantizer that chooses weights' scales")
+    quant_feature_bit: Bits = Field(
+        default=Recipe.feature_bits, description=f"Bits of activations: {_listed(FEATURE_BITS)}; 32 is f32"
+    )
+    quant_weight_bit: Bits = Field(
+        default=Recipe.weight_bits, description=f"Bits of weights: {_listed(WEIGHT_BITS)}; 32 is f32"
+    )
+    quant_node_skip: Names = Field(default=(), description="Nodes that compute in f32, by name")
+    quant_op_skip: Names = Field(default=(), description="Operator types that compute in f32, such as Conv")
+    feature_fake_quant: Flag = Field(
+        default=False, description="For diagnosis, quantize activations alone: weights stay f32"
+    )
+    weight_fake_quant: Flag = Field(
+        default=False, description="For diagnosis, quantize weights alone: activations stay f32"
+    )
+    weight_correct_path: str = Field(
+        default="",
+        description="Data to correct biases on for the rounding of weights; the calibration's when empty",
+    )
+    feature_correct_path: str = Field(
+        default="", description="Data to correct biases on for the rounding of activations; not done when empty"
+    )
+    save_op_quant_bit: Flag = Field(default=False, description=f"Write bits and range of every node to {NODE_BITS}")
+    load_op_quant_bit: Flag = Field(default=False, description=f"Take the bits of nodes from {NODE_BITS}")
+    load_op_quant_min_max: Flag = Field(default=False, description="Take their MIN and MAX from it too")
 
     @field_validator("soc")
     @classmethod
     def _no_soc_is_host(cls, value: str) -> str:
         return value or "host"  # the template has an empty SOC
+
+    @field_validator("quant_feature_bit", "quant_weight_bit")
+    @classmethod
+    def _bits_are_known(cls, value: int, info: ValidationInfo) -> int:
+        known = FEATURE_BITS if info.field_name == "quant_feature_bit" else WEIGHT_BITS
+        if value not in known:
+            raise ValueError(f"one of: {_listed(known)}")
+        return value
 
     @field_validator("normal")
     @classmethod
@@ -153,14 +194,14 @@ class Config(BaseModel):
         Raises: UsageError: everything that is wrong, at once; `where` names the source in it.
         """
         prefix = f"{where}: " if where else ""
-        problems: list[Problem] = []
         known: dict[str, Any] = {}
-        for key, value in values.items():
+        flat, problems = config_nested.flatten(values)
+        for key, value in flat.items():
             problem = _key_problem(key, value)
             if problem is not None:
                 problems.append(problem)
-            elif key in KEYS:
-                known[key] = value
+            elif (meant := MISSPELLED_KEYS.get(key, key)) in KEYS:
+                known[meant] = value
         out = None
         try:
             out = cls.model_validate(known)
@@ -189,10 +230,19 @@ class Config(BaseModel):
         return Config.parse({**base, **{key: config_text.value(key, text) for key, text in texts.items()}})
 
     def recipe(self, *, is_float: bool = False) -> Recipe:
-        """The quantization that the keys ask for."""
+        """The quantization that the keys ask for, without what LOAD_OP_QUANT_BIT reads.
+
+        Both FAKE_QUANT keys together are no diagnosis but what neither asks for: both are quantized.
+        """
+        only_features = self.feature_fake_quant and not self.weight_fake_quant
+        only_weights = self.weight_fake_quant and not self.feature_fake_quant
         return Recipe(
             feature_method=self.quant_feature_method,
             weight_method=self.quant_weight_method,
+            feature_bits=REAL if only_weights else self.quant_feature_bit,
+            weight_bits=REAL if only_features else self.quant_weight_bit,
+            skip_nodes=frozenset(self.quant_node_skip),
+            skip_ops=frozenset(VENDOR_OPS.get(name, name) for name in self.quant_op_skip),
             is_float=is_float,
         )
 
@@ -253,12 +303,14 @@ def _key_problem(key: str, value: Any) -> Problem | None:
     meant = MISSPELLED_KEYS.get(key, key)
     if meant != key:
         log.warning("config key %s is read as %s", key, meant)
+        if meant in KEYS:
+            return None
     if meant in NOT_BUILT:
         if value == NOT_BUILT[meant] and type(value) is type(NOT_BUILT[meant]):
             return None
         need = f"no {meant}, or {show(NOT_BUILT[meant])}"
         return Problem(f"{meant} is not built yet", meant, show(value), need)
-    near = nearest(key, (*KEYS, *NOT_BUILT))
+    near = nearest(key, (*KEYS, *NOT_BUILT, *config_nested.SECTIONS))
     hint = f"did you mean {near}?" if near else f"the keys are {', '.join(KEYS)}"
     return Problem("unknown config key", key, show(value), hint=hint)
 

@@ -9,7 +9,16 @@ from typing import Any
 
 from magik_core.errors import UsageError
 
-TEXTS = ("SOC", "FRONTEND", "QUANT_DATASET_PATH", "QUANT_FEATURE_METHOD", "QUANT_WEIGHT_METHOD")
+TEXTS = (
+    "SOC",
+    "FRONTEND",
+    "QUANT_DATASET_PATH",
+    "QUANT_FEATURE_METHOD",
+    "QUANT_WEIGHT_METHOD",
+    "WEIGHT_CORRECT_PATH",
+    "FEATURE_CORRECT_PATH",
+)
+NAMES = ("INPUT", "OUTPUT", "COLOR", "QUANT_NODE_SKIP", "QUANT_OP_SKIP")
 TEMPLATE: Mapping[str, Any] = {  # the keys and the order of the vendor's `--gen_config`
     "SOC": "",
     "INPUT": [],
@@ -84,14 +93,12 @@ def value(key: str, text: str) -> Any:
             return json.loads(text)
         except json.JSONDecodeError:
             return text  # the type check then names the key
-    if key in ("INPUT", "OUTPUT", "COLOR"):
+    if key in NAMES:
         return [part.strip() for part in text.split(",") if part.strip()]
     if key in ("INPUT_SHAPE", "MEAN", "NORMAL"):
         rows = [[_number(part) for part in _cells(key, row)] for row in text.split(";") if row.strip()]
         return rows if len(rows) != 1 else rows[0]
-    if key == "QUANT_DATASET_SIZE" or key not in TEXTS:
-        return _number(text)
-    return text
+    return text if key in TEXTS else _number(text)
 
 
 def _cells(key: str, row: str) -> list[str]:

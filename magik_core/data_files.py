@@ -117,7 +117,7 @@ def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
     for name in (tag,) if tag else UNTAGGED:
         dtype = np.dtype(TAGS[name])
         if size == count * dtype.itemsize:
-            return np.fromfile(path, dtype).reshape(spec.shape)
+            return _within(np.fromfile(path, dtype), name, path).reshape(spec.shape)
     sizes = [f"{count * np.dtype(TAGS[name]).itemsize} ({name})" for name in ((tag,) if tag else UNTAGGED)]
     raise DataError(
         "file has the wrong size",
@@ -125,6 +125,16 @@ def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
         found=f"{size} bytes",
         need=f"{' or '.join(sizes)} bytes for {shape_text(spec.shape)} of input '{spec.name}'",
     )
+
+
+def _within(codes: np.ndarray, tag: str, path: Path) -> np.ndarray:
+    """The elements of a .bin, held against the width in its name: 10, 12 and 14 bits are stored in 16."""
+    top = (1 << int(tag[1:])) - 1
+    if tag[0] == "u" and codes.size and int(codes.max()) > top:
+        found = f"{np.count_nonzero(codes > top)} of {codes.size} values above {top}, up to {codes.max()}"
+        what = "values do not fit the type in the file's name"
+        raise DataError(what, where=str(path), found=found, need=f"{tag}: 0 to {top}")
+    return codes
 
 
 def _read_npy(path: Path) -> np.ndarray:

@@ -181,7 +181,8 @@ class Lowering(Source):
         if name is None:
             want = layout.stored(self.shape(y), axes)
             assert shape == want, f"{node.op_type} '{node.name}': shape {shape}, the graph says {want}"
-            self._values[y.name or ""] = t
+            is_rounded = t.dtype == "f32" and node.name in self.quantization.rounded_nodes
+            self._values[y.name or ""] = self._convert(y, t, self.quant(y).dtype) if is_rounded else t
         return t
 
     def emit_many(self, node: ir.Node, op: Op, inputs: Sequence[Tensor], axes: Sequence[Axes]) -> None:

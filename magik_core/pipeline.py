@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, net, pack, passes, plugins
+from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins
 from magik_core.config import Config, is_nhwc
 from magik_core.data_files import InputSpec
 from magik_core.errors import DataError, UsageError, together
@@ -22,9 +22,16 @@ from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
-from magik_core.quantize import quantize, real_weights, values_to_calibrate
+from magik_core.quantize import (
+    check_names,
+    quantize,
+    real_weights,
+    values_to_calibrate,
+    weight_bits,
+    with_weights,
+)
 from magik_core.read import read
-from magik_core.recipe import Recipe
+from magik_core.recipe import REAL, Recipe
 from magik_core.samples import Samples, open_samples
 from magik_core.soc import SoC
 from magik_core.source import Quantization
@@ -117,22 +124,25 @@ def convert(
     started = time.perf_counter()
     settings = _settings(config, keys)
     installed = plugins.load()
-    chosen = recipe or settings.recipe(is_float=is_float)
+    chosen = _recipe(settings, recipe, is_float=is_float)
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, chosen)
+    check_names(graph, chosen)
     _, samples = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, chosen, settings, imported), soc),
-        lambda: None if chosen.is_float else _samples(graph, settings),
+        lambda: None if chosen.is_float else _samples(graph, settings, settings.quant_dataset_path),
     )
     if chosen.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    graph, quantization = _quantization(graph, chosen, samples, imported, progress, threads)
+    graph, quantization = _quantization(graph, chosen, settings, samples, imported, progress, threads)
     program = lower(graph, quantization, name=_name(targets, model), ops=installed.onnx_ops)
     program = verify_program(replace(program, colors=_colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
     _write(program, placed, targets)
+    if settings.save_op_quant_bit:
+        node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
     return Result(
         _stem(model, keep=True),
         soc.name,
@@ -166,6 +176,12 @@ def _open(
         lambda: () if output is None else _targets(output),
     )
     return sources[0], soc, targets
+
+
+def _recipe(settings: Config, given: Recipe | None = None, *, is_float: bool = False) -> Recipe:
+    """The recipe that is given or that the config asks for, with the bits that the config has loaded."""
+    chosen = given or settings.recipe(is_float=is_float)
+    return replace(chosen, nodes={**chosen.nodes, **node_bits.load(settings)})
 
 
 def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
@@ -202,7 +218,8 @@ def check(
         lambda: installed.soc(settings.soc),
         lambda: read(model, settings.frontend, settings.request(example_inputs)),
     )
-    graph, recipe = _graph(source, settings, constants, _silent), settings.recipe()
+    graph, recipe = _graph(source, settings, constants, _silent), _recipe(settings)
+    check_names(graph, recipe)
     program = _rehearse(graph, recipe, settings, _imported(graph, recipe))
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
 
@@ -274,11 +291,9 @@ def _check_dataset(settings: Config) -> None:
         raise DataError("calibration data not found", where=settings.quant_dataset_path)
 
 
-def _samples(graph: ir.Model, settings: Config) -> Samples | None:
-    """The calibration data; None where the source's own quantization is all there is."""
-    if not settings.quant_dataset_path:
-        return None
-    return open_samples(settings.quant_dataset_path, input_specs(graph, settings), settings.quant_dataset_size)
+def _samples(graph: ir.Model, settings: Config, path: str) -> Samples | None:
+    """The data at a path; None where there is none, as where the source's own quantization is all there is."""
+    return open_samples(path, input_specs(graph, settings), settings.quant_dataset_size) if path else None
 
 
 def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
@@ -298,7 +313,13 @@ def _colors(graph: ir.Model, settings: Config) -> dict[str, str]:
 
 
 def _quantization(
-    graph: ir.Model, recipe: Recipe, samples: Samples | None, imported: Imported, progress: Progress, threads: int
+    graph: ir.Model,
+    recipe: Recipe,
+    settings: Config,
+    samples: Samples | None,
+    imported: Imported,
+    progress: Progress,
+    threads: int,
 ) -> tuple[ir.Model, Quantization]:
     """The quantization of a graph, and the graph with its biases corrected."""
     installed = plugins.load()
@@ -307,12 +328,21 @@ def _quantization(
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
     means = correct.mean_inputs(graph) if recipe.correct_bias else {}
-    report = partial(progress, "calibrate")
-    ranges = calibrate.calibrate(graph, samples, values, feature, others=means, progress=report, threads=threads)
+    own = _samples(graph, settings, settings.weight_correct_path) if means else None
+    others, report = means if own is None else {}, partial(progress, "calibrate")
+    ranges = calibrate.calibrate(graph, samples, values, feature, others=others, progress=report, threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
-    if recipe.correct_bias and quantization.weights is not None:
-        graph = correct.correct_biases(graph, real_weights(graph, quantization.weights, imported), means)
-    return graph, quantization
+    reals, report = real_weights(graph, quantization), partial(progress, "correct biases")
+    if own is not None:
+        calibrate.watch(graph, own, means.items(), progress=report, threads=threads)
+    graph = correct.correct_biases(graph, reals, means)
+    if settings.feature_correct_path:
+        data = _samples(graph, settings, settings.feature_correct_path) or samples
+        codes = {name: q for name, q in quantization.values.items() if name not in imported.values}
+        means = correct.mean_inputs(graph, codes)
+        calibrate.watch(graph, data, means.items(), progress=report, threads=threads)
+        graph = correct.correct_biases(graph, reals, means, of_inputs=True)
+    return (with_weights(graph, reals) if recipe.feature_bits == REAL else graph), quantization
 
 
 def _targets(output: str | Path) -> tuple[Path, ...]:
@@ -357,7 +387,8 @@ def _stem(model: object, *, keep: bool = False) -> str:
 
 
 def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:
-    if recipe.is_float:
+    if recipe.is_float or REAL in (recipe.feature_bits, recipe.weight_bits):
         return ()
-    names = [s.name for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32")]
+    in_float = (s for s in program.steps if s.op.kernel(program.reads(s), program.writes(s)).endswith("_f32"))
+    names = [s.name for s in in_float if s.name not in recipe.skip_nodes]
     return (f"{len(names)} steps stay in f32: {', '.join(names[:8])}{' …' * (len(names) > 8)}",) if names else ()

@@ -8,8 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import numerics
-from magik_core.errors import Problem, QuantizeError
+from magik_core.errors import Problem, QuantizeError, UsageError
 from magik_core.imported import NOTHING, Imported
+from magik_core.missing import nearest
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
@@ -19,6 +20,7 @@ from magik_core.source import Quantization, WeightQuantizer
 
 Ranges = Mapping[str, tuple[float, float]]
 ChannelScales = Callable[[np.ndarray, int], np.ndarray]
+WIDEST = 16  # bits of weights in codes
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN")
 
 
@@ -72,8 +74,11 @@ def quantize(
         channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are.
     Raises: QuantizeError: every range that is missing or not finite, all at once.
     """
-    if recipe.is_float or recipe.feature_bits == REAL:
+    weights = None if channel_scales is None else _node_weights(model, recipe, channel_scales)
+    if recipe.is_float:
         return Quantization()
+    if recipe.feature_bits == REAL:
+        return Quantization(float_nodes=frozenset(_in_float(model, recipe)[0]), weights=weights)
     values, problems = dict(imported.values), list[Problem]()
     wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
     ranges = {**(ranges or {}), **_useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
@@ -93,9 +98,10 @@ def quantize(
     for name, owner in owners(model, bits_of(model, recipe), imported).items():
         if owner in values:
             values[name] = values[owner]
-    in_float = _in_float(model, recipe) | (set() if wanted or not imported else _with_real_weights(model, imported))
-    weights = None if channel_scales is None else node_weights(model, recipe, channel_scales)
-    return Quantization(values, frozenset(in_float), weights, imported.constants, imported.rounds_twice)
+    skipped, real = _in_float(model, recipe)
+    skipped |= set() if wanted or not imported else _with_real_weights(model, imported)
+    in_float = frozenset(skipped | real)
+    return Quantization(values, in_float, weights, imported.constants, imported.rounds_twice, frozenset(real))
 
 
 def _chosen_ranges(model: ir.Model, recipe: Recipe) -> dict[str, tuple[float, float]]:
@@ -105,15 +111,42 @@ def _chosen_ranges(model: ir.Model, recipe: Recipe) -> dict[str, tuple[float, fl
     return {node.outputs[0].name or "": r for node, r in wide}
 
 
-def _in_float(model: ir.Model, recipe: Recipe) -> set[str]:
-    """Nodes that the recipe keeps in f32."""
-    found = set()
+def _in_float(model: ir.Model, recipe: Recipe) -> tuple[set[str], set[str]]:
+    """Nodes that the recipe keeps in f32, and those whose weights alone it keeps in f32."""
+    skipped, real = set(), set()
     for node in model.graph:
         decides = _computation(node)
-        skipped = any(recipe.is_skipped(n.name or "", n.op_type) for n in (node, decides) if n is not None)
-        if skipped or (_choice(node, recipe).weight_bits == REAL and (_has_weights(node) or decides is not None)):
-            found.add(node.name or "")
-    return found
+        own = decides or node
+        if any(recipe.is_skipped(n.name or "", n.op_type) for n in (node, own)):
+            skipped.add(node.name or "")
+        elif _has_weights(own) and _choice(node, recipe).weight_bits == REAL:
+            real.add(node.name or "")
+    return skipped, real
+
+
+def weight_bits(model: ir.Model, recipe: Recipe) -> dict[str, int]:
+    """Bits of the weights of every node that has some."""
+    nodes = (n for n in model.graph if _has_weights(n))
+    return {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits or recipe.weight_bits for n in nodes}
+
+
+def check_names(model: ir.Model, recipe: Recipe) -> None:
+    """Raises: UsageError: every node and every operator type of the recipe that the graph cannot have."""
+    names, types = [n.name or "" for n in model.graph], set(by_onnx()) | {n.op_type for n in model.graph}
+    makers = {v.name or "": n.name or "" for n in model.graph for v in n.outputs}
+    problems = []
+    for name in sorted({*recipe.skip_nodes, *recipe.nodes} - set(names)):
+        near = makers.get(name) or nearest(name, names)
+        hint = f"did you mean {near}?" if near else "magik inspect lists the nodes"
+        problems.append(
+            Problem("the graph has no node of this name", name, need="a node as it is after rewriting", hint=hint)
+        )
+    for name in sorted({*recipe.skip_ops, *recipe.ops} - types):
+        near = nearest(name, types)
+        hint = f"did you mean {near}?" if near else "magik inspect lists the types"
+        problems.append(Problem("unknown operator type", name, need="an ONNX operator type", hint=hint))
+    if problems:
+        raise UsageError(problems=problems)
 
 
 def _has_weights(node: ir.Node) -> bool:
@@ -122,13 +155,13 @@ def _has_weights(node: ir.Node) -> bool:
     return node.op_type in WITH_WEIGHTS and w is not None and w.const_value is not None
 
 
-def node_weights(model: ir.Model, recipe: Recipe, channel_scales: ChannelScales) -> WeightQuantizer:
-    """How the weights of each node get codes: by its bits; those of nodes in f32 by the default's, or 8."""
-    known = {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits or 8 for n in model.graph}
+def _node_weights(model: ir.Model, recipe: Recipe, channel_scales: ChannelScales) -> WeightQuantizer:
+    """How the weights of each node get codes: by its bits."""
+    known = weight_bits(model, recipe)
 
     def codes(node: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        bits = known.get(node, recipe.weight_bits)
-        return weight_codes(channel_scales, 8 if bits == REAL else bits, recipe.per_channel, w)
+        bits = known.get(node, recipe.weight_bits)  # a constant operand that becomes weights has the default's
+        return weight_codes(channel_scales, min(bits, WIDEST), recipe.per_channel, w)
 
     return codes
 
@@ -192,16 +225,19 @@ def weight_codes(
     return codes.astype(np.int8 if bits <= 8 else np.int16), scales
 
 
-def real_weights(model: ir.Model, weights: WeightQuantizer, imported: Imported = NOTHING) -> dict[str, np.ndarray]:
-    """What the codes of every convolution's and Gemm's weights mean: initializer name -> reals of its shape.
+def real_weights(model: ir.Model, quantization: Quantization) -> dict[str, np.ndarray]:
+    """What the codes of every convolution's and product's weights mean: initializer name -> reals of its shape.
 
-    Those that the source has quantized are left out: they are what they are.
+    Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
     """
-    out = {}
+    out: dict[str, np.ndarray] = {}
+    weights, constants = quantization.weights, quantization.constants
     for node in model.graph:
         axis = _channel_axis(node)
         value = node.inputs[1] if axis is not None else None
-        if value is None or axis is None or value.const_value is None or value.name in imported.constants:
+        if weights is None or node.name in quantization.float_nodes or value is None or axis is None:
+            continue
+        if value.const_value is None or value.name in constants:
             continue
         w = np.moveaxis(value.const_value.numpy().astype(np.float32), axis, 0)
         codes, scales = weights(node.name or "", np.ascontiguousarray(w.reshape(len(w), -1)))
@@ -210,10 +246,21 @@ def real_weights(model: ir.Model, weights: WeightQuantizer, imported: Imported =
     return out
 
 
+def with_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> ir.Model:
+    """A copy of the graph that computes with these weights, by initializer."""
+    out = ir.from_proto(ir.to_proto(model))
+    for name, w in weights.items():
+        out.graph.initializers[name].const_value = ir.tensor(w, name=name)
+    return out
+
+
 def _channel_axis(node: ir.Node) -> int | None:
     """Axis of input 1 that holds the output channels."""
     if node.op_type == "Gemm":
         return 0 if node.attributes.get_int("transB", 0) else 1
+    if node.op_type == "MatMul":
+        w = node.inputs[1].const_value if node.inputs[1] is not None else None
+        return 1 if w is not None and len(w.shape) == 2 else None
     if node.op_type == "ConvTranspose":
         return 1 if node.attributes.get_int("group", 1) == 1 else None
     return 0 if node.op_type == "Conv" else None

@@ -64,6 +64,7 @@ class Recipe:
         )
 
     def is_skipped(self, node: str, op: str) -> bool:
-        """Whether a node computes in f32, whatever its weights."""
-        chosen = self.choice(node, op)
-        return node in self.skip_nodes or op in self.skip_ops or chosen.feature_bits == REAL
+        """Whether a node computes in f32 although others do not."""
+        own, of_type = self.nodes.get(node, Choice()), self.ops.get(op, Choice())
+        is_real = (own.feature_bits or of_type.feature_bits) == REAL
+        return is_real or node in self.skip_nodes or op in self.skip_ops

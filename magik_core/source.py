@@ -59,7 +59,8 @@ class Quantization:
 
     `weights` maps a node's name and f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel);
     `constants` are those that the source has quantized itself, by value name; `rounds_twice` says that it rounds
-    the sums of convolutions as docs/quantization.md has it under "Rounding twice".
+    the sums of convolutions as docs/quantization.md has it under "Rounding twice"; `rounded_nodes` are those in
+    f32 whose results become codes at once, as weights of 32 bits ask for.
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Quantization:
     weights: WeightQuantizer | None = None
     constants: Mapping[str, Codes] = field(default_factory=dict)
     rounds_twice: bool = False
+    rounded_nodes: frozenset[str] = frozenset()
 
     def codes(self, name: str | None) -> QuantParams | None:
         """Parameters of a value that has codes."""

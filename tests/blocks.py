@@ -57,7 +57,13 @@ class Workspace:
             if (plugin / "pyproject.toml").exists():
                 install(plugin, self.site)
         run = f'exec "{sys.executable}"'
-        scripts = {"python": "", "magik": "-m magik_core", "pytest": "-m pytest", "pip": f"'{__file__}' '{self.site}'"}
+        scripts = {
+            "python": "",
+            "magik": "-m magik_core",
+            "magik-transform-tools": "-m magik_core.cli._transform_tools",
+            "pytest": "-m pytest",
+            "pip": f"'{__file__}' '{self.site}'",
+        }
         for name, args in scripts.items():
             (tools / name).write_text(f'#!/bin/sh\n{run} {args} "$@"\n')
             (tools / name).chmod(0o755)

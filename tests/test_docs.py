@@ -160,7 +160,7 @@ def test_blocks(path: Path, tmp_path: Path) -> None:
 def test_the_config_of_the_page_is_one() -> None:
     import json
 
-    (block,) = (block for block in blocks(DOCS / "config.md") if block.language == "json")
+    block = next(block for block in blocks(DOCS / "config.md") if block.language == "json")
     parsed = config.Config.parse(json.loads(block.text))
     assert parsed.soc == "T41" and parsed.mean == ((127.0,),)
 

@@ -118,7 +118,7 @@ LAYERS: tuple[set[str], ...] = (
     {"ops"},
     {"passes", "quantizers", "recipe", "soc", "soc_contract", "checks", "hookspecs", "verify", "live", "data_files"},
     set(),  # the stages and what they are made of: every other module
-    {"pipeline", "read", "plugins", "builtin", "describe", "html"},
+    {"pipeline", "read", "plugins", "builtin", "describe", "html", "vendor"},
     {"cli", "__main__", "magik_core"},
 )
 STAGES = 4

@@ -114,7 +114,8 @@ def test_contents(built: dict[str, list[Path]]) -> None:
         packed = {name.partition("/")[2] for name in sdist.getnames()}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "magik_core").rglob("*")
+        for package in ("magik_core", "magik_transformer")
+        for path in (ROOT / package).rglob("*")
         if path.is_file() and path.suffix not in (".pyc", ".so")
     }
     assert len([name for name in sources if name.endswith(".c")]) > 50
@@ -132,6 +133,10 @@ def test_contents(built: dict[str, list[Path]]) -> None:
 
 def test_core_alone(env: Environment) -> None:
     assert env.run("magik", "--version") == Done(0, "magik 0.1.0\n", "")
+    vendors = env.run("magik-transform-tools", "--version")
+    assert (vendors.code, vendors.out[:40]) == (0, "INFO(magik): magik-transform-tools versi")
+    code = "from magik_transformer.magik_transform import magik_transform; print(magik_transform.__name__)"
+    assert env.run("python", "-c", code) == Done(0, "magik_transform\n", "")
     listed = env.run("magik", "plugins")
     assert (listed.code, listed.err) == (0, "")
     assert "host" in listed.out and "T41" not in listed.out

@@ -68,9 +68,17 @@ def app() -> typer.Typer:
 def run(args: Sequence[str]) -> int:
     """Run one command line; print what goes wrong to stderr and return the exit code."""
     _console.log_to_stderr()
+
+    def command() -> object:
+        return typer.main.get_command(app()).main(args=list(args), prog_name="magik", standalone_mode=False)
+
+    return guarded(command)
+
+
+def guarded(work: Callable[[], object]) -> int:
+    """Do what a command line asks for; print what goes wrong to stderr and return the exit code."""
     try:
-        command = typer.main.get_command(app())
-        code = command.main(args=list(args), prog_name="magik", standalone_mode=False)
+        code = work()
         sys.stdout.flush()
     except MagikError as error:
         _console.problems(error.problems)

@@ -90,6 +90,18 @@ WeightMethod = Annotated[
     str | None,
     _key("--weight-method", key="QUANT_WEIGHT_METHOD", say="Scale estimator of weights.", metavar="NAME"),
 ]
+FeatureBits = Annotated[
+    str | None, _key("--feature-bits", key="QUANT_FEATURE_BIT", say="Bits of activations.", metavar="8|10|…|16|32")
+]
+WeightBits = Annotated[
+    str | None, _key("--weight-bits", key="QUANT_WEIGHT_BIT", say="Bits of weights.", metavar="2|4|8|16|32")
+]
+SkipNodes = Annotated[
+    str | None, _key("--skip-nodes", key="QUANT_NODE_SKIP", say="Nodes that stay in f32.", metavar="A,B")
+]
+SkipOps = Annotated[
+    str | None, _key("--skip-ops", key="QUANT_OP_SKIP", say="Operator types that stay in f32.", metavar="A,B")
+]
 
 
 def config(path: Path | None, sets: list[str] | None, **options: str | None) -> Config:

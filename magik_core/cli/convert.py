@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +30,10 @@ def command(
     outputs: _options.Outputs = None,
     feature_method: _options.FeatureMethod = None,
     weight_method: _options.WeightMethod = None,
+    feature_bits: _options.FeatureBits = None,
+    weight_bits: _options.WeightBits = None,
+    skip_nodes: _options.SkipNodes = None,
+    skip_ops: _options.SkipOps = None,
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
@@ -55,22 +60,17 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
+    keys |= {"QUANT_FEATURE_BIT": feature_bits, "QUANT_WEIGHT_BIT": weight_bits}
+    keys |= {"QUANT_NODE_SKIP": skip_nodes, "QUANT_OP_SKIP": skip_ops}
     chosen = _options.config(config, sets, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
-    bound = _options.constants(constants)
+    bound, notes = _options.constants(constants), _console.note if is_verbose else _console.silent
     from magik_core import pipeline
 
+    recipe = replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias)
+    given: Mapping[str, Any] = {"config": chosen, "recipe": recipe, "constants": bound, "notes": notes}
     with _progress.progress() as progress:
-        result = pipeline.convert(
-            model,
-            output,
-            config=chosen,
-            recipe=replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias),
-            constants=bound,
-            progress=progress,
-            threads=threads,
-            notes=_console.note if is_verbose else _console.silent,
-        )
+        result = pipeline.convert(model, output, progress=progress, threads=threads, **given)
     _show(result, is_json)
 
 

@@ -24,6 +24,17 @@ FULL = {
     "QUANT_DATASET_SIZE": 20,
     "QUANT_FEATURE_METHOD": "KL",
     "QUANT_WEIGHT_METHOD": "MSE",
+    "QUANT_FEATURE_BIT": 12,
+    "QUANT_WEIGHT_BIT": 4,
+    "QUANT_NODE_SKIP": ["conv1", "conv2"],
+    "QUANT_OP_SKIP": ["Conv2D", "Softmax"],
+    "FEATURE_FAKE_QUANT": True,
+    "WEIGHT_FAKE_QUANT": False,
+    "WEIGHT_CORRECT_PATH": "./more",
+    "FEATURE_CORRECT_PATH": "./most",
+    "SAVE_OP_QUANT_BIT": True,
+    "LOAD_OP_QUANT_BIT": False,
+    "LOAD_OP_QUANT_MIN_MAX": False,
     "FRONTEND": "caffe",
     "FRONTEND_OPTIONS": {"weights": "net.caffemodel"},
 }
@@ -39,6 +50,17 @@ VALUES = {
     "quant_dataset_size": 20,
     "quant_feature_method": "KL",
     "quant_weight_method": "MSE",
+    "quant_feature_bit": 12,
+    "quant_weight_bit": 4,
+    "quant_node_skip": ("conv1", "conv2"),
+    "quant_op_skip": ("Conv2D", "Softmax"),
+    "feature_fake_quant": True,
+    "weight_fake_quant": False,
+    "weight_correct_path": "./more",
+    "feature_correct_path": "./most",
+    "save_op_quant_bit": True,
+    "load_op_quant_bit": False,
+    "load_op_quant_min_max": False,
     "frontend": "caffe",
     "frontend_options": {"weights": "net.caffemodel"},
 }
@@ -54,6 +76,17 @@ TEXTS = {
     "QUANT_DATASET_SIZE": "20",
     "QUANT_FEATURE_METHOD": "KL",
     "QUANT_WEIGHT_METHOD": "MSE",
+    "QUANT_FEATURE_BIT": "12",
+    "QUANT_WEIGHT_BIT": "4",
+    "QUANT_NODE_SKIP": "conv1, conv2",
+    "QUANT_OP_SKIP": "Conv2D,Softmax",
+    "FEATURE_FAKE_QUANT": "true",
+    "WEIGHT_FAKE_QUANT": "false",
+    "WEIGHT_CORRECT_PATH": "./more",
+    "FEATURE_CORRECT_PATH": "./most",
+    "SAVE_OP_QUANT_BIT": "true",
+    "LOAD_OP_QUANT_BIT": "false",
+    "LOAD_OP_QUANT_MIN_MAX": "false",
     "FRONTEND": "caffe",
     "FRONTEND_OPTIONS": '{"weights": "net.caffemodel"}',
 }
@@ -112,7 +145,7 @@ def test_defaults() -> None:
     assert config == Config()
     assert (config.soc, config.quant_dataset_size) == ("host", None)
     assert config.recipe() == Recipe()
-    assert Config.parse(FULL).recipe(is_float=True) == Recipe("KL", "MSE", is_float=True)
+    assert Config.parse({"QUANT_WEIGHT_METHOD": "MSE"}).recipe(is_float=True) == Recipe("KL", "MSE", is_float=True)
     assert Config.parse({"SOC": ""}).soc == "host"
 
 
@@ -130,6 +163,7 @@ def test_the_template_is_a_config() -> None:
         ("SOC", 3, "valid string"),
         ("INPUT", [3], "valid string"),
         ("INPUT_SHAPE", [1, -3], "greater than 0"),
+        ("INPUT_SHAPE", [1, 10**30], "less than 2147483648"),
         ("INPUT_SHAPE", [1, "3"], "valid integer"),
         ("INPUT_SHAPE", [1, 2.5], "valid integer"),
         ("MEAN", ["1"], "valid number"),
@@ -140,6 +174,11 @@ def test_the_template_is_a_config() -> None:
         ("QUANT_DATASET_SIZE", 0, "greater than or equal to 1"),
         ("QUANT_DATASET_SIZE", "20", "valid integer"),
         ("QUANT_FEATURE_METHOD", None, "valid string"),
+        ("QUANT_FEATURE_BIT", 9, "one of: 8, 10, 12, 14, 16, 32"),
+        ("QUANT_FEATURE_BIT", "8", "valid integer"),
+        ("QUANT_WEIGHT_BIT", 10, "one of: 2, 4, 8, 16, 32"),
+        ("SAVE_OP_QUANT_BIT", 1, "valid boolean"),
+        ("QUANT_NODE_SKIP", [1], "valid string"),
     ],
 )
 def test_wrong_values(key: str, value: object, need: str) -> None:
@@ -155,12 +194,25 @@ def test_a_key_that_is_not_built_is_refused_by_name(key: str) -> None:
     assert text.startswith(f"error: {key} is not built yet\nwhere: {key}\n")
 
 
-def test_ten_bits() -> None:
-    (text,) = problems({"QUANT_FEATURE_BIT": 10})
-    assert text == (
-        "error: QUANT_FEATURE_BIT is not built yet\nwhere: QUANT_FEATURE_BIT\nfound: 10\n"
-        " need: no QUANT_FEATURE_BIT, or 8"
-    )
+def test_the_recipe_of_the_keys() -> None:
+    asked = {
+        "QUANT_FEATURE_BIT": 12,
+        "QUANT_WEIGHT_BIT": 4,
+        "QUANT_NODE_SKIP": "a",
+        "QUANT_OP_SKIP": ["Conv2D", "Gemm"],
+    }
+    found = Config.parse(asked).recipe()
+    assert (found.feature_bits, found.weight_bits, found.skip_nodes) == (12, 4, {"a"})
+    assert found.skip_ops == {"Conv", "Gemm"}
+
+
+@pytest.mark.parametrize(
+    ("features", "weights", "bits"), [(1, 0, (10, 32)), (0, 1, (32, 4)), (1, 1, (10, 4)), (0, 0, (10, 4))]
+)
+def test_fake_quantization_leaves_the_other_in_32_bits(features: int, weights: int, bits: tuple[int, int]) -> None:
+    keys = {"FEATURE_FAKE_QUANT": bool(features), "WEIGHT_FAKE_QUANT": bool(weights)}
+    found = Config.parse({"QUANT_FEATURE_BIT": 10, "QUANT_WEIGHT_BIT": 4, **keys}).recipe()
+    assert (found.feature_bits, found.weight_bits) == bits
 
 
 @pytest.mark.parametrize(("key", "near"), [("SOCK", "SOC"), ("soc", "SOC"), ("INPUT_SHAPES", "INPUT_SHAPE")])

@@ -6,9 +6,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from magik_core import graph
+from magik_core import graph, numerics
 from magik_core.calibrate import FloatSession, watch
 from magik_core.correct import correct_biases, mean_inputs
+from magik_core.program import QuantParams
 
 TEXT = """<ir_version: 10, opset_import: ["" : 20]>
 g (float[1,2,6,6] x) => (float[1,4] y) {
@@ -101,6 +102,19 @@ def test_exact_weights_change_nothing(model, samples):
     corrected = correct_biases(model, same, seen(model, samples))
     for x in samples:
         assert np.array_equal(FloatSession(corrected).run(x)["y"], FloatSession(model).run(x)["y"])
+
+
+def test_the_rounding_of_inputs_is_made_up_for(model, samples):
+    """On what the codes mean, the corrected node has the float model's mean."""
+    q = QuantParams(0.4, 1.0, 2)  # what is above 0.8 saturates
+    rounding = mean_inputs(model, {"x": q})
+    assert list(rounding) == ["x"]
+    watch(model, samples, rounding.items())
+    corrected = correct_biases(model, {"w1": weight(model, "w1")}, rounding, of_inputs=True)
+    rounded = [{"x": numerics.dequantize(numerics.quantize(s["x"], q), q)} for s in samples]
+    expected = means(model, samples, "a")
+    assert np.abs(means(model, rounded, "a") - expected).max() > 0.05
+    assert np.allclose(means(corrected, rounded, "a"), expected, atol=2e-5)
 
 
 def test_no_weights_are_no_work(model):

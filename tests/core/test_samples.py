@@ -342,3 +342,28 @@ def test_load_file_wants_one_sample(folder):
     assert (problem.what, problem.found) == ("input file holds more than one sample", "2 samples")
     np.save(folder / "a.npy", np.ones(5, np.int8))
     assert np.array_equal(load_file(folder / "a.npy", VECTOR), np.ones((1, 5), np.float32))
+
+
+@pytest.mark.parametrize("tag, top", [("u8", 255), ("u10", 1023), ("u12", 4095), ("u14", 16383), ("u16", 65535)])
+def test_typed_bins(folder, tag, top):
+    codes = np.array([0, 1, 2, top - 1, top], np.uint8 if tag == "u8" else "<u2")
+    for name in (f"a_{tag}.bin", f"b.{tag}.bin"):
+        codes.tofile(folder / name)
+    for sample in open_samples(folder, [VECTOR]):
+        assert sample["v"].dtype == np.float32 and np.array_equal(sample["v"][0], codes)
+
+
+def test_values_wider_than_their_type(folder):
+    np.array([0, 1024, 5, 4000, 1023], "<u2").tofile(folder / "a_u10.bin")
+    problem = only(open_samples, folder, [VECTOR])
+    assert problem.what == "values do not fit the type in the file's name"
+    assert (problem.found, problem.need) == ("2 of 5 values above 1023, up to 4000", "u10: 0 to 1023")
+
+
+def test_typed_bins_of_several_inputs(folder):
+    """As the vendor's demo of a GRU has them: a folder for each sample, a file for each input."""
+    (folder / "0").mkdir()
+    np.arange(5, dtype="<u2").tofile(folder / "0/740_input_u12.bin")
+    np.ones(3, "<f4").tofile(folder / "0/last_state_tgru.bin")
+    (sample,) = open_samples(folder, [InputSpec("740", (1, 5)), InputSpec("last_state_tgru", (1, 3))])
+    assert np.array_equal(sample["740"], [[0, 1, 2, 3, 4]]) and np.array_equal(sample["last_state_tgru"], [[1, 1, 1]])

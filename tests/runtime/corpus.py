@@ -170,12 +170,12 @@ def u16_net() -> Program:
     return Program("u16", {t.name: t for t in tensors}, steps, ("x",), ("y", "z"), {"y": "y", "z": "z"})
 
 
-def wide_weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wide_weight_codes(_: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes in [-255, 255], as weights with a zero point have them."""
     scales = harness.channel_scales(w, 8) / 2
     return np.clip(numerics.round_half_up(w / scales[:, None]), -255, 255).astype(np.int16), scales
 
 
-def weight_codes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def weight_codes(_: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scales = harness.channel_scales(w, 8)
     return np.clip(numerics.round_half_up(w / scales[:, None]), -127, 127).astype(np.int8), scales

@@ -1,0 +1,110 @@
+"""Compare two folders of dumped layers: which layer differs first, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from magik_core import dump_info, dumps
+from magik_core.compare_layer import Layer, Limits, layer
+from magik_core.dumps import Dump
+from magik_core.errors import DataError
+from magik_core.named import Names
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Layers that both folders have, in the network's order, and names that only one has.
+
+    Args: a, b: the folders that were read; order: where the order of the layers comes from.
+    """
+
+    a: str
+    b: str
+    layers: tuple[Layer, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    order: str
+
+    @property
+    def first(self) -> Layer | None:
+        """The first layer that differs."""
+        return next((layer for layer in self.layers if not layer.is_equal), None)
+
+    def to_json(self) -> dict[str, Any]:
+        first = self.first
+        return {
+            "equal": first is None,
+            "a": self.a,
+            "b": self.b,
+            "order": self.order,
+            "first_difference": None if first is None else first.name,
+            "layers": [asdict(layer) for layer in self.layers],
+            "only_a": list(self.only_a),
+            "only_b": list(self.only_b),
+        }
+
+
+def compare(
+    a: str | Path, b: str | Path, *, model: str | Path | None = None, limits: Limits | None = None
+) -> Comparison:
+    """Compare the dumps in two folders, layer by layer; one layer is in memory at a time.
+
+    Args:   a, b: folders of dumps, folders that have such folders, or two files.
+            model: the `.mgk`: names of the board's layers, their order, shapes and what their codes mean.
+    Raises: DataError: a folder has no dumps, or they have no layer in common. LoadError: of the model.
+    """
+    names = Names.read(model) if model is not None else Names()
+    roots = Path(a), Path(b)
+    folders = dumps.resolve(roots[0], roots[1]), dumps.resolve(roots[1], roots[0])
+    pairs, (only_a, only_b), order = _pairs(*folders, names)
+    layers = tuple(_layer(x, y, names, limits or Limits()) for x, y in pairs)
+    return Comparison(str(folders[0]), str(folders[1]), layers, only_a, only_b, order)
+
+
+def _pairs(
+    a: Path, b: Path, names: Names
+) -> tuple[list[tuple[Dump, Dump]], tuple[tuple[str, ...], tuple[str, ...]], str]:
+    """Dumps of the same layer, names that only one has, and where the order comes from."""
+    if a.is_file() and b.is_file():
+        return [(dumps.find(a)[0], dumps.find(b)[0])], ((), ()), "one file each"
+    mine, theirs = ({names.key(d): d for d in dumps.find(folder)} for folder in (a, b))
+    order, said = _order(mine, theirs, names)
+    first = _input_pairs(a, b)
+    pairs = [(mine[key], theirs[key]) for key in order]
+    if not pairs:
+        hint = "" if names else "--model NAME.mgk tells which step of the board is which node"
+        found = f"A: {dumps.listed(mine)}; B: {dumps.listed(theirs)}"
+        raise DataError("the folders have no layer in common", where=f"{a}, {b}", found=found, hint=hint)
+    only = (tuple(k for k in mine if k not in theirs), tuple(k for k in theirs if k not in mine))
+    return first + pairs, only, said
+
+
+def _input_pairs(a: Path, b: Path) -> list[tuple[Dump, Dump]]:
+    theirs = {d.name: d for d in dumps.inputs(b)}
+    pairs = [(d, theirs[d.name]) for d in dumps.inputs(a) if d.name in theirs]
+    return [(x, y) for x, y in pairs if x.path != y.path]  # of one conversion both are the same file
+
+
+def _order(mine: Mapping[str, Dump], theirs: Mapping[str, Dump], names: Names) -> tuple[list[str], str]:
+    both = [key for key in mine if key in theirs]
+    known = [key for key in both if names.step(key) is not None]
+    if known:
+        last = len(names)
+        place = {key: names.step(key) for key in both}
+        both.sort(key=lambda key: last if (at := place[key]) is None else at)
+        return both, "the model"
+    for side in (mine, theirs):
+        if any(d.tensor is not None for d in side.values()):
+            return [key for key in side if key in both], dump_info.TENSORS
+    if any(mine[key].step >= 0 for key in both):
+        return both, "the numbers of the steps"
+    is_listed = bool(both) and bool(dump_info.nodes(mine[both[0]].path.parent))
+    return both, dump_info.NODES if is_listed else "the names of the files"
+
+
+def _layer(x: Dump, y: Dump, names: Names, limits: Limits) -> Layer:
+    name = names.label(x) if x.name == y.name or names.label(x) != x.key else names.label(y)
+    return layer(name, x, y, names.tensor(x) or names.tensor(y) or x.tensor or y.tensor, limits)

@@ -1,0 +1,112 @@
+"""The file of bits and ranges per node, which users save, edit and load again.
+
+Source: reference transform-api.md, section 2: an object keyed by node name, `{"QUANT_FEATURE_BIT": 8, "MAX": 1.7,
+"MIN": 0}`. QUANT_WEIGHT_BIT is ours.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from magik_core import config_text
+from magik_core.config import NODE_BITS, Config
+from magik_core.config_text import show
+from magik_core.errors import Problem, UsageError
+from magik_core.missing import nearest
+from magik_core.pack import write
+from magik_core.program import Program, QuantParams
+from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Choice
+
+BITS: Mapping[str, tuple[int, ...]] = {"QUANT_FEATURE_BIT": FEATURE_BITS, "QUANT_WEIGHT_BIT": WEIGHT_BITS}
+LIMITS = ("MIN", "MAX")
+
+
+def of_program(
+    program: Program, values: Collection[str], weight_bits: Mapping[str, int]
+) -> dict[str, dict[str, float]]:
+    """What the nodes of a program have, by name in order of execution; a node in f32 has 32 bits.
+
+    Args: values: those that have a range of their own: the others follow one of these and are not listed;
+        weight_bits: of the nodes that have weights.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for step in program.steps:
+        reads, writes = program.reads(step), program.writes(step)
+        if step.op.kernel(reads, writes).endswith("_f32"):
+            found.setdefault(step.name, {"QUANT_FEATURE_BIT": REAL})
+        q = writes[0].quant
+        if writes[0].name not in values or not isinstance(q, QuantParams):
+            continue
+        own = found.get(step.name, {"QUANT_FEATURE_BIT": q.bits})
+        own |= {"QUANT_WEIGHT_BIT": weight_bits[step.name]} if step.name in weight_bits else {}
+        found[step.name] = own | {"MAX": q.scale * (q.top - q.zero_point), "MIN": q.scale * (0 - q.zero_point)}
+    return found
+
+
+def save(program: Program, values: Collection[str], weight_bits: Mapping[str, int]) -> None:
+    """Write the file, whole or not at all.
+
+    Raises: PackError: the working directory does not take it.
+    """
+    found = of_program(program, values, weight_bits)
+    write({Path(NODE_BITS): (json.dumps(found, indent=2) + "\n").encode()})
+
+
+def load(settings: Config) -> dict[str, Choice]:
+    """What the file in the working directory says, as LOAD_OP_QUANT_BIT and LOAD_OP_QUANT_MIN_MAX ask for it.
+
+    Raises: UsageError: there is no such file, or everything in it that is wrong, at once.
+    """
+    if not (settings.load_op_quant_bit or settings.load_op_quant_min_max):
+        return {}
+    if not Path(NODE_BITS).exists():
+        hint = "convert once with SAVE_OP_QUANT_BIT, which writes it"
+        raise UsageError(
+            "there is no file of bits to load", where=NODE_BITS, need="in the working directory", hint=hint
+        )
+    found = config_text.read(Path(NODE_BITS))
+    problems = [p for node, row in found.items() for p in _problems(node, row)]
+    if problems:
+        raise UsageError(problems=problems)
+    return {node: _choice(row, settings) for node, row in found.items()}
+
+
+def _choice(row: Mapping[str, Any], settings: Config) -> Choice:
+    limits = (float(row["MIN"]), float(row["MAX"])) if settings.load_op_quant_min_max and "MIN" in row else None
+    if not settings.load_op_quant_bit:
+        return Choice(range=limits)
+    return Choice(row.get("QUANT_FEATURE_BIT"), row.get("QUANT_WEIGHT_BIT"), limits)
+
+
+def _problems(node: str, row: Any) -> list[Problem]:
+    where = f"{NODE_BITS}: {node}"
+    if not isinstance(row, Mapping):
+        return [Problem("a node's entry is no object", where, show(row), 'as {"QUANT_FEATURE_BIT": 8}')]
+    known = (*BITS, *LIMITS)
+    out = [
+        Problem("unknown key of a node", where, key, f"one of: {', '.join(known)}", _meant(key, known))
+        for key in row
+        if key not in known
+    ]
+    for key, allowed in BITS.items():
+        if key in row and (type(row[key]) is not int or row[key] not in allowed):
+            out.append(
+                Problem(f"wrong {key} of a node", where, show(row[key]), f"one of: {', '.join(map(str, allowed))}")
+            )
+    limits = [row[key] for key in LIMITS if key in row]
+    if limits and not (len(limits) == 2 and all(map(_is_number, limits)) and limits[0] < limits[1]):
+        out.append(Problem("wrong range of a node", where, show(limits), "numbers MIN and MAX, MIN below MAX"))
+    return out
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else ""

@@ -1,0 +1,1 @@
+"""The vendor's converter as its users know it: its command lines, its files, its log; docs/vendor.md."""

@@ -1,0 +1,1 @@
+"""The name under which scripts import the vendor's converter; magik does the work."""

@@ -1,0 +1,178 @@
+"""The vendor's command lines, both dialects with their spellings: they make the files that they name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from onnx import helper
+
+import magik_core
+from magik_core import plugins, unpack
+from tests.cli.models import FLOAT, weights, write
+from tests.vendor.conftest import Done, made
+
+Tool = Callable[[str], Done]
+FLAT = {"SOC": "T40", "INPUT_SHAPE": [1, 3, 32, 32], "MEAN": [127], "NORMAL": [128], "QUANT_DATASET_PATH": "pictures"}
+ARCH = {"SOC": "T40"}
+INPUT = {"BATCH": 1, "WIDTH": 32, "HEIGHT": 32, "CHANNEL": 3, "COLOR": "RGB", "NORMAL": [128] * 3, "MEAN": [127] * 3}
+NESTED = {
+    "ARCH": ARCH,
+    "MODEL": {"FORMAT": "onnx", "INPUT": [INPUT]},
+    "EXTRA": {"BIZ_CODE": "Ingenic", "VERBOSE": "ON"},
+    "QUANT_DATASET_PATH": "pictures",
+}
+PTQ = {"format": "RGB", "width": 32, "height": 32, "path": "pictures", "used_image_num": 3,
+       "feature_quantize_method": "KL", "weight_quantize_method": "MAX_ABS"}  # fmt: skip
+CLASSIC = """\
+magik-transform-tools --framework onnx --target_device T40 --outputpath t40_graph_net.mk.h --inputpath ./model.onnx \\
+    --mean 127,127,127 --var 128,128,128 --img_width 32 --img_height 32 --img_channel 3 \\
+    --input_prepad false --post_training_quantization true --ptq_config_path ptq.json \\
+"""
+SPELLINGS = {
+    "as in the scripts": CLASSIC + "    --save_quantize_model false \\\n\n",
+    "equals": re.sub(r"(--\w+) (?=[^\s\\])", r"\1=", CLASSIC),
+    "blanks": CLASSIC.replace("--mean 127,127,127", "--mean  127, 127 ,127  ").replace("128,128,128", "' 128 '"),
+    "equals with blanks": CLASSIC.replace("--img_width 32", "--img_width = 32").replace("l 3 ", "l =3 "),
+    "empty arguments": CLASSIC.replace("--var", "'' ' ' --var").replace(".onnx", ".onnx ''"),
+    "one dash": CLASSIC.replace(" --", " -"),
+    "dashes of a document": CLASSIC.replace(" --mean", " \u2013mean").replace(" --var", " \u2014var"),
+    "line ends of Windows": CLASSIC.replace(" \\\n", " \r \\\n"),
+    "a backslash in quotes": CLASSIC.replace("--img_channel 3", "--img_channel '3 \\'") + "'\\'",
+    "upper case and hyphens": CLASSIC.replace("--img_width", "--img-Width").replace("--outputpath", "--OutputPath"),
+    "no nodes": CLASSIC + "--input_nodes= --output_nodes ''",
+    "nodes": CLASSIC + "--input_nodes image --output_nodes probabilities",
+}
+
+
+@pytest.fixture(autouse=True)
+def inputs(here: Path, everything: plugins.Plugins) -> Path:
+    for name, value in (("flat.cfg", FLAT), ("nested.cfg", NESTED), ("ptq.json", PTQ)):
+        (here / name).write_text(json.dumps(value))
+    return here
+
+
+@pytest.fixture
+def want(here: Path) -> bytes:
+    """The board's file, as `convert` makes it."""
+    keys = {"mean": [127], "normal": [128], "input_shape": [1, 3, 32, 32]}
+    magik_core.convert("model.onnx", here / "own/net", soc="T40", calibration="pictures", **keys)
+    data = (here / "own/net.bin").read_bytes()
+    for file in (here / "own").iterdir():
+        file.unlink()
+    return data
+
+
+@pytest.mark.parametrize("script", SPELLINGS.values(), ids=SPELLINGS)
+def test_classic(here: Path, tool: Tool, want: bytes, script: str) -> None:
+    done = tool(script)
+    assert done.code == 0, done.err
+    assert done.out.endswith("Convert successfully\n")
+    assert made(here) == ["magik_model_t40_graph_net.mk.h", "t40_graph_net.bin"]
+    assert (here / "t40_graph_net.bin").read_bytes() == want
+
+
+@pytest.mark.parametrize("config", ["flat.cfg", "nested.cfg"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "magik-transform-tools  --inputpath model.onnx --outputpath out/net_magik.mk.h --config {} \\\n"
+        " --save_quantize_model true \\\n",
+        "magik-transform-tools -inputpath model.onnx  -outputpath out/net_magik.mk.h -cfg {} -save_quantize_model true",
+        "magik-transform-tools -i model.onnx -o out/net_magik.mk.h -cfg {} --save_quantize_model",
+        "magik-transform-tools --model_file model.onnx --output_file=out/net_magik.mk.h --config_file {}"
+        " --save_quantize_model=True",
+    ],
+    ids=["long", "one dash", "short", "wrapper"],
+)
+def test_config_file(here: Path, tool: Tool, want: bytes, script: str, config: str) -> None:
+    done = tool(script.format(config))
+    assert done.code == 0, done.err
+    assert made(here) == ["out/magik_model_net_magik.mk.h", "out/net_magik.bin", "out/save-magik/model_quant.mgk"]
+    assert (here / "out/net_magik.bin").read_bytes() == want
+    header = (here / "out/magik_model_net_magik.mk.h").read_text()
+    assert (
+        "static const unsigned char magik_model_net_magik_mk[" in header and "struct MagikModelNetMagikMk {" in header
+    )
+    program, _ = unpack.read(here / "out/save-magik/model_quant.mgk")
+    assert program.name == "net_magik"
+
+
+def test_flags_win_over_the_config_file(here: Path, tool: Tool) -> None:
+    done = tool("magik-transform-tools -i model.onnx -o a.mk.h -cfg flat.cfg --target_device nothing")
+    assert done.code == 2 and "there is no SoC 'nothing'" in done.err
+
+
+def test_the_size_of_the_pictures_is_that_of_the_input(here: Path, tool: Tool) -> None:
+    (here / "ptq.json").write_text(json.dumps({**PTQ, "width": 48, "height": 40}))
+    script = "magik-transform-tools -i model.onnx -o a.mk.h --target_device T40 --ptq_config_path ptq.json"
+    assert tool(script).code == 0
+    assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 3, 40, 48)
+    assert tool(f"{script} --img_width 64 --img_height 32").code == 0
+    assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 3, 32, 64)
+
+
+def test_an_onnx_model_with_its_channels_last(here: Path, tool: Tool) -> None:
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["t", "w"], ["y"]),
+    ]
+    sizes = [f"d{i}" for i in range(4)]
+    ports = [("x", FLOAT, (2, 8, 8, 3))], [("y", FLOAT, sizes)]
+    write(here / "model.onnx", nodes, *ports, {"w": weights(4, 3, 3, 3)})
+    size = "--img_width 16 --img_height 12 --img_channel 3"
+    assert tool(f"magik-transform-tools -i model.onnx -o a.mk.h --target_device T40 {size}").code == 0
+    assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 12, 16, 3)
+
+
+@pytest.mark.parametrize("more", ["", "--post_training_quantization false --ptq_config_path ptq.json"])
+def test_without_calibration_a_float_model_stays_float(here: Path, tool: Tool, more: str) -> None:
+    done = tool(f"magik-transform-tools -i model.onnx -o a.mk.h --target_device T41 {more}")
+    assert done.code == 0 and "every step computes in f32" in done.err
+    assert all(kernel.endswith(("_f32", "_x32")) for kernel in magik_core.load(here / "a.bin").kernels)
+
+
+def test_the_models_of_the_vendors_own_programs(here: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAGIK_CPP_FOR_INTERNAL", "true")
+    assert tool("magik-transform-tools -i model.onnx -o net.mk.h -cfg flat.cfg").code == 0
+    (inner,) = (name for name in made(here) if "/" in name)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-magik/model_net_t40/net\.bin", inner)
+    assert (here / inner).read_bytes() == (here / "net.bin").read_bytes()
+
+
+def test_the_name_under_which_scripts_import_the_converter(here: Path, want: bytes) -> None:
+    import magik_transformer.magik_transform as mt
+
+    files = mt.magik_transform("model.onnx", "out/a.mk.h", "nested.cfg")
+    assert [str(path) for path in files] == ["out/a.bin", "out/magik_model_a.mk.h"]
+    assert (here / "out/a.bin").read_bytes() == want
+    with pytest.raises(magik_core.MagikError, match="the output is not named as a header"):
+        mt.magik_transform("model.onnx", "out/a.h", "nested.cfg")
+
+
+@pytest.mark.parametrize("spelling", ["-gcfg", "--gen_config", "--gcfg", "-gen_config"])
+def test_a_config_file_to_fill_in(here: Path, tool: Tool, spelling: str) -> None:
+    done = tool(f"magik-transform-tools {spelling}")
+    assert done.code == 0
+    assert re.fullmatch(
+        r"INFO\(magik\): magik-transform-tools version:0\.1\.0\(00000100_magik\) cuda version:none built:CPU\n",
+        done.out,
+    )
+    line = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}: I \w+\.py:\d+-\w+\] config file to fill in: (.+)\n"
+    found = re.fullmatch(line, done.err)
+    assert found and Path(found[1]) == (here / "magik.cfg").resolve()
+    assert list(json.loads((here / "magik.cfg").read_text()).items()) == [
+        ("SOC", ""), ("INPUT", []), ("INPUT_SHAPE", []), ("MEAN", []), ("NORMAL", []), ("COLOR", []), ("OUTPUT", []),
+        ("QUANT_DATASET_PATH", "./path/to/"),
+    ]  # fmt: skip
+    assert tool(f"magik-transform-tools {spelling}").code == 0
+
+
+def test_a_config_file_that_was_filled_in_stays(here: Path, tool: Tool) -> None:
+    (here / "magik.cfg").write_text(json.dumps(FLAT))
+    done = tool("magik-transform-tools -gcfg")
+    assert done.code == 2 and "error: the file exists\nwhere: magik.cfg" in done.err
+    assert json.loads((here / "magik.cfg").read_text()) == FLAT
