@@ -23,22 +23,23 @@ import onnx
 import onnxruntime as ort
 
 import magik_core as magik
-from bench import accuracy
-from bench.accuracy import Model, photographs
+from bench import ours, peer
+from bench.datasets import Frame, labeled
 from bench.mobilenet import mobilenet_v2
+from bench.tasks import BY_TASK, Task, as_onnx, classified
 from magik_core import library
 
 CALIBRATE = 10
-MOBILENET = Model(
-    "mobilenet-v2", "", (224, 224), "RGB", (127.5,) * 3, (127.5,) * 3, photographs("detect"), "", ("", "")
-)
-MODELS = (*accuracy.MODELS, MOBILENET)
+HALF = (127.5,) * 3
+MOBILENET = Task("mobilenet-v2", "", labeled("detect"), Frame((224, 224)), classified, HALF, HALF)
+NAMES = ("ultraface", "ultraface-simplified", "ultraface-raw", "ppocr-cls", "fastestdet")
+MODELS = (*(BY_TASK[name] for name in NAMES), MOBILENET)
 
 
-def source(model: Model, shared: Path, folder: Path) -> Path:
-    """The float model; one without a path is built here."""
-    if model.path:
-        return shared / model.path
+def source(task: Task, shared: Path, folder: Path, x: np.ndarray) -> Path:
+    """The float model; one without a source is built here."""
+    if task.source:
+        return as_onnx(task, shared, folder, x)
     onnx.save(mobilenet_v2(), folder / "source.onnx")
     return folder / "source.onnx"
 
@@ -71,23 +72,24 @@ def times(runners: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
     return {name: 1000 * np.array(seconds) for name, seconds in found.items()}
 
 
-def measure(model: Model, shared: Path, threads: list[int], rounds: int) -> list[dict[str, object]]:
+def measure(task: Task, shared: Path, threads: list[int], rounds: int) -> list[dict[str, object]]:
     """A row per number of threads."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = source(model, shared, folder)
-        pictures = model.pictures(shared, model)[: CALIBRATE + 1]
-        accuracy.ours(path, model, pictures[:CALIBRATE], folder, "host")
-        theirs = accuracy.peer(path, model, pictures[:CALIBRATE], folder)
-        pixels = np.ascontiguousarray(pictures[CALIBRATE:])
+        x = task.data(shared).x
+        calibration, pixels = x[:CALIBRATE], np.ascontiguousarray(x[CALIBRATE : CALIBRATE + 1])
+        path = source(task, shared, folder, x)
+        ours.convert(task, path, calibration, folder)
+        ready = peer.preprocess(path, folder / "ready.onnx")
+        theirs = peer.quantize(ready, folder / "peer.onnx", task.normalized(calibration), "MinMax")
         for n in threads:
             runners = {isa: by_magik(folder / "ours.bin", pixels, n, isa) for isa in library.isas()}
-            runners["onnxruntime"] = by_onnxruntime(theirs, accuracy.normalized(pixels, model), n)
+            runners["onnxruntime"] = by_onnxruntime(theirs, task.normalized(pixels), n)
             found = times(runners, rounds)
             medians, fastest = ({k: float(f(v)) for k, v in found.items()} for f in (np.median, np.min))
             ratio, best = (t[library.isas()[-1]] / t["onnxruntime"] for t in (medians, fastest))
-            rows.append({"model": model.name, "threads": n, **medians, "ratio": ratio, "best": best})
+            rows.append({"model": task.name, "threads": n, **medians, "ratio": ratio, "best": best})
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import onnx
@@ -20,6 +20,13 @@ Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknow
 In = TypeVar("In")
 Out = TypeVar("Out")
 MAX_PROBLEMS = 20
+
+
+class Observer(Protocol):
+    """Sees one value, sample after sample."""
+
+    def observe(self, x: np.ndarray) -> None:
+        """Take in one batch: f32, any shape, all finite. Nothing of `x` is kept."""
 
 
 class FloatSession:
@@ -42,6 +49,7 @@ class FloatSession:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # it would keep twice of what the largest sample needs
         options.log_severity_level = 4  # its warnings are about the source model's spelling
         try:
             self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
@@ -81,30 +89,52 @@ def calibrate(
     values: Mapping[str, int],
     method: Quantizer,
     *,
+    others: Mapping[str, Observer] | None = None,
     progress: Progress | None = None,
     threads: int = 1,
 ) -> dict[str, tuple[float, float]]:
     """The range of each of `values`, given with the bits of its codes, over all samples, lo <= 0 <= hi.
 
-    Samples run on `threads` threads, are seen in order, and of at most that many the activations are held;
-    the result is the same for any number.
+    `others` are shown the values whose names they have, so that one pass over the samples serves all. Samples run on
+    `threads` threads, are seen in order, and of at most that many the activations are held; the result is the same
+    for any number.
 
     Raises: DataError: no samples; per sample, the first value that is not finite.
     """
     assert method.activation is not None, f"{method.name} is not for activations"
     estimators = {name: method.activation(bits) for name, bits in values.items()}
-    session = FloatSession(model, list(estimators))
+    watch(model, samples, [*estimators.items(), *(others or {}).items()], progress=progress, threads=threads)
+    return {name: estimator.range() for name, estimator in estimators.items()}
+
+
+def watch(
+    model: ir.Model,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    observers: Iterable[tuple[str, Observer]],
+    *,
+    progress: Progress | None = None,
+    threads: int = 1,
+) -> None:
+    """Run all samples as `calibrate` does and show each observer the value whose name stands beside it.
+
+    Raises: DataError: as `calibrate`.
+    """
+    watching: dict[str, list[Observer]] = {}
+    for name, observer in observers:
+        watching.setdefault(name, []).append(observer)
+    session = FloatSession(model, list(watching))
     problems: list[Problem] = []
     for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
         bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
         if bad is None:
             for name, x in arrays.items():
-                estimators[name].observe(x)
+                for observer in watching[name]:
+                    observer.observe(x)
         elif len(problems) < MAX_PROBLEMS:
             problems.append(_not_finite(bad, index, arrays[bad]))
+        arrays.clear()  # before the next sample runs
     if problems:
         raise DataError(problems=problems)
-    return {name: estimator.range() for name, estimator in estimators.items()}
 
 
 def each_sample(

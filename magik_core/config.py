@@ -334,8 +334,13 @@ def _nth(items: Sequence[Any], index: int) -> Any:
     return items[min(index, len(items) - 1)] if items else None
 
 
+def is_nhwc(shape: Sequence[int | None]) -> bool:
+    """Whether an input of this shape can only be an image with its channels last."""
+    return len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
+
+
 def _channels(shape: Sequence[int | None]) -> int | None:
-    return shape[1] if len(shape) >= 3 else None
+    return None if len(shape) < 3 else shape[3] if is_nhwc(shape) else shape[1]
 
 
 def _spread(

@@ -2,66 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.calibrate import FloatSession, Progress, each_sample
-from magik_core.program import DTYPES, QuantParams
+from magik_core.mean_inputs import Mean, MeanRounding, met_by_taps
+from magik_core.program import QuantParams
 
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
+_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm")
+
+
+def mean_inputs(model: ir.Model, values: Mapping[str, QuantParams] | None = None) -> dict[str, Mean]:
+    """An observer for every value that a node reads whose bias can be corrected, by the value's name.
+
+    With `values`, parameters of activations, it is their rounding and clipping that is observed.
+    """
+    names = dict.fromkeys(_input(node) for node in model.graph if _is_correctable(node))
+    if values is None:
+        return {name: Mean() for name in names}
+    return {name: MeanRounding(values[name]) for name in names if name in values}
 
 
 def correct_biases(
-    model: ir.Model,
-    weights: Mapping[str, np.ndarray],
-    samples: Iterable[Mapping[str, np.ndarray]],
-    *,
-    values: Mapping[str, QuantParams] | None = None,
-    progress: Progress | None = None,
-    threads: int = 1,
+    model: ir.Model, weights: Mapping[str, np.ndarray], means: Mapping[str, Mean], *, of_inputs: bool = False
 ) -> ir.Model:
-    """A copy of `model` whose biases make up for what quantization did to the weights, or activations, on average.
+    """A copy of `model` whose biases make up for what quantization did to the weights, on average.
 
     For every Conv, ConvTranspose and Gemm whose weight W has a quantized form W' in `weights` (initializer
     name -> the reals that its codes mean, shape of the initializer):
 
-        bias += E[op(x, W)] - E[op(x, W')] = E[op(x, W - W')]
+        bias += E[op(x, W)] - E[op(x, W')] = op(E[x], W - W')
 
-    per output channel, over samples and positions, with x the float model's: each node makes up for its own
-    weights only, so that nothing is corrected twice and one pass over the samples is enough. A missing bias
-    is added; a bias that is computed stays as it is. MatMul has no bias and is left alone.
+    per output channel, over samples and positions, with x the float model's, as `means` has seen it: each node makes
+    up for its own weights only, so that nothing is corrected twice, and since the operators are linear, the mean
+    input of each tap is all that it takes. A missing bias is added; a bias that is computed stays as it is. MatMul has
+    no bias and is left alone.
 
-    With `values`, the parameters of activations, it is their rounding and clipping x' that is made up for:
-    bias += E[op(x - x', W')], again with x the float model's.
+    `of_inputs`: `means` has seen the rounding x - x' of the inputs, and it is that which is made up for:
+    bias += op(E[x - x'], W').
 
-    Memory: one number per output channel, and what onnxruntime holds for `threads` samples.
     Source: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
             section 4.2, measured rather than derived from BatchNorm.
     """
-    out, probed = (ir.from_proto(ir.to_proto(model)) for _ in range(2))
-    nodes = {i: node for i, node in enumerate(out.graph) if _is_correctable(node, weights, values)}
-    if not nodes:
-        return out
-    probes = {i: _add_probe(node, weights, values) for i, node in enumerate(list(probed.graph)) if i in nodes}
-    run = FloatSession(probed, list(probes.values())).run
-    count = 0
-    sums = dict.fromkeys(probes.values(), np.zeros(1))
-    for arrays in each_sample(run, samples, progress=progress, threads=threads):
-        count += 1
-        for name, error in arrays.items():
-            sums[name] = sums[name] + error.reshape(len(error), error.shape[1], -1).astype(np.float64).mean(axis=(0, 2))
-    for i, node in nodes.items():
-        _add_to_bias(node, sums[probes[i]] / count)
+    out: ir.Model = ir.from_proto(ir.to_proto(model))
+    for node in list(out.graph):
+        weight = node.inputs[1] if _is_correctable(node) else None
+        if weight is None or weight.const_value is None or weight.name not in weights or _input(node) not in means:
+            continue
+        quantized = weights[weight.name or ""].astype(np.float64)
+        w = quantized if of_inputs else weight.const_value.numpy() - quantized
+        _add_to_bias(node, _mean_output(node, w, met_by_taps(node, means[_input(node)].value())))
     return out
 
 
-def _is_correctable(node: ir.Node, weights: Mapping[str, np.ndarray], values: Mapping[str, QuantParams] | None) -> bool:
+def _input(node: ir.Node) -> str:
     x = node.inputs[0]
-    if values is not None and (x is None or x.name not in values):
-        return False
-    if node.op_type not in (*_CONVOLUTIONS, "Gemm") or node.inputs[1] is None or node.inputs[1].name not in weights:
+    return (x.name if x is not None else "") or ""
+
+
+def _is_correctable(node: ir.Node) -> bool:
+    weight = node.inputs[1] if node.op_type in _WITH_BIAS else None
+    if weight is None or weight.const_value is None:
         return False
     bias = _bias(node)
     return (bias is None or bias.const_value is not None) and node.attributes.get_float("beta", 1.0) != 0
@@ -71,49 +73,16 @@ def _bias(node: ir.Node) -> ir.Value | None:
     return node.inputs[2] if len(node.inputs) > 2 else None
 
 
-def _add_probe(node: ir.Node, weights: Mapping[str, np.ndarray], values: Mapping[str, QuantParams] | None) -> str:
-    """Add op(x, W - W') or op(x - x', W') beside a node, averaged over positions; returns the name of the result."""
-    x, weight, graph = node.inputs[0], node.inputs[1], node.graph
-    assert x is not None and weight is not None and weight.name is not None and weight.const_value is not None
-    assert isinstance(graph, ir.Graph)
-    result = f"{node.outputs[0].name}/mean_error"
-    w, before = weights[weight.name], list[ir.Node]()
-    if values is None:
-        w = weight.const_value.numpy().astype(np.float64) - w
-    else:
-        before = _rounding(x, values[x.name or ""], result, graph)
-        x = before[-1].outputs[0]
-    probe = ir.node(node.op_type, [x, _constant(graph, f"{result}/weight", w.astype(np.float32))])
-    for attribute in node.attributes.values():
-        probe.attributes.add(attribute)
-    nodes = [*before, probe]
-    if node.op_type in _CONVOLUTIONS:
-        nodes.append(ir.node("GlobalAveragePool", [probe.outputs[0]]))
-        probe.outputs[0].name = f"{result}/at"
-    nodes[-1].outputs[0].name = result
-    graph.insert_after(node, nodes)
-    return result
-
-
-def _rounding(x: ir.Value, q: QuantParams, name: str, graph: ir.Graph) -> list[ir.Node]:
-    """x less what its codes mean."""
-    kind = DTYPES[q.dtype].type
-    top = _constant(graph, f"{name}/top", np.float32(q.scale * (q.top - q.zero_point)))  # below the storage's
-    scale, zero = _constant(graph, f"{name}/scale", np.float32(q.scale)), round(q.zero_point)
-    point = _constant(graph, f"{name}/zero", np.array(zero, kind))
-    nodes = [ir.node("Min", [x, top])]
-    nodes.append(ir.node("QuantizeLinear", [nodes[-1].outputs[0], scale, point]))
-    nodes.append(ir.node("DequantizeLinear", [nodes[-1].outputs[0], scale, point]))
-    nodes.append(ir.node("Sub", [x, nodes[-1].outputs[0]]))
-    for i, node in enumerate(nodes):
-        node.outputs[0].name = f"{name}/rounding/{i}"
-    return nodes
-
-
-def _constant(graph: ir.Graph, name: str, value: np.ndarray | np.generic) -> ir.Value:
-    constant = ir.Value(name=name, const_value=ir.tensor(np.asarray(value), name=name))
-    graph.register_initializer(constant)
-    return constant
+def _mean_output(node: ir.Node, w: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The mean of op(x, w) per output channel, without the bias; x (channels, taps) is the mean input."""
+    if node.op_type == "Gemm":
+        rows = w if node.attributes.get_int("transB", 0) else w.T
+        return np.asarray(rows @ x[:, 0]) * node.attributes.get_float("alpha", 1.0)
+    groups, taps = node.attributes.get_int("group", 1), x.shape[1]
+    met = x.reshape(groups, -1, taps)
+    if node.op_type == "ConvTranspose":
+        return np.einsum("giot,git->go", w.reshape(groups, met.shape[1], -1, taps), met).reshape(-1)
+    return np.einsum("goit,git->go", w.reshape(groups, -1, met.shape[1], taps), met).reshape(-1)
 
 
 def _add_to_bias(node: ir.Node, shift: np.ndarray) -> None:

@@ -49,6 +49,23 @@ def multipliers(*ratios: float, most_shift: int = MAX_SHIFT) -> tuple[tuple[int,
     return tuple(_half_up(math.ldexp(r, s)) for r in ratios), s
 
 
+def each_multiplier(ratios: Array) -> tuple[Array, Array]:
+    """`multiplier` of many real factors at once: m and s, int32.
+
+    Raises:  QuantizeError: one is not finite, or 2^29 and above.
+    """
+    ratios = np.asarray(ratios, np.float64)
+    sizes = np.abs(ratios)
+    if not (sizes < 2.0**29).all():
+        found = f"{ratios[~(sizes < 2.0**29)][0]:g}"
+        raise QuantizeError("a rescale factor is out of range", found=found, need="|factor| < 2^29")
+    is_small = sizes < 2.0**-32
+    s = np.where(is_small, 1, 31 - np.frexp(sizes)[1])
+    s = s - (round_half_up(np.ldexp(sizes, s)) > INT32_MAX)
+    m = np.where(is_small, 0, round_half_up(np.ldexp(ratios, s)))
+    return m.astype(np.int32), s.astype(np.int32)
+
+
 def _half_up(x: float) -> int:
     return math.floor(x + 0.5)
 

@@ -202,8 +202,9 @@ def as_header(data: bytes, name: str) -> str:
     """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`."""
     symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
     guard = symbol.upper()
-    rows = [",".join(f"0x{b:02x}" for b in data[i : i + 16]) for i in range(0, len(data), 16)]
-    body = ",\n    ".join(rows)
+    spelled = np.frombuffer(b"".join(b"0x%02x," % b for b in range(256)), np.uint8).reshape(256, 5)
+    text = spelled[np.frombuffer(data, np.uint8)].tobytes().decode()
+    body = "\n    ".join(text[i : i + 80] for i in range(0, len(text), 80)).removesuffix(",")
     array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
     kind = f"MagikModel{''.join(part.capitalize() for part in symbol.split('_'))}Mk"
     return (

@@ -12,7 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins, states
-from magik_core.config import Config
+from magik_core.config import Config, is_nhwc
 from magik_core.data_files import InputSpec
 from magik_core.debugging.dump import FOLDER, check_folder
 from magik_core.debugging.report import Report
@@ -308,8 +308,7 @@ def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
     shapes = {v.name or "": tuple(int(d) for d in v.shape or ()) for v in graph.graph.inputs}  # type: ignore[arg-type]
     found = []
     for (name, shape), said in zip(shapes.items(), settings.for_inputs(shapes), strict=True):
-        is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-        found.append(InputSpec(name, shape, said.color, is_nhwc))
+        found.append(InputSpec(name, shape, said.color, is_nhwc(shape)))
     return found
 
 
@@ -335,19 +334,21 @@ def _quantization(
     if samples is None:
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
-    ranges = calibrate.calibrate(
-        graph, samples, values, feature, progress=partial(progress, "calibrate"), threads=threads
-    )
+    means = correct.mean_inputs(graph) if recipe.correct_bias else {}
+    own = _samples(graph, settings, settings.weight_correct_path) if means else None
+    others, report = means if own is None else {}, partial(progress, "calibrate")
+    ranges = calibrate.calibrate(graph, samples, values, feature, others=others, progress=report, threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
-    reals = real_weights(graph, quantization)
-    report = partial(progress, "correct biases")
-    if recipe.correct_bias:
-        data = _samples(graph, settings, settings.weight_correct_path) or samples
-        graph = correct.correct_biases(graph, reals, data, progress=report, threads=threads)
+    reals, report = real_weights(graph, quantization), partial(progress, "correct biases")
+    if own is not None:
+        calibrate.watch(graph, own, means.items(), progress=report, threads=threads)
+    graph = correct.correct_biases(graph, reals, means)
     if settings.feature_correct_path:
         data = _samples(graph, settings, settings.feature_correct_path) or samples
         codes = {name: q for name, q in quantization.values.items() if name not in imported.values}
-        graph = correct.correct_biases(graph, reals, data, values=codes, progress=report, threads=threads)
+        means = correct.mean_inputs(graph, codes)
+        calibrate.watch(graph, data, means.items(), progress=report, threads=threads)
+        graph = correct.correct_biases(graph, reals, means, of_inputs=True)
     return (with_weights(graph, reals) if recipe.feature_bits == REAL else graph), quantization
 
 

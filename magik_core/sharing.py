@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import onnx_ir as ir
 
@@ -13,9 +13,9 @@ from magik_core.ops import by_onnx
 def owners(model: ir.Model, bits: Mapping[str, int], imported: Imported) -> dict[str, str]:
     """Values that have another value's parameters: name -> the value that decides.
 
-    An operator that only moves codes gives its output the parameters of its input. An input of a Concat
-    takes those of the output where nothing else reads it and its codes are as wide: then one rounding, not two,
-    and no copy.
+    An operator that only moves codes gives its output the parameters of its input. What a Relu or Clip alone reads
+    takes those of the output: what saturates there is cut off anyway. An input of a Concat takes those of the output
+    where nothing else reads it and its codes are as wide: then one rounding, not two, and no copy.
     """
     owner: dict[str, str] = {}
 
@@ -31,10 +31,12 @@ def owners(model: ir.Model, bits: Mapping[str, int], imported: Imported) -> dict
         if node.op_type in keeps and x is not None and x.const_value is None and x.dtype == ir.DataType.FLOAT:
             for y in node.outputs:
                 owner[y.name or ""] = root(x.name or "")
+    limited = {x: y for x, y in _limited(model, bits) if not {x, y} & imported.values.keys() and x not in owner}
+    owner |= {x: root(y) for x, y in limited.items()}
     readers: dict[str, set[str]] = {}
     for node in model.graph:
         for v in node.inputs:
-            if v is not None and node.op_type not in keeps:
+            if v is not None and node.op_type not in keeps and v.name not in limited:
                 readers.setdefault(root(v.name or ""), set()).add(node.name or "")
     outputs = {root(v.name or "") for v in model.graph.outputs}
     for node in reversed(list(model.graph)):
@@ -50,3 +52,16 @@ def owners(model: ir.Model, bits: Mapping[str, int], imported: Imported) -> dict
             if alone and name != target:
                 owner[name] = target
     return {name: root(name) for name in owner}
+
+
+def _limited(model: ir.Model, bits: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Values of nodes that only limits read, as wide as theirs, and the values with these limits."""
+    for node in model.graph:
+        if node.op_type not in ("Relu", "Clip") or any(
+            v is not None and v.const_value is None for v in node.inputs[1:]
+        ):
+            continue
+        x, y = node.inputs[0], node.outputs[0].name or ""
+        alone = x is not None and x.producer() is not None and len(x.uses()) == 1 and not x.is_graph_output()
+        if x is not None and alone and bits.get(x.name or "") == bits.get(y):
+            yield x.name or "", y

@@ -133,5 +133,4 @@ def per_tap(shape: Shape, values: Array, groups: int) -> Array:
 def channel_multipliers(x: Tensor, w: Tensor, y: Tensor) -> tuple[Array, Array]:
     """Multiplier and shift per output channel, s32 (O): s_x * s_w / s_y."""
     assert isinstance(x.quant, QuantParams) and isinstance(w.quant, WeightParams) and isinstance(y.quant, QuantParams)
-    found = [numerics.multiplier(x.quant.scale * s / y.quant.scale) for s in w.quant.scales]
-    return np.array([m for m, _ in found], np.int32), np.array([s for _, s in found], np.int32)
+    return numerics.each_multiplier(x.quant.scale * np.array(w.quant.scales) / y.quant.scale)

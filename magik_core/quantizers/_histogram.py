@@ -7,6 +7,7 @@ from math import floor, frexp, ldexp
 import numpy as np
 
 MAX_BINS = 1 << 16
+_PIECE = 1 << 15  # values counted at a time
 _SMALLEST = -140  # bins of 2^-140: below every difference of two f32 that matters
 
 
@@ -38,12 +39,18 @@ class Histogram:
             return
         flat = np.asarray(x, np.float32).reshape(-1)
         self._cover(min(float(flat.min()), self.lo), max(float(flat.max()), self.hi))
+        for first in range(0, flat.size, _PIECE):
+            self._count(flat[first : first + _PIECE])
+
+    def _count(self, x: np.ndarray) -> None:
+        """Count values that the bins cover, few enough to stay in the processor's cache."""
         # f64 where the factor would leave the f32 range; a power of two changes no mantissa bit
         factor = np.float32(1 / self.width) if -120 < self._exponent < 120 else np.float64(1 / self.width)
-        index = np.floor(flat * factor).astype(np.int32)
-        index -= np.int32(self._start)
+        t = x * factor
+        index = (t if self._start == 0 else np.floor(t, out=t)).astype(np.intp)  # above 0, to cut off is floor
+        index -= self._start
         self._counts += np.bincount(index, minlength=self._counts.size)
-        zeros = flat.size - int(np.count_nonzero(flat))
+        zeros = int(np.count_nonzero(x == 0))
         self._counts[-self._start] -= zeros
         self.zeros += zeros
 

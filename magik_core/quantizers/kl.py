@@ -9,10 +9,9 @@ import numpy as np
 from magik_core.quantizers import Quantizer
 from magik_core.quantizers._grid import activation_grid, covered, search, weight_scales, weight_top
 from magik_core.quantizers._histogram import Histogram
-from magik_core.quantizers.mse import Mse
+from magik_core.quantizers.mse import Mse, squared_error
 from magik_core.quantizers.mse import scales as mse_scales
 
-_MOST = 1e-4  # share of the values other than zero that an activation's range may leave out
 _FLOOR = 1e-6  # probability of what the codes cannot say
 _WEIGHT_BINS = 8  # bins of a weight histogram per code
 _STEPS = 32  # weight thresholds tried
@@ -24,7 +23,7 @@ class Kl:
     Values outside a candidate range count into its outermost bins; each code spreads its mass evenly
     over its occupied bins; the range with the least divergence wins. Zeros do not count: they are exact
     whatever the range, and after a ReLU they would drown the rest. Entropy alone clips outputs such as
-    boxes, where few values matter most: no range leaves out more than one value in ten thousand.
+    boxes, where few values matter most: no range costs more squared error than all that was seen.
 
     Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits).
     """
@@ -41,8 +40,19 @@ class Kl:
         if h.lo == h.hi:
             return 0.0, 0.0
         counts, edges = h.bins()
-        lo, hi = search(h.lo, h.hi, lambda lo, hi: _range_loss(counts, edges, lo, hi, self._bits))
+        most = _squares(counts, edges, h.lo, h.hi, self._bits)
+
+        def loss(lo: float, hi: float) -> float:
+            if _squares(counts, edges, lo, hi, self._bits) > most:
+                return inf
+            return _range_loss(counts, edges, lo, hi, self._bits)
+
+        lo, hi = search(h.lo, h.hi, loss)
         return covered(*activation_grid(lo, hi, self._bits), self._bits)
+
+
+def _squares(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bits: int) -> float:
+    return squared_error(counts, edges, *activation_grid(lo, hi, bits), bits)
 
 
 def _range_loss(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bits: int) -> float:
@@ -50,8 +60,6 @@ def _range_loss(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bit
     first = int(np.searchsorted(edges, lo, "right")) - 1
     last = int(np.searchsorted(edges, hi, "left"))
     inside = counts[first:last]
-    if inside.sum() < (1 - _MOST) * counts.sum():
-        return inf
     seen = inside.copy()
     seen[0] += counts[:first].sum()
     seen[-1] += counts[last:].sum()

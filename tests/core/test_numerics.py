@@ -335,6 +335,28 @@ def test_multiplier_of_nothing() -> None:
     assert numerics.multiplier(math.nextafter(2.0**-32, 0)) == (0, 1)
 
 
+@given(
+    st.lists(st.floats(-(2.0**29), 2.0**29, exclude_min=True, exclude_max=True) | st.floats(-1e-8, 1e-8), min_size=1)
+)
+def test_many_multipliers_are_those_of_each(ratios: list[float]) -> None:
+    m, s = numerics.each_multiplier(np.array(ratios))
+    assert list(zip(m.tolist(), s.tolist(), strict=True)) == [numerics.multiplier(r) for r in ratios]
+
+
+def test_many_multipliers_at_the_edges() -> None:
+    edges = [0.0, 2.0**-32, math.nextafter(2.0**-32, 0), math.nextafter(1.0, 0), 1.0, -1.0, math.nextafter(2.0**29, 0)]
+    m, s = numerics.each_multiplier(np.array(edges))
+    assert list(zip(m.tolist(), s.tolist(), strict=True)) == [numerics.multiplier(r) for r in edges]
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan, 2.0**29])
+def test_one_of_many_is_out_of_range(bad: float) -> None:
+    with pytest.raises(QuantizeError) as error:
+        numerics.each_multiplier(np.array([1.0, bad]))
+    (problem,) = error.value.problems
+    assert (problem.what, problem.need) == ("a rescale factor is out of range", "|factor| < 2^29")
+
+
 @given(st.floats(-(2.0**28), 2.0**28), st.floats(-(2.0**28), 2.0**28))
 def test_multipliers_share_a_shift(a: float, b: float) -> None:
     (m, n), s = numerics.multipliers(a, b)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import accuracy, planner, references
+from bench import metrics, planner, references
 from bench.agreement import Agreement, agreement
 from bench.formats import Format, Same
 from bench.imported import is_installed, ordered, row, source
@@ -63,7 +63,7 @@ def test_t41(found: Format, tmp_path: Path) -> None:
     rows = [net.run(one) for one in x]
     got = ordered(found, {port.name: np.stack([one[port.name] for one in rows]) for port in net.outputs})
     for name, y, w in zip(found.outputs, got, references.outputs(found, MODELS), strict=True):
-        assert accuracy.cosine({name: w}, {name: y}) > found.least, name
+        assert metrics.cosine({name: w}, {name: y}) > found.least, name
 
 
 @pytest.mark.parametrize("same", SAME, ids=name_of)

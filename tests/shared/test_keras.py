@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import accuracy, planner
+from bench import metrics, planner
 from magik_core import pipeline
 from magik_core.errors import ModelError
 from magik_core.hookspecs import Request
@@ -75,7 +75,7 @@ def test_t41(model: Model, tmp_path: Path) -> None:
     assert not [s.name for s in result.program.steps if type(s.op).__name__ == "Transpose"]
     net = load(tmp_path / "out.mgk")
     got = np.concatenate([next(iter(net.run(one[None]).values())) for one in x])
-    assert accuracy.cosine({"y": wanted}, {"y": got}) > model.least
+    assert metrics.cosine({"y": wanted}, {"y": got}) > model.least
 
 
 def test_weights_only() -> None:

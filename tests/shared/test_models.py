@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import accuracy, planner
+from bench import metrics, ours, planner
+from bench.datasets import split
+from bench.tasks import BY_TASK, Task
 from magik_core import unpack
 from magik_core.lower import lower
 from magik_core.net import Net, encode, load
@@ -47,17 +49,18 @@ def assert_same_bits(net: Net, mgk: Path, x: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("soc", ["T40", "T41"])
-@pytest.mark.parametrize("model", accuracy.MODELS, ids=lambda m: m.name)
-def test_model(model: accuracy.Model, soc: str, tmp_path: Path) -> None:
-    pictures = model.pictures(SHARED, model)[: accuracy.CALIBRATE]
-    net, result = accuracy.ours(SHARED / model.path, model, pictures, tmp_path, soc)
-    assert result.calibration_samples == accuracy.CALIBRATE
+@pytest.mark.parametrize("task", [BY_TASK[name] for name in LEAST], ids=lambda t: t.name)
+def test_model(task: Task, soc: str, tmp_path: Path) -> None:
+    calibration, _ = split(task.data(SHARED), task.calibrate)
+    result = ours.convert(task, SHARED / "models" / task.source, calibration.x, tmp_path, soc)
+    net = load(tmp_path / "ours.bin")
+    assert result.calibration_samples == task.calibrate
     assert result.soc == soc
     assert result.float_steps == 0
-    ref = np.load(SHARED / model.ref)
-    recorded, prefix = ref[model.recorded[0]], model.recorded[1]
+    ref = np.load(SHARED / task.ref)
+    recorded, prefix = ref[task.recorded[0]], task.recorded[1]
     wanted = {p.name: ref[prefix + p.name] if prefix + p.name in ref else ref[prefix] for p in net.outputs}
-    assert accuracy.cosine(wanted, accuracy.by_magik(net, recorded)) > LEAST[model.name]
+    assert metrics.cosine(wanted, ours.run(net, task.raw(recorded))) > LEAST[task.name]
     if soc == "T41":
         x = recorded[:1].astype(np.float32).transpose(0, 3, 1, 2)
         assert_same_bits(load(tmp_path / "ours.mgk"), tmp_path / "ours.mgk", x)

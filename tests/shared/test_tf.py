@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import accuracy, planner
+from bench import metrics, planner
 from magik_core import passes, pipeline
 from magik_core.hookspecs import Request
 from magik_core.net import load
@@ -110,7 +110,7 @@ def test_t41(model: Model, tmp_path: Path) -> None:
     assert result.float_steps == 0
     net = load(tmp_path / "out.mgk")
     got = np.concatenate([next(iter(net.run(x).values())) for x in xs])
-    assert accuracy.cosine({"y": y}, {"y": got.reshape(y.shape)}) > 0.98
+    assert metrics.cosine({"y": y}, {"y": got.reshape(y.shape)}) > 0.98
 
 
 def test_gru_has_its_layer() -> None:

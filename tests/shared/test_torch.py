@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import accuracy, planner
+from bench import metrics, planner
 from magik_core import pipeline
 from magik_core.hookspecs import Request
 from magik_core.net import load
@@ -117,7 +117,7 @@ def test_t41(name: str, tmp_path: Path) -> None:
     rows = [list(net.run(one[None]).values()) for one in x]
     for index, w in enumerate(wanted):
         got = np.concatenate([row[index] for row in rows])
-        assert accuracy.cosine({"y": w}, {"y": got}) > model.least
+        assert metrics.cosine({"y": w}, {"y": got}) > model.least
 
 
 # ---- Silero: a stream, its state goes in and out -----------------------------------------------------------

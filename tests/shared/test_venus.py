@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import accuracy, planner
+from bench import ours, planner
+from bench.datasets import split
+from bench.tasks import BY_TASK
 from tests.runtime import boards
 from tests.runtime.boards import client, four, run, write
 
@@ -23,10 +25,10 @@ pytestmark = [
 @pytest.mark.parametrize("chain", ["host", "mips"])
 def test_ultraface(chain: str, tmp_path: Path) -> None:
     """Every output's bytes are those of Python's Net."""
-    model = next(m for m in accuracy.MODELS if m.name == "ultraface")
-    pictures = model.pictures(SHARED, model)[: accuracy.CALIBRATE]
-    accuracy.ours(SHARED / model.path, model, pictures, tmp_path, "T41")
-    data, (height, width) = (tmp_path / "ours.bin").read_bytes(), model.size
+    task = BY_TASK["ultraface"]
+    pictures = split(task.data(SHARED), task.calibrate)[0].x
+    ours.convert(task, SHARED / "models" / task.source, pictures, tmp_path, "T41")
+    data, (height, width) = (tmp_path / "ours.bin").read_bytes(), task.frame.size
     nv12 = np.random.default_rng(2).integers(0, 256, height * width * 3 // 2, np.uint8)
     files = write(tmp_path / "pixels", four(pictures[:1])), write(tmp_path / "nv12", nv12)
     ran = run(chain, client(chain, "core_image"), tmp_path / "ours.bin", *files, tmp_path / "out")
