@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from magik_core import pipeline
+from magik_core import inputs, pipeline
 from magik_core.config import Config
 from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
@@ -72,7 +72,7 @@ def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[
     path = data or (ready.settings and ready.settings.quant_dataset_path)
     if not path or ready.settings is None:
         raise UsageError("there is no data to debug with", need="a folder or file of samples", hint="pass --data PATH")
-    return open_samples(path, pipeline.input_specs(ready.graph, ready.settings), size)
+    return open_samples(path, inputs.specs(ready.graph, ready.settings), size)
 
 
 def _check(data: Data | None, folder: Path | None) -> None:

@@ -11,12 +11,9 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, net, node_bits, pack, passes, plugins, states
-from magik_core.config import Config, is_nhwc
-from magik_core.data_files import InputSpec
-from magik_core.debugging.dump import FOLDER, check_folder
-from magik_core.debugging.report import Report
-from magik_core.debugging.session import report
+from magik_core import calibrate, correct, equalize, inputs, node_bits, outputs, passes, plugins, states
+from magik_core.config import Config
+from magik_core.debugging import session
 from magik_core.errors import DataError, UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
@@ -37,14 +34,13 @@ from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
 from magik_core.result import Result
-from magik_core.samples import Samples, open_samples
+from magik_core.samples import Samples
 from magik_core.soc import SoC
 from magik_core.source import Quantization
 from magik_core.verify import verify_graph, verify_program
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
-SUFFIXES = (".bin", ".mgk", ".mk.h")  # the board's file, the PC's, the board's as a C array
 
 
 def _silent(*_: object) -> None:
@@ -82,16 +78,16 @@ def convert(
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
     graph, imported, samples = ready.graph, ready.imported, ready.samples
-    program = ready.program(_name(targets, model))
-    program = verify_program(replace(program, colors=_colors(graph, settings)))
+    program = ready.program(outputs.name(targets, model))
+    program = verify_program(replace(program, colors=inputs.colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
-    _write(program, placed, targets)
+    outputs.write(program, placed, targets)
     if settings.save_op_quant_bit:
         node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
-    debugged = _debug(ready, settings, progress, threads) if settings.debug_path else None
+    debugged = session.asked(ready, settings, progress, threads) if settings.debug_path else None
     return Result(
-        _stem(model, keep=True),
+        outputs.stem(model, keep=True),
         soc.name,
         program,
         placed,
@@ -103,21 +99,6 @@ def convert(
         _warnings(program, chosen),
         debugged,
     )
-
-
-def _check_debug(settings: Config) -> None:
-    """Raises: MagikError: no data there, or a folder that holds other files than dumps."""
-    if not settings.debug_path:
-        return
-    if not Path(settings.debug_path).exists():
-        raise DataError("data to debug with not found", where=settings.debug_path)
-    check_folder(Path(FOLDER))
-
-
-def _debug(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:
-    """What DEBUG_PATH asks for: a table over its samples, and dumps of the first."""
-    samples = open_samples(settings.debug_path, input_specs(ready.graph, settings), None)
-    return report(ready, "", samples, Path(FOLDER), progress, tries_skips=False, threads=threads)
 
 
 def quantized(
@@ -152,7 +133,7 @@ def _quantized(
     check_names(graph, recipe)
     _, samples = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
-        lambda: None if recipe.is_float else _samples(graph, settings, settings.quant_dataset_path),
+        lambda: None if recipe.is_float else inputs.samples(graph, settings, settings.quant_dataset_path),
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
@@ -176,8 +157,8 @@ def _open(
         load,
         lambda: plugins.load().soc(settings.soc),
         lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
-        lambda: () if output is None else _targets(output),
-        lambda: _check_debug(settings),
+        lambda: () if output is None else outputs.targets(output),
+        lambda: session.check(settings),
     )[:4]
     return sources[0], soc, targets
 
@@ -298,27 +279,6 @@ def _check_dataset(settings: Config) -> None:
         raise DataError("calibration data not found", where=settings.quant_dataset_path)
 
 
-def _samples(graph: ir.Model, settings: Config, path: str) -> Samples | None:
-    """The data at a path; None where there is none, as where the source's own quantization is all there is."""
-    return open_samples(path, input_specs(graph, settings), settings.quant_dataset_size) if path else None
-
-
-def input_specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
-    """How samples of each input are loaded."""
-    shapes = {v.name or "": tuple(int(d) for d in v.shape or ()) for v in graph.graph.inputs}  # type: ignore[arg-type]
-    found = []
-    for (name, shape), said in zip(shapes.items(), settings.for_inputs(shapes), strict=True):
-        found.append(InputSpec(name, shape, said.color, is_nhwc(shape)))
-    return found
-
-
-def _colors(graph: ir.Model, settings: Config) -> dict[str, str]:
-    """The order of the channels of every input that is an image."""
-    specs = input_specs(graph, settings)
-    channels = {s.name: s.shape[3 if s.is_nhwc else 1] for s in specs if len(s.shape) == 4}
-    return {s.name: "GRAY" if channels[s.name] == 1 else s.color for s in specs if channels.get(s.name) in (1, 3)}
-
-
 def _quantization(
     graph: ir.Model,
     recipe: Recipe,
@@ -335,7 +295,7 @@ def _quantization(
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
     means = correct.mean_inputs(graph) if recipe.correct_bias else {}
-    own = _samples(graph, settings, settings.weight_correct_path) if means else None
+    own = inputs.samples(graph, settings, settings.weight_correct_path) if means else None
     others, report = means if own is None else {}, partial(progress, "calibrate")
     ranges = calibrate.calibrate(graph, samples, values, feature, others=others, progress=report, threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
@@ -344,53 +304,12 @@ def _quantization(
         calibrate.watch(graph, own, means.items(), progress=report, threads=threads)
     graph = correct.correct_biases(graph, reals, means)
     if settings.feature_correct_path:
-        data = _samples(graph, settings, settings.feature_correct_path) or samples
+        data = inputs.samples(graph, settings, settings.feature_correct_path) or samples
         codes = {name: q for name, q in quantization.values.items() if name not in imported.values}
         means = correct.mean_inputs(graph, codes)
         calibrate.watch(graph, data, means.items(), progress=report, threads=threads)
         graph = correct.correct_biases(graph, reals, means, of_inputs=True)
     return (with_weights(graph, reals) if recipe.feature_bits == REAL else graph), quantization
-
-
-def _targets(output: str | Path) -> tuple[Path, ...]:
-    """The files to write.
-
-    Raises: UsageError: the output is a folder. PackError: one of them cannot be made there.
-    """
-    path = Path(output)
-    if path.is_dir():
-        need, hint = "a file, with or without a suffix", f"pass -o {path / 'model.bin'}"
-        raise UsageError("the output is a folder", where="--output", found=str(output), need=need, hint=hint)
-    base = _base(path)
-    paths = tuple(base.with_name(base.name + suffix) for suffix in SUFFIXES)
-    pack.check_outputs(paths)
-    return paths
-
-
-def _write(program: Program, placed: Plan, targets: tuple[Path, ...]) -> None:
-    if targets:
-        board = pack.pack(program, placed, names=False)
-        net.check_loads(board, [step.name for step in program.steps])
-        header = pack.as_header(board, _base(targets[0]).name).encode()
-        pack.write(dict(zip(targets, (board, pack.pack(program, placed, names=True), header), strict=True)))
-
-
-def _base(path: Path) -> Path:
-    for suffix in SUFFIXES:
-        if path.name.endswith(suffix) and path.name != suffix:
-            return path.with_name(path.name[: -len(suffix)])
-    return path
-
-
-def _name(targets: Sequence[Path], model: object) -> str:
-    """Of the program: the output's, or the model's."""
-    return _base(targets[0]).name if targets else _stem(model)
-
-
-def _stem(model: object, *, keep: bool = False) -> str:
-    if isinstance(model, (str, Path)):
-        return str(model) if keep else Path(model).stem
-    return (model.graph.name if isinstance(model, ir.Model) else type(model).__name__) or "model"
 
 
 def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from magik_core.debugging.dump import Dump
+from magik_core import inputs
+from magik_core.config import Config
+from magik_core.debugging.dump import FOLDER, Dump, check_folder
 from magik_core.debugging.measure import measure
 from magik_core.debugging.report import Report
 from magik_core.debugging.trials import trials
+from magik_core.errors import DataError
 from magik_core.quantized import Quantized
+from magik_core.samples import open_samples
+
+Progress = Callable[[str, int, int], None]
 
 
 def report(
@@ -21,7 +27,7 @@ def report(
     name: str,
     samples: Iterable[Mapping[str, np.ndarray]],
     folder: Path | None,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     *,
     tries_skips: bool,
     threads: int = 1,
@@ -36,3 +42,21 @@ def report(
     tell = partial(progress, "leave out")
     tried = trials(subject, found.layers, samples, progress=tell, threads=threads) if tries_skips else []
     return Report.of(name, found, "" if folder is None else str(folder), tried)
+
+
+def check(settings: Config) -> None:
+    """Look at DEBUG_PATH before anything is done.
+
+    Raises: MagikError: no data there, or a folder that holds other files than dumps.
+    """
+    if not settings.debug_path:
+        return
+    if not Path(settings.debug_path).exists():
+        raise DataError("data to debug with not found", where=settings.debug_path)
+    check_folder(Path(FOLDER))
+
+
+def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:
+    """What DEBUG_PATH asks for: a table over its samples, and dumps of the first."""
+    found = open_samples(settings.debug_path, inputs.specs(ready.graph, settings), None)
+    return report(ready, "", found, Path(FOLDER), progress, tries_skips=False, threads=threads)
