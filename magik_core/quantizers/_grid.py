@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 Loss = Callable[[float, float], float]
+Found = tuple[float, float, float]  # loss, low, high
 _COARSE = 64  # shrink steps of the first search
 _FINE = 16  # steps between two of them
 
@@ -35,23 +36,28 @@ def weight_scales(scales: np.ndarray) -> np.ndarray:
 
 
 def search(lo: float, hi: float, loss: Loss) -> tuple[float, float]:
-    """Shrink both ends of [lo, hi] for the least loss: together, then one by one, then finely.
+    """Shrink both ends of [lo, hi] for the least loss: together and then one by one, or one by one, then finely.
 
     Equal losses keep the wider range. An end at zero stays there.
     """
     steps = np.arange(_COARSE, 0, -1) / _COARSE
-    best = (loss(lo, hi), lo, hi)
+    start = (loss(lo, hi), lo, hi)
+    best = _one_by_one(start, hi, steps, loss)
     if lo < 0 < hi:
-        best = _least(best, [(lo * f, hi * f) for f in steps], loss)
-    best = _least(best, [(best[1], hi * f) for f in steps], loss)
-    best = _least(best, [(lo * f, best[2]) for f in steps], loss)
+        best = min(best, _one_by_one(_least(start, [(lo * f, hi * f) for f in steps], loss), hi, steps, loss))
     near = np.arange(_FINE, -_FINE, -1) / (_FINE * _COARSE)
     best = _least(best, [(best[1], min(best[2] + hi * d, hi)) for d in near], loss)
     best = _least(best, [(max(best[1] + lo * d, lo), best[2]) for d in near], loss)
     return best[1], best[2]
 
 
-def _least(best: tuple[float, float, float], ends: list[tuple[float, float]], loss: Loss) -> tuple[float, float, float]:
+def _one_by_one(best: Found, hi: float, steps: np.ndarray, loss: Loss) -> Found:
+    low = best[1]
+    best = _least(best, [(low, hi * f) for f in steps], loss)
+    return _least(best, [(low * f, best[2]) for f in steps], loss)
+
+
+def _least(best: Found, ends: list[tuple[float, float]], loss: Loss) -> Found:
     for lo, hi in dict.fromkeys((float(lo), float(hi)) for lo, hi in ends):
         if lo <= 0 <= hi and lo < hi and (lo, hi) != best[1:] and (error := loss(lo, hi)) < best[0]:
             best = (error, lo, hi)

@@ -12,6 +12,7 @@ from magik_core.quantizers._histogram import Histogram
 from magik_core.quantizers.mse import Mse, squared_error
 from magik_core.quantizers.mse import scales as mse_scales
 
+_FEW = 1e-5  # share of the values other than zero that a range may leave out whatever they cost
 _FLOOR = 1e-6  # probability of what the codes cannot say
 _WEIGHT_BINS = 8  # bins of a weight histogram per code
 _STEPS = 32  # weight thresholds tried
@@ -23,7 +24,8 @@ class Kl:
     Values outside a candidate range count into its outermost bins; each code spreads its mass evenly
     over its occupied bins; the range with the least divergence wins. Zeros do not count: they are exact
     whatever the range, and after a ReLU they would drown the rest. Entropy alone clips outputs such as
-    boxes, where few values matter most: no range costs more squared error than all that was seen.
+    boxes, where few values matter most: a range that leaves out more than one value in a hundred thousand may
+    not cost more squared error than all that was seen.
 
     Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits).
     """
@@ -43,7 +45,7 @@ class Kl:
         most = _squares(counts, edges, h.lo, h.hi, self._bits)
 
         def loss(lo: float, hi: float) -> float:
-            if _squares(counts, edges, lo, hi, self._bits) > most:
+            if _left_out(counts, edges, lo, hi) > _FEW and _squares(counts, edges, lo, hi, self._bits) > most:
                 return inf
             return _range_loss(counts, edges, lo, hi, self._bits)
 
@@ -55,10 +57,19 @@ def _squares(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bits: 
     return squared_error(counts, edges, *activation_grid(lo, hi, bits), bits)
 
 
+def _left_out(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float) -> float:
+    first, last = _cut(edges, lo, hi)
+    return 1 - float(counts[first:last].sum() / counts.sum())
+
+
+def _cut(edges: np.ndarray, lo: float, hi: float) -> tuple[int, int]:
+    """The bins of [lo, hi]; one that the range cuts is inside."""
+    return int(np.searchsorted(edges, lo, "right")) - 1, int(np.searchsorted(edges, hi, "left"))
+
+
 def _range_loss(counts: np.ndarray, edges: np.ndarray, lo: float, hi: float, bits: int) -> float:
-    """Divergence of the codes of [lo, hi]; a bin that the range cuts is inside."""
-    first = int(np.searchsorted(edges, lo, "right")) - 1
-    last = int(np.searchsorted(edges, hi, "left"))
+    """Divergence of the codes of [lo, hi]."""
+    first, last = _cut(edges, lo, hi)
     inside = counts[first:last]
     seen = inside.copy()
     seen[0] += counts[:first].sum()
