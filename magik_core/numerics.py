@@ -167,7 +167,7 @@ def fix(product: Array) -> Array:
 
     Args:    product: |product| < 2^62.
     """
-    return fixed((np.asarray(product, np.int64) + (1 << (FIXED_BITS - 1))) >> FIXED_BITS)
+    return fixed(_shift(np.asarray(product, np.int64), np.int64(FIXED_BITS)))
 
 
 def saturate(v: Array, low: int, high: int) -> Array:

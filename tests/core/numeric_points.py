@@ -70,6 +70,15 @@ def wide_points() -> tuple[Array, Array, Array]:
     return np.array(acc, I64), np.array(multiplier, I64), np.array(shift, I32)
 
 
+def fixed_points() -> Array:
+    """Fixed numbers about their limits, products of two next to a tie, and the extremes."""
+    most, bits = numerics.FIXED_MOST, numerics.FIXED_BITS
+    ends = [0, 1, most, most << bits, (1 << 62) - (1 << bits)]
+    ties = [(2 * k + 1) << (bits - 1) for k in (0, 1, 2, 1000, most - 1, most)]
+    near = {sign * v + d for v in (*ends, *ties) for sign in (-1, 1) for d in (-1, 0, 1)}
+    return np.array(sorted(near), I64)
+
+
 def average_points() -> tuple[Array, Array]:
     """(total, count): means next to a tie of AVERAGE_BITS fraction bits, and the extremes."""
     counts = (1, 2, 3, 4, 6, 7, 9, 49, 64, 100, 4096, 2**20 + 2, 2**22)

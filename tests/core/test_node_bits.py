@@ -120,7 +120,7 @@ def test_bits_may_be_loaded_without_ranges_and_ranges_without_bits(net: Path) ->
     by_bits = params(convert(net, load_op_quant_bit=True))["relu1"]
     assert by_bits.bits == 10 and abs(by_bits.scale * 1023 / high - 1) < 0.05
     assert params(convert(net, load_op_quant_min_max=True))["relu1"] == QuantParams(
-        float(np.float32(2 / 255)), 128.0, 8
+        float(np.float32(2 / 255)), 127.0, 8
     )
 
 

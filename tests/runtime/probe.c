@@ -14,6 +14,8 @@ PROBE(rescale, int64_t, fx_rescale(acc[i], m[i], s[i]), const int32_t *acc, cons
 PROBE(rescale_wide, int64_t, fx_rescale_wide(acc[i], m[i], s[i]), const int64_t *acc, const int32_t *m, const int32_t *s)
 PROBE(rescale_as, int64_t, fx_rescale_as(acc[i], m[i], s[i], is_twice[i]), const int32_t *acc, const int32_t *m, const int32_t *s,
       const int32_t *is_twice)
+PROBE(fixed, int32_t, fx_fixed(v[i]), const int64_t *v)
+PROBE(fix, int32_t, fx_fix(v[i]), const int64_t *v)
 PROBE(average, int64_t, fx_average(total[i], n[i]), const int32_t *total, const int32_t *n)
 PROBE(average_wide, int64_t, fx_average_wide(total[i], n[i]), const int64_t *total, const int32_t *n)
 PROBE(reciprocal_m, int64_t, fx_reciprocal(total[i]).m, const int64_t *total)
