@@ -167,7 +167,7 @@ def fix(product: Array) -> Array:
 
     Args:    product: |product| < 2^62.
     """
-    return fixed(_shift(np.asarray(product, np.int64), np.int64(FIXED_BITS)))
+    return fixed(_shift(np.asarray(product, np.int64), np.asarray(FIXED_BITS, np.int64)))
 
 
 def saturate(v: Array, low: int, high: int) -> Array:
