@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
 
 import magik_core as magik
 from magik_core.config import NODE_BITS
@@ -17,37 +16,14 @@ from magik_core.program import Program, WeightParams
 from magik_core.result import Result
 from magik_core.run import run
 from tests import harness
-from tests.cli import models
+from tests.core.attention import LAYERS, SIZE, T, attention
 
-T, SIZE, HIDDEN = 6, 5, 4
-LAYERS = {"LSTM": 4, "GRU": 3, "RNN": 1}
 WITH_WEIGHTS = {"layer": ("layer/x/w", "layer/h/w"), "conv": ("conv/w",), "query": ("query/w",)}
 
 
-def attention(path: Path, op: str = "LSTM") -> Path:
-    """x (T, 1, 5) through a layer in both directions, a convolution over time and self-attention; some rows of it."""
-    gates, rng = LAYERS[op], np.random.default_rng(3)
-    nodes = [
-        helper.make_node(op, ["x", "w", "r", "b"], ["ys"], "layer", hidden_size=HIDDEN, direction="bidirectional"),
-        helper.make_node("Transpose", ["ys"], ["turned"], "turn", perm=[2, 1, 3, 0]),
-        helper.make_node("Reshape", ["turned", "channels"], ["image"], "image"),
-        helper.make_node("Conv", ["image", "k", "kb"], ["conv"], "conv", pads=[1, 1]),
-        helper.make_node("Relu", ["conv"], ["act"], "relu"),
-        helper.make_node("Transpose", ["act"], ["seq"], "seq", perm=[0, 2, 1]),
-        helper.make_node("LayerNormalization", ["seq", "g", "gb"], ["norm"], "norm", epsilon=0.01),
-        helper.make_node("MatMul", ["norm", "q"], ["query"], "query"),
-        helper.make_node("Transpose", ["norm"], ["key"], "key", perm=[0, 2, 1]),
-        helper.make_node("MatMul", ["query", "key"], ["score"], "score"),
-        helper.make_node("Softmax", ["score"], ["share"], "share", axis=-1),
-        helper.make_node("MatMul", ["share", "norm"], ["mixed"], "mixed"),
-        helper.make_node("Gather", ["mixed", "rows"], ["y"], "rows", axis=1),
-    ]
-    shapes = {"w": (2, gates * HIDDEN, SIZE), "r": (2, gates * HIDDEN, HIDDEN), "b": (2, 2 * gates * HIDDEN),
-              "k": (8, 2 * HIDDEN, 3), "kb": (8,), "q": (8, 8), "g": (8,), "gb": (8,)}  # fmt: skip
-    constants = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
-    constants |= {"channels": np.array([1, 2 * HIDDEN, T]), "rows": np.array([0, -1, 3])}
-    graph = (path, nodes, [("x", models.FLOAT, (T, 1, SIZE))], [("y", models.FLOAT, (1, 3, 8))], constants)
-    return models.write(*graph)
+def write(path: Path, op: str = "LSTM") -> Path:
+    onnx.save(attention(op), path)
+    return path
 
 
 def data() -> np.ndarray:
@@ -60,7 +36,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "samples").mkdir()
     for i, x in enumerate(data()):
         x.tofile(tmp_path / f"samples/{i}.bin")
-    return attention(tmp_path / "net.onnx")
+    return write(tmp_path / "net.onnx")
 
 
 def convert(net: Path, **keys: Any) -> Result:
@@ -106,7 +82,7 @@ def weights(program: Program, node: str) -> list[tuple[int, str, int]]:
 @pytest.mark.parametrize("op", LAYERS)
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_features(net: Path, op: str, bits: int) -> None:
-    result = convert(attention(net, op), quant_feature_bit=bits)
+    result = convert(write(net, op), quant_feature_bit=bits)
     assert result.float_steps == 0 and result.warnings == ()
     dtype = "u8" if bits == 8 else "u16"
     found = {name: kernel.rpartition("_")[2] for name, kernel in kernels(result).items()}
@@ -168,7 +144,7 @@ def test_features_alone(net: Path) -> None:
 
 @pytest.mark.parametrize("op", LAYERS)
 def test_saved_edited_and_loaded(net: Path, op: str) -> None:
-    attention(net, op)
+    write(net, op)
     before = convert(net, save_op_quant_bit=True)
     rows = json.loads(Path(NODE_BITS).read_text())
     own = {name for name, row in rows.items() if "QUANT_WEIGHT_BIT" in row}
