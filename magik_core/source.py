@@ -28,6 +28,12 @@ class Codes:
     zero_points: np.ndarray
     axis: int = 0
 
+    @property
+    def bits(self) -> int:
+        """16 where 8 do not hold the codes."""
+        low, high = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
+        return 8 if low >= -128 and high <= (127 if low < 0 else 255) else 16
+
     def reals(self) -> np.ndarray:
         """What the codes mean, in f32."""
         wide = [1] * self.codes.ndim
@@ -60,7 +66,8 @@ class Quantization:
     `weights` maps a node's name and f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel);
     `constants` are those that the source has quantized itself, by value name; `rounds_twice` says that it rounds
     the sums of convolutions as docs/quantization.md has it under "Rounding twice"; `rounded_nodes` are those in
-    f32 whose results become codes at once, as weights of 32 bits ask for.
+    f32 whose results become codes at once, as weights of 32 bits ask for; `weight_bits` are those of `weights`, by
+    node.
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
@@ -69,6 +76,7 @@ class Quantization:
     constants: Mapping[str, Codes] = field(default_factory=dict)
     rounds_twice: bool = False
     rounded_nodes: frozenset[str] = frozenset()
+    weight_bits: Mapping[str, int] = field(default_factory=dict)
 
     def codes(self, name: str | None) -> QuantParams | None:
         """Parameters of a value that has codes."""
