@@ -25,6 +25,7 @@ STRUCTS = {
     "TENS": "file_tensor",
     "STEP": "file_step",
     "PORT": "file_port",
+    "STAT": "file_state",
 }
 Fields = dict[str, tuple[int, str, int]]
 

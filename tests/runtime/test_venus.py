@@ -201,7 +201,7 @@ def hostile(data: bytes) -> dict[str, tuple[bytes, str]]:
         "header": (data[:32], "cut short"),
         "half": (data[: len(data) // 2], "cut short"),
         "other": (b"GIF89a" + data[6:], "not a magik model file"),
-        "newer": (with_word(data, 12, 7), "needs version 7 of the library's reader, this library has version 1"),
+        "newer": (with_word(data, 12, 7), "needs version 7 of the library's reader, this library has version 2"),
         "head": (data[:24] + b"\1" + data[25:], "a checksum does not match"),
         "flipped": (bytes(flipped), "a checksum does not match"),
         "small": (with_word(data, 16, 33), "cut short"),
