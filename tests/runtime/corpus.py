@@ -26,7 +26,7 @@ from magik_core.plan import plan
 from magik_core.program import Program, QuantParams, Step, Tensor
 from magik_core.run import run
 from magik_core.source import Quantization
-from tests import harness
+from tests import harness, streams
 
 CASES: list[Case] = [
     c
@@ -62,6 +62,9 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
     rng = np.random.default_rng(5)
     for name, program in nets().items():
         yield name, program, {"x": rng.uniform(-1, 1, (1, 3, 9, 7)).astype(np.float32)}
+    for name, (model, states) in streams.nets().items():
+        for kind, program in streams.programs(model, states).items():
+            yield f"{name} {kind}", program, {"x": streams.frames(model, 1)}
 
 
 def entries(folder: Path) -> list[Entry]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magik_core import numerics, toolchain
-from magik_core.net import Net
+from magik_core import net, numerics, toolchain
+from magik_core.net import Net, encode
 from magik_core.run import run as run_numpy
-from tests import harness
+from tests import harness, streams
 from tests.runtime import boards
 from tests.runtime.boards import (
     CHAINS,
@@ -54,6 +54,7 @@ VTABLE = [  # the order that programs compiled against the vendor's headers rely
     "run",
     "steps",
     "run_step",
+    "reset",  # ours, behind theirs
 ]
 chains = pytest.mark.parametrize("chain", CHAINS)
 NETS = nets()
@@ -152,6 +153,19 @@ def test_floats_become_codes(chain: str, tmp_path: Path) -> None:
     assert (tmp_path / "out.reals").read_bytes() == want
     assert (tmp_path / "out.codes").read_bytes() == want
     assert (tmp_path / "out.gray").read_bytes() == boards.expected(gray, {"x": np.ascontiguousarray(luma)})
+
+
+@chains
+def test_states_are_carried_whatever_becomes_of_the_memory(chain: str, tmp_path: Path) -> None:
+    result, x = streams.convert(tmp_path, "lstm")
+    program, loaded = result.program, net.load(tmp_path / "lstm.bin")
+    frames = [encode(loaded.inputs[0], frame[None]) for frame in x]
+    quant = program.tensors[program.outputs[0]].quant
+    want = b"".join(boards.shown(loaded.run_quantized(frame)["z"], quant).tobytes() for frame in frames)  # type: ignore[arg-type]
+    stored = write(tmp_path / "frames.raw", *frames)
+    ran = run(chain, client(chain, "core_states"), tmp_path / "lstm.bin", stored, tmp_path / "out")
+    passed(ran)
+    assert (tmp_path / "out").read_bytes() == want and "magik: reset: no model is loaded\n" in ran.err
 
 
 @chains
