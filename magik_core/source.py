@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.errors import LowerError
 from magik_core.ops import Op
 from magik_core.program import CODES, DTYPES, QuantParams, Shape
@@ -90,6 +91,7 @@ class Source:
         self.graph = model.graph
         self.quantization = quantization
         self._outputs = {v.name for v in self.graph.outputs}
+        self.carried = carry.pairs(model)  # inputs that come back from outputs
 
     def attribute(self, node: ir.Node, name: str, default: Any = None) -> Any:
         """Value of an attribute; lists as tuples."""
