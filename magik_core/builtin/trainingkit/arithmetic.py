@@ -118,5 +118,10 @@ def normalization(gamma: Array, beta: Array, mean: Array, var: Array, epsilon: f
     return gain, beta - mean * gain
 
 
+def shortcut_clip(clip: float, device: str) -> float:
+    """What the sum of a shortcut is divided by."""
+    return 2.0 if device in EVEN else min(clip, 2.0)
+
+
 def _f32(value: float) -> float:
     return float(np.float32(value))

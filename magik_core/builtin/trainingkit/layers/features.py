@@ -10,7 +10,7 @@ import numpy as np
 from magik_core.builtin.onnx_quantized.expansion import attributes
 from magik_core.builtin.onnx_quantized.table import converts
 from magik_core.builtin.trainingkit import DOMAIN, emit
-from magik_core.builtin.trainingkit.arithmetic import EVEN, LEAST_GAMMA, input_grid
+from magik_core.builtin.trainingkit.arithmetic import LEAST_GAMMA, input_grid, shortcut_clip
 from magik_core.builtin.trainingkit.fields import Fields, array
 
 if TYPE_CHECKING:
@@ -74,11 +74,6 @@ def shortcut(node: NodeProto, to: Expansion) -> None:
     factor = emit.constant(to, f"{out}/factor", np.asarray(1 / shortcut_clip(clip, given.device())))
     shape = None if slope is None else slope.reshape(-1, 1, 1)
     emit.feature(to, "Mul", [total, factor], grid, out, shape)
-
-
-def shortcut_clip(clip: float, device: str) -> float:
-    """What the sum of a shortcut is divided by."""
-    return 2.0 if device in EVEN else min(clip, 2.0)
 
 
 @converts("aweight", domains=(DOMAIN,), inputs=1)
