@@ -66,9 +66,9 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
     for name, program in nets().items():
         shape = (T, 1, SIZE) if name.startswith("memory") else (1, 3, 9, 7)
         yield name, program, {"x": rng.uniform(-1, 1, shape).astype(np.float32)}
-    for name, (model, states) in streams.nets().items():
-        for sort, program in streams.programs(model, states).items():
-            yield f"{name} {sort}", program, {"x": streams.frames(model, 1)}
+    for name, (model, carried) in streams.nets().items():
+        for kind, program in streams.programs(model, carried).items():
+            yield f"{name} {kind}", program, {"x": streams.frames(model, 1)}
 
 
 def entries(folder: Path) -> list[Entry]:
