@@ -254,7 +254,8 @@ class Config(BaseModel):
     @property
     def ends(self) -> tuple[str, ...]:
         """The outputs to end at: where OUTPUT names some, those that come back as states are needed too."""
-        return tuple(dict.fromkeys((*self.output, *self.states.values()))) if self.output else ()
+        more = dict.fromkeys(name for name in self.states.values() if name not in self.output)
+        return (*self.output, *more) if self.output else ()
 
     def request(self, example_inputs: Sequence[Any] = ()) -> Request:
         """What is asked of the frontend."""

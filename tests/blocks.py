@@ -118,12 +118,13 @@ def install(folder: Path, site: Path) -> None:
     """What `pip install` of a pure plugin leaves in site-packages, without asking a package index."""
     text = (folder / "pyproject.toml").read_text()
     name, version = (re.search(rf'^{key} = "(.+)"', text, re.MULTILINE)[1] for key in ("name", "version"))  # type: ignore[index]
-    point, module = ENTRY_POINT.search(text).groups()  # type: ignore[union-attr]
-    shutil.copytree(folder / module, site / module, dirs_exist_ok=True)
+    for module in folder.glob("*/__init__.py"):
+        shutil.copytree(module.parent, site / module.parent.name, dirs_exist_ok=True)
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[magik]\n{point} = {module}\n")
+    if point := ENTRY_POINT.search(text):
+        (info / "entry_points.txt").write_text(f"[magik]\n{point[1]} = {point[2]}\n")
 
 
 if __name__ == "__main__":  # as `pip` of a workspace: SITE install FOLDER…
