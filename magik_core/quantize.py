@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import numerics, states
+from magik_core import carry, numerics, states
 from magik_core.errors import Problem, QuantizeError, UsageError
 from magik_core.imported import NOTHING, Imported
 from magik_core.missing import nearest
@@ -15,7 +15,7 @@ from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
 from magik_core.recipe import REAL, Choice, Recipe
-from magik_core.sharing import owners
+from magik_core.sharing import owners, tied
 from magik_core.source import Quantization
 from magik_core.weights import ChannelScales, code_widths, has_weights, node_weights
 
@@ -98,14 +98,43 @@ def quantize(
             problems += [Problem(p.what, f"value '{name}'", p.found, p.need) for p in error.problems]
     if problems:
         raise QuantizeError(problems=problems)
-    for name, owner in owners(model, bits_of(model, recipe, imported), imported).items():
+    owned = owners(model, bits_of(model, recipe, imported), imported)
+    values |= _of_ties(tied(model, owned, imported), ranges, wanted)
+    for name, owner in owned.items():
         if owner in values:
             values[name] = values[owner]
     values |= states.params(states.groups(model, imported), ranges) if wanted else {}
     skipped, real = _in_float(model, recipe)
     skipped |= set() if wanted or not imported else _with_real_weights(model, imported)
     in_float = frozenset(skipped | real)
+    for name in _real_states(model, in_float):
+        values.pop(name, None)
     return Quantization(values, in_float, weights, imported.constants, imported.rounds_twice, frozenset(real), widths)
+
+
+def _of_ties(ties: Iterable[frozenset[str]], ranges: Ranges, bits: Mapping[str, int]) -> dict[str, QuantParams]:
+    """Parameters that cover what each value of a tie has, with the most bits of them."""
+    out = {}
+    for names in ties:
+        known = [ranges[name] for name in sorted(names) if name in ranges and name in bits]
+        if known:
+            low, high = min(r[0] for r in known), max(r[1] for r in known)
+            widest = max(bits.get(name, 0) for name in names)
+            out.update(dict.fromkeys(sorted(names), numerics.params_of_range(low, high, widest)))
+    return out
+
+
+def _real_states(model: ir.Model, in_float: Collection[str]) -> list[str]:
+    """States that only nodes in f32 read and make: they stay real."""
+    known = {v.name or "": v for v in (*model.graph.inputs, *model.graph.outputs)}
+    out: list[str] = []
+    for pair in carry.pairs(model).items():
+        before, after = (known[name] for name in pair)
+        users = {use.node.name for value in (before, after) for use in value.uses()}
+        maker = after.producer()
+        if maker is not None and {maker.name, *users} <= set(in_float):
+            out += pair
+    return out
 
 
 def _chosen_ranges(model: ir.Model, recipe: Recipe) -> dict[str, tuple[float, float]]:

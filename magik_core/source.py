@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.errors import LowerError
 from magik_core.ops import Op
 from magik_core.program import CODES, DTYPES, QuantParams, Shape
@@ -90,6 +91,7 @@ class Source:
         self.graph = model.graph
         self.quantization = quantization
         self._outputs = {v.name for v in self.graph.outputs}
+        self.carried = carry.pairs(model)  # inputs that come back from outputs
 
     def attribute(self, node: ir.Node, name: str, default: Any = None) -> Any:
         """Value of an attribute; lists as tuples."""
@@ -125,7 +127,10 @@ class Source:
         return found
 
     def dtype(self, node: ir.Node, op: type[Op], y: ir.Value | None = None) -> str:
-        """Storage to compute a node in: where all of its activations have codes the widest of them, else f32."""
+        """Storage to compute a node in: where all of its activations have codes the widest of them, else f32.
+
+        Codes between two of which real zero lies are for operators with `halves` alone.
+        """
         q = self.quantization
         if node.name in q.float_nodes:
             return "f32"
@@ -134,7 +139,8 @@ class Source:
         found = [q.codes(v.name) for v in values]
         coded = [c.dtype for c in found if c is not None]
         kind = max(coded, key=CODES.index) if coded and len(coded) == len(found) else "f32"
-        return kind if kind in op.dtypes else "f32"
+        is_between = not op.halves and any(c is not None and c.zero_point % 1 for c in found)
+        return kind if kind in op.dtypes and not is_between else "f32"
 
     def is_float(self, value: ir.Value) -> bool:
         """Whether a value of the source holds reals."""

@@ -69,7 +69,7 @@ def quantize_affine(
     twice = to.quantization.rounds_twice and x.dtype == "u8"
     for _ in range(DOUBLINGS):
         unit = x.quant.scale * scales
-        b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1)
+        b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1) + y.zero_point % 1 * y.scale / unit
         total = np.abs(np.round(b)) + _most(codes, zero, x.quant.top)
         is_long = total > numerics.INT32_MAX
         too_large = is_long & (twice | (total > MAX_SUM) | (unit < MIN_FACTOR * y.scale))

@@ -28,7 +28,7 @@ from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import Recipe
 from magik_core.run import run
 from magik_core.source import Quantization
-from tests import harness
+from tests import harness, streams
 from tests.core.attention import SIZE, T, attention
 
 CASES: list[Case] = [
@@ -66,6 +66,9 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
     for name, program in nets().items():
         shape = (T, 1, SIZE) if name.startswith("memory") else (1, 3, 9, 7)
         yield name, program, {"x": rng.uniform(-1, 1, shape).astype(np.float32)}
+    for name, (model, carried) in streams.nets().items():
+        for kind, program in streams.programs(model, carried).items():
+            yield f"{name} {kind}", program, {"x": streams.frames(model, 1)}
 
 
 def entries(folder: Path) -> list[Entry]:
