@@ -230,10 +230,11 @@ class Lowering(Source):
         """Say that source value `y` is what `t` holds, its axes lying in the order `axes`."""
         self._values[y.name or ""] = replace(t, axes=axes)
 
-    def quantize_weights(self, node: ir.Node, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(codes of int8 or int16, scales) of a node's weights (channels, k)."""
+    def quantize_weights(self, node: ir.Node, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """(codes of int8 or int16, scales, bits) of a node's weights (channels, k)."""
         assert self.quantization.weights is not None
-        return self.quantization.weights(node.name or "", w)
+        codes, scales = self.quantization.weights(node.name or "", w)
+        return codes, scales, self.quantization.weight_bits.get(node.name or "", 8 * codes.itemsize)
 
     def lower(self, node: ir.Node) -> None:
         op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None

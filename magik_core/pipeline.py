@@ -22,14 +22,7 @@ from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
-from magik_core.quantize import (
-    check_names,
-    quantize,
-    real_weights,
-    values_to_calibrate,
-    weight_bits,
-    with_weights,
-)
+from magik_core.quantize import check_names, quantize, values_to_calibrate
 from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
@@ -39,6 +32,7 @@ from magik_core.soc import SoC
 from magik_core.source import Quantization
 from magik_core.streamed import Streamed
 from magik_core.verify import verify_graph, verify_program
+from magik_core.weights import real_weights, weight_bits, with_weights
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]

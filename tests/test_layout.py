@@ -116,6 +116,7 @@ LAYERS: tuple[set[str], ...] = (
         "model_file",
         "asked",
         "config_text",
+        "shifted",
     },
     {"ops"},
     {"passes", "quantizers", "recipe", "soc", "soc_contract", "checks", "hookspecs", "verify", "live", "data_files"},
