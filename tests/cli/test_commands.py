@@ -159,6 +159,7 @@ class FakeNet:
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    states: tuple[Port, ...] = ()
 
     def run(self, feeds: dict[str, Any]) -> dict[str, Any]:
         first = next(iter(feeds.values()))
