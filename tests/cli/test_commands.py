@@ -52,7 +52,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         out.update(model=model, output=output, **options)
         options["progress"]("calibrate", 20, 20)
         options["notes"]("node: declined")
-        return SimpleNamespace(to_json=lambda: RESULT)
+        return SimpleNamespace(to_json=lambda: RESULT, debug=None)
 
     monkeypatch.setattr(pipeline, "convert", convert)
     return out
