@@ -3,8 +3,8 @@
     python -m bench.sound [--shared FOLDER] [--feature-bits 8] [--weight-bits 8] [--method KL]
         [--skip OP…]
 
-silero is calibrated on two of its recordings, DTLN on another than those that are evaluated. The quantized nets carry their states themselves:
-they are given sound alone, and begin anew with each recording.
+silero is calibrated on two of its recordings, DTLN on another than those that are evaluated. The quantized nets carry
+their states themselves: they are given sound alone, and begin anew with each recording.
 """
 
 from __future__ import annotations

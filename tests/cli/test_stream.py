@@ -28,7 +28,8 @@ def test_states_are_named_one_by_one(magik: Any, folder: Path, tmp_path: Path) -
     assert magik("convert", folder / "lstm.onnx", "-o", tmp_path / "out", *options).code == 0
     assert (tmp_path / "out.bin").read_bytes() == (folder / "lstm.bin").read_bytes()
     assert magik("check", folder / "lstm.onnx", *options[2:]).code == 0
-    shown = magik("inspect", tmp_path / "out.mgk").out
+    shown = magik("inspect", tmp_path / "out.mgk", "--html", tmp_path / "page.html").out
+    assert "state h0" in (tmp_path / "page.html").read_text()
     assert [line.split()[:2] for line in shown.splitlines() if line.startswith("state ")] == [
         ["state", "h0"],
         ["state", "c0"],
