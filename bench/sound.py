@@ -3,8 +3,8 @@
     python -m bench.sound [--shared FOLDER] [--feature-bits 8] [--weight-bits 8] [--method KL]
         [--skip OP…]
 
-Both are calibrated on other sounds than those that are evaluated. The quantized nets carry their states themselves:
-they are given sound alone, and begin anew with each recording.
+silero is calibrated on two of its recordings, DTLN on another than those that are evaluated. The quantized nets carry
+their states themselves: they are given sound alone, and begin anew with each recording.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BLOCK, HOP = 512, 128  # of DTLN
 VAD = "models/silero-vad/silero_vad_16k_op15.onnx"
 VAD_STATES = {"state": "stateN"}
 DTLN_STATES = ({"input_3": "tf_op_layer_stack_2"}, {"input_5": "tf_op_layer_stack_5"})
-CALIBRATED = ("short_wav_easy10s", "noise_1000ms")  # files of sounds; all others are evaluated
+CALIBRATED = ("short_wav_easy10s", "noise_1000ms")  # of the sounds
 
 
 class Remembering(Protocol):

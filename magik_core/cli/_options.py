@@ -108,10 +108,10 @@ SkipOps = Annotated[
 ]
 
 
-def config(path: Path | None, sets: list[str] | None, **options: str | None) -> Config:
+def config(path: Path | None, sets: list[str] | None, states: list[str] | None = None, **options: str | None) -> Config:
     """The config of a command line: the file, then `--set`, then the dedicated options.
 
-    Args: options: config keys, in upper case, with the option's text or None.
+    Args: states: of `--state`; options: config keys, in upper case, with the option's text or None.
     """
     from magik_core.config import Config
 
@@ -126,7 +126,8 @@ def config(path: Path | None, sets: list[str] | None, **options: str | None) -> 
     if problems:
         raise UsageError(problems=problems)
     texts |= {key: text for key, text in options.items() if text is not None}
-    return base.with_overrides(texts) if texts else base
+    base = base.with_overrides(texts) if texts else base
+    return _with_states(base, states) if states else base
 
 
 def with_frontend_options(config: Config, items: list[str] | None, factory: str | None, allows_pickle: bool) -> Config:
@@ -153,14 +154,14 @@ def with_frontend_options(config: Config, items: list[str] | None, factory: str 
     return config.model_copy(update={"frontend_options": options})
 
 
-def with_states(config: Config, items: list[str] | None) -> Config:
+def _with_states(config: Config, items: list[str]) -> Config:
     """The config with `--state IN=OUT` in STATES.
 
     Raises: UsageError: everything that is no two names, and inputs that are named twice, at once.
     """
     states, problems = dict(config.states), []
     given: set[str] = set()
-    for item in items or ():
+    for item in items:
         before, _, after = (part.strip() for part in item.partition("="))
         if not before or not after:
             problems.append(Problem("--state wants an input and an output", "--state", item, "IN=OUT"))

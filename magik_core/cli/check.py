@@ -36,11 +36,9 @@ def command(
     A blocker cannot be converted. A notice says what the chip's accelerator would not take.
     """
     chosen = _options.config(
-        config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
+        config, sets, states, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
     )
-    chosen = _options.with_states(
-        _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle), states
-    )
+    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound = _options.constants(constants)
     from magik_core import pipeline
 

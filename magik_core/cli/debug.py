@@ -99,10 +99,8 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    chosen = _options.config(config, sets, **keys)
-    chosen = _options.with_states(
-        _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle), states
-    )
+    chosen = _options.config(config, sets, states, **keys)
+    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     from magik_core.debug import debug
 
     notes, folder = _console.note if is_verbose else _console.silent, output if dumps else None
