@@ -81,6 +81,8 @@ def take(model: ir.Model) -> Imported:
                 values |= shifted.after(node, ChainMap(values, moved))
             elif node.op_type == "Transpose" and node.inputs[0] is not None and node.inputs[0].name in constants:
                 constants |= _transposed(model, node, constants[node.inputs[0].name])
+            elif node.op_type == "Concat":
+                values |= _joined(node, ChainMap(values, moved))
             elif node.op_type in moves:
                 moved |= _moved(node, ChainMap(values, moved))
         except GraphError as error:
@@ -229,6 +231,13 @@ def _moved(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantP
     x = node.inputs[0]
     known = values.get(x.name or "") if x is not None else None
     return {} if known is None else {node.outputs[0].name or "": known}
+
+
+def _joined(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """Parameters of codes behind one another, where they mean the same."""
+    known = {values.get(x.name or "") if x is not None else None for x in node.inputs}
+    found = known.pop() if len(known) == 1 else None
+    return {} if found is None else {node.outputs[0].name or "": found}
 
 
 def _before(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:

@@ -1,11 +1,11 @@
 """The operators that networks are made of."""
 
-from magik_trainingkit.activations import Hsigmoid, LeakyReLU, Linear, PReLU, ReLU, ReLU6
 from magik_trainingkit.batch_norm import BatchNorm
 from magik_trainingkit.conv2d import Conv2D
 from magik_trainingkit.depthwise_conv2d import DepthwiseConv2D
 from magik_trainingkit.flatten import Flatten
 from magik_trainingkit.full_connected import FullConnected, FullyConnected
+from magik_trainingkit.functions import Hsigmoid, LeakyReLU, Linear, PReLU, ReLU, ReLU6
 from magik_trainingkit.maxpool2d import Maxpool2D
 from magik_trainingkit.preprocess import Preprocess
 from magik_trainingkit.quantize_ops import AWeight, Conv2d_Q, batchNorm2d
