@@ -83,7 +83,7 @@ def take(model: ir.Model) -> Imported:
                 constants |= _transposed(model, node, constants[node.inputs[0].name])
             elif node.op_type == "Concat":
                 values |= _joined(node, ChainMap(values, moved))
-            elif node.op_type in moves:
+            elif node.op_type in moves or _is_nearest(node):
                 moved |= _moved(node, ChainMap(values, moved))
         except GraphError as error:
             problems += error.problems
@@ -224,6 +224,11 @@ def _parameters(node: ir.Node, types: Collection[ir.DataType]) -> tuple[np.ndarr
 def _moves() -> set[str]:
     """Operators whose output is codes of their input, moved."""
     return {t for t, op in by_onnx().items() if op.keeps_codes and t not in ("Resize", "Split")}
+
+
+def _is_nearest(node: ir.Node) -> bool:
+    """Whether a Resize only repeats and drops codes."""
+    return node.op_type == "Resize" and graph.attribute(node, "mode", "nearest") == "nearest"
 
 
 def _moved(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
