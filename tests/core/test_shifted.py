@@ -40,7 +40,7 @@ PAIR = (("QuantizeLinear", None), ("DequantizeLinear", None))
 @pytest.mark.parametrize(
     ("nodes", "x", "y"),
     [
-        ((("Sub", 1 / 16), *PAIR, ("Add", 1 / 16)), (1 / 8, 128.5), (1 / 8, 127.5)),
+        ((("Sub", 1 / 16), *PAIR, ("Add", 1 / 16)), (1 / 8, 127.5), (1 / 8, 127.5)),
         ((("Mul", 0.5), *PAIR), (1 / 4, 128.0), (1 / 8, 128.0)),
         ((("Add", 16.0), ("Mul", 2.0), *PAIR, ("Add", 16.0)), None, (1 / 8, 0.0)),
         ((*PAIR, ("Add", 0.03)), (1 / 8, 128.0), None),
