@@ -1,6 +1,7 @@
 """How close quantized networks come to float: magik beside onnxruntime.quantization, the same samples for all.
 
-    python -m bench.accuracy [--shared FOLDER] [--only NAME]… [--quick] [--samples N] [--soc SOC] [--json]
+    python -m bench.accuracy [--shared FOLDER] [--only NAME]… [--quick] [--samples N] [--splits N] [--soc SOC] [--json]
+    python -m bench.accuracy --bits 8,10,12 [--shared FOLDER] [--only NAME]… [--quick] [--samples N] [--json]
 
 Each network is quantized with magik's default recipe and with onnxruntime.quantization.quantize_static (codes u8 for
 activations, s8 per channel for weights; MinMax, Entropy, Percentile), all from the same calibration samples, which
@@ -12,6 +13,10 @@ those of the C library. Every figure is better the larger it is, but for the sec
     faces found        pictures whose face is found; objects found: pictures whose main object is
     boxes as float %   F1 of the boxes with float's as the truth: same class, half of the union in common
     SQNR dB            float's outputs over their difference, mean over outputs
+
+The last column is what magik is ahead of the best method, where more than float has is no more. With several splits
+each calibrates anew and evaluates on a part of the samples of its own; figures are means over splits, and beside the
+last is its standard error. --bits prints the SQNR of magik with features of so many bits instead.
 """
 
 from __future__ import annotations
@@ -28,8 +33,8 @@ from pathlib import Path
 import numpy as np
 
 import magik_core as magik
-from bench import metrics, ours, peer
-from bench.datasets import Data, split
+from bench import metrics, ours, peer, widths
+from bench.datasets import Data, splits
 from bench.tasks import BY_TASK, TASKS, Task, as_onnx
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
@@ -41,24 +46,62 @@ LITTLE = 1e-9
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of one network for float, magik and the methods of onnxruntime; None where there is none."""
+    """One figure of one network.
+
+    Args: splits: for each split float's, magik's and those of the methods of onnxruntime; None where there is none.
+    """
 
     network: str
     samples: str
     figure: str
-    values: tuple[float | None, ...]
+    splits: tuple[tuple[float | None, ...], ...]
+
+    @property
+    def values(self) -> tuple[float | None, ...]:
+        """What the splits have together: things found are counted, everything else is averaged."""
+        counted = len(self.splits) if self.figure.endswith("found") else 1
+        columns = zip(*self.splits, strict=True)
+        return tuple(None if None in c else counted * float(np.mean(c)) for c in columns)
+
+    @property
+    def lead(self) -> float:
+        """How much more magik keeps than the best method of onnxruntime; better than float is no gain."""
+        return self._kept(1) - max(self._kept(i) for i in range(2, len(NAMES)))
+
+    @property
+    def noise(self) -> float:
+        """The standard error of the lead: how the splits differ."""
+        best = max(range(2, len(NAMES)), key=self._kept)
+        leads = [(row[1] or 0.0) - (row[best] or 0.0) for row in self.splits]
+        counted = len(leads) if self.figure.endswith("found") else 1
+        return counted * float(np.std(leads, ddof=1)) / len(leads) ** 0.5
 
     @property
     def is_behind(self) -> bool:
-        """Whether magik loses more than the best method of onnxruntime; better than float is no loss."""
-        real, *found = (float("inf") if v is None else v for v in self.values)
-        kept = [min(v, real) for v in found]
-        return self.figure != SECONDS and kept[0] < max(kept[1:]) - LITTLE
+        """Whether magik loses more than the best method of onnxruntime."""
+        return self.figure != SECONDS and self.lead < -LITTLE
+
+    def _kept(self, index: int) -> float:
+        real, found = self.values[0], self.values[index] or 0.0
+        return found if real is None else min(found, real)
 
 
-def measure(task: Task, shared: Path, most: int | None, soc: str) -> list[Row]:
+def measure(task: Task, shared: Path, most: int | None, count: int, soc: str) -> list[Row]:
     """All figures of a network."""
-    calibration, held_out = split(task.data(shared), task.calibrate, most)
+    found: dict[str, list[tuple[float | None, ...]]] = {}
+    sizes = []
+    for calibration, held_out in splits(task.data(shared), task.calibrate, most, count):
+        sizes.append(len(held_out))
+        for figure, values in measure_split(task, shared, calibration, held_out, soc).items():
+            found.setdefault(figure, []).append(values)
+    samples = f"{task.calibrate} + {sum(sizes)}"
+    return [Row(task.name, samples, figure, tuple(rows)) for figure, rows in found.items()]
+
+
+def measure_split(
+    task: Task, shared: Path, calibration: Data, held_out: Data, soc: str
+) -> dict[str, tuple[float | None, ...]]:
+    """Each figure of float, magik and the methods of onnxruntime."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = as_onnx(task, shared, folder, calibration.x)
@@ -68,7 +111,7 @@ def measure(task: Task, shared: Path, most: int | None, soc: str) -> list[Row]:
         found["magik"] = by_magik(task, model, calibration, held_out, folder, soc)
         for method in peer.METHODS:
             found[method] = by_peer(model, task.normalized(calibration.x), inputs, folder, method)
-    return rows(task, f"{len(calibration)} + {len(held_out)}", found, real, held_out)
+    return figures(task, found, real, held_out)
 
 
 def by_magik(
@@ -95,28 +138,31 @@ def timed(make: Callable[[], object]) -> tuple[Path, float]:
     return made, time.perf_counter() - start  # type: ignore[return-value]
 
 
-def rows(
-    task: Task, samples: str, found: dict[str, tuple[metrics.Outputs, float]], real: metrics.Outputs, held_out: Data
-) -> list[Row]:
-    """A row per figure."""
-    figures = {name: task.judge(real, y, held_out) for name, (y, _) in found.items()}
-    out = [
-        Row(task.name, samples, figure, tuple(figures[name][figure] for name in NAMES)) for figure in figures["float"]
-    ]
-    noise = tuple(None if name == "float" else metrics.sqnr(real, found[name][0]) for name in NAMES)
-    seconds = tuple(None if name == "float" else found[name][1] for name in NAMES)
-    return [*out, Row(task.name, samples, "SQNR dB", noise), Row(task.name, samples, SECONDS, seconds)]
+def figures(
+    task: Task, found: dict[str, tuple[metrics.Outputs, float]], real: metrics.Outputs, held_out: Data
+) -> dict[str, tuple[float | None, ...]]:
+    """Each figure by name, in the order of NAMES."""
+    judged = [task.judge(real, found[name][0], held_out) for name in NAMES]
+    noise = (None, *(metrics.sqnr(real, found[name][0]) for name in NAMES[1:]))
+    seconds = (None, *(found[name][1] for name in NAMES[1:]))
+    return {key: tuple(one[key] for one in judged) for key in judged[0]} | {"SQNR dB": noise, SECONDS: seconds}
 
 
 def table(found: Sequence[Row]) -> str:
     """Rows as markdown."""
-    heads = ("network", "samples", "figure", *NAMES)
+    heads = ("network", "samples", "figure", *NAMES, "ahead by")
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in found:
         digits = 0 if row.figure.endswith("found") else 1
         cells = ["" if v is None else f"{v:.{digits}f}" for v in row.values]
-        lines.append("| " + " | ".join((row.network, row.samples, row.figure, *cells)) + " |")
+        lines.append("| " + " | ".join((row.network, row.samples, row.figure, *cells, _ahead(row))) + " |")
     return "\n".join(lines)
+
+
+def _ahead(row: Row) -> str:
+    if row.figure == SECONDS:
+        return ""
+    return f"{row.lead:.1f}" + (f" ± {row.noise:.1f}" if len(row.splits) > 1 else "")
 
 
 def main() -> None:
@@ -125,18 +171,24 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(BY_TASK), help="name of a network")
     parser.add_argument("--samples", type=int, help="at most so many to evaluate a network with")
     parser.add_argument("--quick", action="store_true", help=f"the same as --samples {QUICK}")
+    parser.add_argument("--splits", type=int, default=1, help="how often to calibrate, each time with other samples")
+    parser.add_argument("--bits", type=widths.parse, help="widths of features to compare, such as 8,10,12")
     parser.add_argument("--soc", default="host")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not options.shared.is_dir():
         sys.exit(f"no such folder: {options.shared}")
     most = QUICK if options.quick else options.samples
+    tasks = [task for task in TASKS if not options.only or task.name in options.only]
+    if options.bits:
+        found_widths = [widths.measure(task, options.shared, most, options.bits) for task in tasks]
+        print(json.dumps([asdict(w) for w in found_widths], indent=1) if options.json else widths.table(found_widths))
+        return
     found: list[Row] = []
-    for task in TASKS:
-        if not options.only or task.name in options.only:
-            start = time.perf_counter()
-            found += measure(task, options.shared, most, options.soc)
-            print(f"{task.name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    for task in tasks:
+        start = time.perf_counter()
+        found += measure(task, options.shared, most, options.splits, options.soc)
+        print(f"{task.name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
     print(json.dumps([asdict(row) for row in found], indent=1) if options.json else table(found))
     for row in found:
         if row.is_behind:

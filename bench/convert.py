@@ -11,7 +11,6 @@ onnxruntime's figures include quant_pre_process, magik's the whole of `magik.con
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import resource
@@ -73,9 +72,8 @@ def by_onnxruntime(name: str, folder: Path) -> Callable[[], object]:
     x = np.load(folder / "normalized.npy", mmap_mode="r")
 
     def quantize() -> None:
-        with contextlib.redirect_stdout(sys.stderr):
-            ready = peer.preprocess(folder / "float.onnx", folder / "ready.onnx")
-            peer.quantize(ready, folder / "theirs.onnx", x, name)
+        ready = peer.preprocess(folder / "float.onnx", folder / "ready.onnx")
+        peer.quantize(ready, folder / "theirs.onnx", x, name)
 
     return quantize
 

@@ -6,7 +6,7 @@ Pictures are u8, every other kind f32; samples lie along axis 0. Labels are the 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,20 @@ def split(data: Data, calibrate: int, most: int | None = None) -> tuple[Data, Da
     chosen = _spread(len(data), calibrate)
     rest = np.setdiff1d(np.arange(len(data)), chosen)
     return data.pick(chosen), data.pick(rest if most is None else rest[_spread(len(rest), most)])
+
+
+def splits(data: Data, calibrate: int, most: int | None, count: int) -> Iterator[tuple[Data, Data]]:
+    """What `split` gives, `count` times: each with another part of the samples to evaluate with, `most` of them in all.
+
+    The parts are drawn once, so each sample is evaluated once, by what others calibrated.
+    """
+    if count == 1:
+        yield split(data, calibrate, most)
+        return
+    drawn = np.random.default_rng(0).permutation(len(data))
+    for part in np.array_split(drawn if most is None else drawn[:most], count):
+        rest = np.setdiff1d(np.arange(len(data)), part)
+        yield data.pick(rest[_spread(len(rest), calibrate)]), data.pick(np.sort(part))
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:

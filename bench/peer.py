@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -47,15 +49,16 @@ def preprocess(model: Path, output: Path) -> Path:
 
 def quantize(ready: Path, output: Path, x: Iterable[np.ndarray], method: str) -> Path:
     """Codes u8 for activations and s8 per channel for weights, everything else at its default."""
-    quantize_static(
-        ready,
-        output,
-        Reader(session(ready).get_inputs()[0].name, x),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        reduce_range=False,
-        calibrate_method=CalibrationMethod[method],
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # it says what it does
+        quantize_static(
+            ready,
+            output,
+            Reader(session(ready).get_inputs()[0].name, x),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=False,
+            calibrate_method=CalibrationMethod[method],
+        )
     return output

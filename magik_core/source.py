@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.errors import LowerError
 from magik_core.ops import Op
 from magik_core.program import CODES, DTYPES, QuantParams, Shape
@@ -27,6 +28,12 @@ class Codes:
     scales: np.ndarray
     zero_points: np.ndarray
     axis: int = 0
+
+    @property
+    def bits(self) -> int:
+        """16 where 8 do not hold the codes."""
+        low, high = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
+        return 8 if low >= -128 and high <= (127 if low < 0 else 255) else 16
 
     def reals(self) -> np.ndarray:
         """What the codes mean, in f32."""
@@ -60,7 +67,8 @@ class Quantization:
     `weights` maps a node's name and f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel);
     `constants` are those that the source has quantized itself, by value name; `rounds_twice` says that it rounds
     the sums of convolutions as docs/quantization.md has it under "Rounding twice"; `rounded_nodes` are those in
-    f32 whose results become codes at once, as weights of 32 bits ask for.
+    f32 whose results become codes at once, as weights of 32 bits ask for; `weight_bits` are those of `weights`, by
+    node.
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
@@ -69,6 +77,7 @@ class Quantization:
     constants: Mapping[str, Codes] = field(default_factory=dict)
     rounds_twice: bool = False
     rounded_nodes: frozenset[str] = frozenset()
+    weight_bits: Mapping[str, int] = field(default_factory=dict)
 
     def codes(self, name: str | None) -> QuantParams | None:
         """Parameters of a value that has codes."""
@@ -82,6 +91,7 @@ class Source:
         self.graph = model.graph
         self.quantization = quantization
         self._outputs = {v.name for v in self.graph.outputs}
+        self.carried = carry.pairs(model)  # inputs that come back from outputs
 
     def attribute(self, node: ir.Node, name: str, default: Any = None) -> Any:
         """Value of an attribute; lists as tuples."""

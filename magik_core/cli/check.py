@@ -22,6 +22,7 @@ def command(
     inputs: _options.Inputs = None,
     input_shape: _options.Shape = None,
     outputs: _options.Outputs = None,
+    states: _options.States = None,
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
@@ -37,7 +38,9 @@ def command(
     chosen = _options.config(
         config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
     )
-    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
+    chosen = _options.with_states(
+        _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle), states
+    )
     bound = _options.constants(constants)
     from magik_core import pipeline
 

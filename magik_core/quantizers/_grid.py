@@ -44,7 +44,8 @@ def search(lo: float, hi: float, loss: Loss) -> tuple[float, float]:
     start = (loss(lo, hi), lo, hi)
     best = _one_by_one(start, hi, steps, loss)
     if lo < 0 < hi:
-        best = min(best, _one_by_one(_least(start, [(lo * f, hi * f) for f in steps], loss), hi, steps, loss))
+        together = _one_by_one(_least(start, [(lo * f, hi * f) for f in steps], loss), hi, steps, loss)
+        best = min(best, together, key=lambda found: (found[0], found[1] - found[2]))
     near = np.arange(_FINE, -_FINE, -1) / (_FINE * _COARSE)
     best = _least(best, [(best[1], min(best[2] + hi * d, hi)) for d in near], loss)
     best = _least(best, [(max(best[1] + lo * d, lo), best[2]) for d in near], loss)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from magik_core import pack, pipeline, plugins
+from magik_core import node_bits, pack, pipeline, plugins
 from magik_core.config import Config
 from magik_core.errors import together
 from magik_core.imported import is_quantized
@@ -40,6 +40,8 @@ def convert(
     is_float = not config.quant_dataset_path and not is_quantized(source)
     if is_float:
         log.warning("no calibration data, and the model is not quantized: every step computes in f32")
+    for line in node_bits.updates(node_bits.load(config)):
+        log.info("%s", line)
     result = pipeline.convert(source, config=config, is_float=is_float, progress=progress, notes=log.debug)
     for warning in result.warnings:
         log.warning("%s", warning)

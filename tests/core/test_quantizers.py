@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magik_core.quantizers import Quantizer, found
-from magik_core.quantizers._grid import activation_grid, weight_top
+from magik_core.quantizers._grid import activation_grid, search, weight_top
 from magik_core.quantizers._histogram import Histogram
 from magik_core.quantizers.mse import squared_error, weight_error
 from magik_core.quantizers.percentile import TAIL
@@ -114,6 +114,25 @@ def test_percentile_agrees_with_the_sorted_values():
     assert ordered[-out - 1] - width <= hi <= ordered[-out] + width
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 0.25), (-0.125, 1.0), (-0.5, 0.5), (-0.75, 0.125), (-1.0, 1.0)])
+def test_a_search_finds_both_ends_wherever_they_are(low, high):
+    assert search(-1.0, 1.0, lambda lo, hi: abs(lo - low) + abs(hi - high)) == (low, high)
+
+
+def test_a_search_takes_the_better_of_two_ways():
+    """Shrinking both ends first is caught in the valley of equal ends; one by one is not."""
+
+    def loss(lo: float, hi: float) -> float:
+        return 0.0 if (lo, hi) == (-1.0, 0.25) else 1.0 + abs(hi - 0.5) if lo == -hi else 3.0 - (lo == -1.0) + hi
+
+    assert search(-1.0, 1.0, loss) == (-1.0, 0.25)
+
+
+def test_a_search_keeps_the_widest_of_equal_ranges():
+    assert search(-2.0, 1.0, lambda lo, hi: 0.0) == (-2.0, 1.0)
+    assert search(0.0, 1.0, lambda lo, hi: 0.0 if hi <= 0.5 else 1.0) == (0.0, 0.5)
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("make", [laplace, lambda: np.maximum(laplace(), 0), lambda: laplace() ** 3])
 def test_mse_is_as_good_as_trying_every_pair_of_ends(make, bits):
@@ -141,6 +160,16 @@ def test_kl_clips_a_lonely_outlier_but_not_a_uniform_range():
     assert 3 <= range_of(found()["KL"], x)[1] < 15
     lo, hi = range_of(found()["KL"], r.uniform(0, 6, 200_000).astype(np.float32))
     assert lo == 0.0 and hi == pytest.approx(6, rel=0.02)
+
+
+def test_kl_leaves_out_few_values_whatever_they_cost_but_not_more():
+    """A value in 200,000 may go although it outweighs every rounding; twenty of them may not."""
+    x = np.random.default_rng(0).normal(size=200_000).astype(np.float32)
+    for count, is_kept in ((1, False), (20, True)):
+        seen = np.append(x, np.full(count, 100, np.float32))
+        lo, hi = range_of(found()["KL"], seen)
+        assert (hi >= 95) == is_kept
+        assert is_kept or error(seen, lo, hi) > error(seen, float(x.min()), 100.0)
 
 
 def test_kl_keeps_the_rare_large_values():

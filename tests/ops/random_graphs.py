@@ -365,6 +365,25 @@ def blocks(g: Graph, x: str, s: Shape) -> None:
         g.add("SpaceToDepth", [x], (s[0], s[1] * 4, s[2] // 2, s[3] // 2), blocksize=2)
 
 
+@builds("LSTM", "GRU", "RNN", "Reshape")
+def recurrent(g: Graph, x: str, s: Shape) -> None:
+    """A layer over the first axes as time; its states are outputs of the graph."""
+    times, batch, size = s[0] * s[1], s[2], s[3]
+    need(times <= 8 and batch <= 3)
+    op, hidden = g.one_of("LSTM", "GRU", "RNN"), g.integer(1, 4)
+    gates, direction = {"LSTM": 4, "GRU": 3, "RNN": 1}[op], g.one_of("forward", "reverse", "bidirectional")
+    dirs = 2 if direction == "bidirectional" else 1
+    w, r = (g.floats(dirs, gates * hidden, n) for n in (size, hidden))
+    b = g.floats(dirs, 2 * gates * hidden) if g.one_of(True, False) else ""
+    lengths = g.constant(np.array([g.integer(1, times) for _ in range(batch)], np.int32))
+    more = {"linear_before_reset": g.integer(0, 1)} if op == "GRU" else {}
+    g.add("Reshape", [x, g.ints(times, batch, size)], (times, batch, size))
+    inputs = [g.nodes[-1].output[0], w, r, b, g.one_of("", lengths)]
+    state = (dirs, batch, hidden)
+    shapes = [(times, dirs, batch, hidden), *[state] * (2 if op == "LSTM" else 1)]
+    g.add(op, inputs, *shapes, hidden_size=hidden, direction=direction, **more)
+
+
 OFTEN = ("conv", "conv", "conv", "pointwise", "pointwise", "pointwise", "branches")  # as in real nets
 
 

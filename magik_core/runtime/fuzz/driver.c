@@ -197,9 +197,20 @@ static const struct way ways[] = {{1, MAGIK_PORTABLE, 0, 0}, {5, MAGIK_PORTABLE,
                                   {1, MAGIK_FP64, 1, 0},     {3, MAGIK_AVX2, 1, 0},     {3, MAGIK_VNNI, 1, 0}};
 enum { WAYS = sizeof ways / sizeof *ways };
 
-/* crc has room for MOST_STEPS. Returns the number of steps, or a status. */
+/* crc has room for MOST_STEPS. Returns the number of steps. */
+static int32_t run_all(struct subject *s, struct bytes inputs, int32_t parts, uint32_t *crc)
+{
+    const int32_t steps = magik_steps(s->net);
+    feed(s, inputs);
+    for (int32_t i = 0; i < steps && i < MOST_STEPS; i++)
+        crc[i] = run_step(s, i, parts);
+    return steps;
+}
+
+/* As run_all, twice from the beginning; or a status. */
 static int32_t run_once(struct bytes model, struct bytes inputs, struct way way, uint32_t *crc)
 {
+    static uint32_t again[MOST_STEPS];
     struct subject s;
     const int32_t status = load(&s, model.data, model.size);
     int32_t steps = status;
@@ -210,10 +221,11 @@ static int32_t run_once(struct bytes model, struct bytes inputs, struct way way,
         give_arena(&s);
         if (way.is_apart)
             set_apart(&s);
-        feed(&s, inputs);
-        steps = magik_steps(s.net);
-        for (int32_t i = 0; i < steps && i < MOST_STEPS; i++)
-            crc[i] = run_step(&s, i, way.parts);
+        steps = run_all(&s, inputs, way.parts, crc);
+        magik_reset(s.net);
+        run_all(&s, inputs, way.parts, again);
+        if (memcmp(again, crc, sizeof *crc * (size_t)steps) != 0)
+            abort(); /* a reset does not begin anew */
     }
     unload(&s);
     return steps;
@@ -325,10 +337,14 @@ static void run_mutant(struct subject *s, struct random *r, const struct bytes *
     for (int32_t i = 0; i < s->net->n_tensors; i++)
         if (!s->net->tensors[i].is_constant)
             fill(&s->net->tensors[i], r);
-    for (int32_t i = 0; i < magik_inputs(s->net); i++)
-        fill(magik_tensor(s->net, magik_input(s->net, i)), r);
-    for (int32_t i = 0; i < magik_steps(s->net); i++)
-        run_step(s, i, parts);
+    for (uint32_t times = random_below(r, 3) + 1; times > 0; times--) {
+        if (random_below(r, 4) == 0)
+            magik_reset(s->net);
+        for (int32_t i = 0; i < magik_inputs(s->net); i++)
+            fill(magik_tensor(s->net, magik_input(s->net, i)), r);
+        for (int32_t i = 0; i < magik_steps(s->net); i++)
+            run_step(s, i, parts);
+    }
     read_meanings(s->net);
     if (memcmp(s->file, m->data, m->size) != 0)
         abort(); /* a constant was written to */
