@@ -121,6 +121,30 @@ def pool(padding: int, *, given: Mapping[str, Any], device: str, **_: Any) -> nn
     return Chain(ops.Maxpool2D(3, 2, 2, padding, device), ops.Conv2D(WIDE, 4, padding=1, **given))
 
 
+class Gated(nn.Module):
+    """Features times gates of their own means."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__()
+        device = given["target_device"]
+        self.mean = ops.AdaptiveAvgpool2D(WIDE, quantize=True, target_device=device)
+        self.gate = ops.Conv2D(WIDE, WIDE, kernel_h=1, kernel_w=1, **given)
+        self.mul = ops.Mul(WIDE, quantize=True, target_device=device)
+        self.last = ops.Conv2D(WIDE, 8, padding=1, **given)
+
+    def forward(self, x: Any) -> Tensor:
+        return self.last(self.mul(x, self.gate(self.mean(x))))[0]
+
+
+def gated(*, given: Mapping[str, Any], **_: Any) -> nn.Module:
+    return Gated(given)
+
+
+def average(padding: int, *, given: Mapping[str, Any], device: str, **_: Any) -> nn.Module:
+    pool = ops.Avgpool2D(WIDE, 3, 2, 2, padding, quantize=True, target_device=device)
+    return Chain(pool, ops.Conv2D(WIDE, 8, padding=1, **given))
+
+
 def unpool(mode: str, *, given: Mapping[str, Any], device: str, **_: Any) -> nn.Module:
     larger = ops.Unpool2D(2, 3, mode, quantize=True, target_device=device)
     return Chain(larger, ops.Conv2D(WIDE, 4, padding=1, **given))
@@ -149,6 +173,9 @@ BODIES: Mapping[str, Callable[..., nn.Module]] = {
     "route": route,
     "pool": partial(pool, 0),
     "padded pool": partial(pool, 1),
+    "gated": gated,
+    "average": partial(average, 0),
+    "padded average": partial(average, 1),
     "unpool zero": partial(unpool, "zero"),
     "unpool nearest": partial(unpool, "nearest"),
     "full": full,

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import fake_quant, graph
 from magik_trainingkit.activations import OFFSET
 from magik_trainingkit.errors import TrainingError
-from magik_trainingkit.graph import VERSION, Node
-from magik_trainingkit.layer import Layer, marked, source
+from magik_trainingkit.graph import Node
+from magik_trainingkit.layer import Layer, marked
+from magik_trainingkit.rounding import rounded
 from magik_trainingkit.values import Value, need_value
 
 
@@ -46,20 +46,14 @@ class Function(Layer):
             hint = "pass it as activation_fn of the layer before"
             raise TrainingError("a function is given codes that it cannot change", where=self.where,
                                 found=f"{given.bits} bits, clip_min {given.clip_min:g}", hint=hint)  # fmt: skip
-        return Value(self._rounded(given, slopes), given.bits, given.clip_min)
+        return self._rounded(given, slopes)
 
-    def _rounded(self, x: Value, slopes: Tensor) -> Tensor:
-        device, given = self.target_device, x.tensor
-        attributes = {"output_bitwidth": x.bits, "clip_min_value": -1.0, "clip_max_value": 1.0}
-        rounding = Node("QuantizeFeature", (), {**attributes, "target_device": device, "version": VERSION})
-        if not graph.is_exporting() and not self.training:
-            wide = slopes.detach().reshape(-1, *(1,) * (given.ndim - 2))
-            return self.run([source(x, device)], [Node("PRelu", [wide]), rounding], [given], given.ndim)
-        if not graph.is_exporting():
-            return fake_quant.feature(self.real(given), x.bits, -1.0, 1.0, device)
-        kind = {"op_type": "Prelu"}
-        y = functional.prelu(marked(given, "prelu_start", kind, device), slopes)
-        return marked(graph.emit(rounding, y, y.shape), "prelu_end", kind, device)
+    def _rounded(self, x: Value, slopes: Tensor) -> Value:
+        device, kind = self.target_device, {"op_type": "Prelu"}
+        wide = slopes.detach().reshape(-1, *(1,) * (x.tensor.ndim - 2))
+        real = functional.prelu(marked(x.tensor, "prelu_start", kind, device), slopes.to(x.tensor.device))
+        y = rounded(self, real, [Node("PRelu", [wide])], [x], device)
+        return y._replace(tensor=marked(y.tensor, "prelu_end", kind, device))
 
 
 class ReLU6(Function):
