@@ -81,7 +81,9 @@ def take(model: ir.Model) -> Imported:
                 values |= shifted.after(node, ChainMap(values, moved))
             elif node.op_type == "Transpose" and node.inputs[0] is not None and node.inputs[0].name in constants:
                 constants |= _transposed(model, node, constants[node.inputs[0].name])
-            elif node.op_type in moves:
+            elif node.op_type == "Concat":
+                values |= _joined(node, ChainMap(values, moved))
+            elif node.op_type in moves or _is_nearest(node):
                 moved |= _moved(node, ChainMap(values, moved))
         except GraphError as error:
             problems += error.problems
@@ -224,11 +226,23 @@ def _moves() -> set[str]:
     return {t for t, op in by_onnx().items() if op.keeps_codes and t not in ("Resize", "Split")}
 
 
+def _is_nearest(node: ir.Node) -> bool:
+    """Whether a Resize only repeats and drops codes."""
+    return node.op_type == "Resize" and graph.attribute(node, "mode", "nearest") == "nearest"
+
+
 def _moved(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
     """Parameters of moved codes."""
     x = node.inputs[0]
     known = values.get(x.name or "") if x is not None else None
     return {} if known is None else {node.outputs[0].name or "": known}
+
+
+def _joined(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """Parameters of codes behind one another, where they mean the same."""
+    known = {values.get(x.name or "") if x is not None else None for x in node.inputs}
+    found = known.pop() if len(known) == 1 else None
+    return {} if found is None else {node.outputs[0].name or "": found}
 
 
 def _before(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "mxnet": ROOT / "plugins/frontend_mxnet",
     "tf": ROOT / "plugins/frontend_tf",
     "torch": ROOT / "plugins/frontend_torch",
+    "trainingkit": ROOT / "plugins/trainingkit",
 }
 BROKEN = {
     "pyproject.toml": """\

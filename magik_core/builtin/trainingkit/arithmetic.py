@@ -5,6 +5,7 @@ The frontend that reads trained graphs and the training operators' eval() both t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,9 +112,9 @@ def widened(codes: Array) -> tuple[Array, int]:
     return codes * power, power
 
 
-def normalization(gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float) -> tuple[Array, Array]:
-    """(gain, offset) per channel of a normalization; gamma is at least LEAST_GAMMA."""
-    gamma, beta, mean, var = (np.asarray(v, np.float64) for v in (gamma, beta, mean, var))
+def normalization(numbers: Sequence[Array], epsilon: float) -> tuple[Array, Array]:
+    """(gain, offset) per channel of a normalization by gamma, beta, mean and variance; gamma at least LEAST_GAMMA."""
+    gamma, beta, mean, var = (np.asarray(v, np.float64) for v in numbers)
     gain = np.maximum(gamma, LEAST_GAMMA) / np.sqrt(var + epsilon)
     return gain, beta - mean * gain
 

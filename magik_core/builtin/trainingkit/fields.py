@@ -66,9 +66,9 @@ class Fields:
 
     def wholes(self, name: str, count: int, low: int, high: int) -> tuple[int, ...]:
         found = self.values.get(name)
-        is_list = isinstance(found, (list, tuple)) and len(found) == count
-        if is_list and all(isinstance(v, int) and low <= v <= high for v in found):
-            return tuple(found)
+        numbers = tuple(found) if isinstance(found, (list, tuple)) else ()
+        if len(numbers) == count and all(isinstance(v, int) and low <= v <= high for v in numbers):
+            return numbers
         return self._refuse(name, found, f"{count} whole numbers in [{low}, {high}]", (low,) * count)
 
     def flag(self, name: str) -> bool:
@@ -98,6 +98,17 @@ class Fields:
     def _refuse(self, name: str, found: object, need: str, stand_in: Any) -> Any:
         self.to.problem("a field of the training kit's node has no sensible value", f"{name} {found!r:.40}", need)
         return stand_in
+
+
+def preprocessing(node: NodeProto, to: Expansion) -> Fields | None:
+    """The fields of a Preprocess; other marks hold text that is no JSON, and say nothing that is needed."""
+    text = Fields.of(node, to).text("op_attr")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_preprocess = isinstance(found, dict) and found.get("op_type") == "Preprocess"
+    return Fields(to, found).inner("attr") if is_preprocess else None
 
 
 def _json(to: Expansion, name: str, text: object) -> dict[str, Any]:

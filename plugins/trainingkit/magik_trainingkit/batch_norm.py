@@ -11,8 +11,8 @@ from torch import Tensor
 from magik_core.builtin.trainingkit.arithmetic import REAL
 from magik_core.errors import Problem
 from magik_trainingkit import activations, fake_quant, graph, rules
-from magik_trainingkit.activations import LINEAR
 from magik_trainingkit.batch_norm_2d import batchNorm2d
+from magik_trainingkit.functions import LINEAR
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, source
 from magik_trainingkit.values import Pixels, Value, need_pixels, need_value

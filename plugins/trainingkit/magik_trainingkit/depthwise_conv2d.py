@@ -8,8 +8,8 @@ from typing import Any
 from magik_core.builtin.trainingkit.arithmetic import EVEN
 from magik_core.errors import Problem
 from magik_trainingkit import auto_bits, rules
-from magik_trainingkit.activations import RELU6
 from magik_trainingkit.conv2d import Conv2D
+from magik_trainingkit.functions import RELU6
 
 
 class DepthwiseConv2D(Conv2D):

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from magik_core.errors import Problem
 from magik_trainingkit import auto_bits, rules
-from magik_trainingkit.activations import RELU6
 from magik_trainingkit.batch_norm_2d import batchNorm2d
+from magik_trainingkit.functions import RELU6
 from magik_trainingkit.graph import Node
 from magik_trainingkit.values import need_value
 from magik_trainingkit.weighted import Weighted

@@ -10,8 +10,8 @@ import torch
 from magik_core.builtin.trainingkit.arithmetic import REAL, shortcut_clip
 from magik_core.errors import Problem
 from magik_trainingkit import activations, fake_quant, graph, rules
-from magik_trainingkit.activations import LINEAR
 from magik_trainingkit.errors import TrainingError
+from magik_trainingkit.functions import LINEAR
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, marked, source
 from magik_trainingkit.values import Value, need_value

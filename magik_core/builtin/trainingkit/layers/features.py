@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from magik_core.builtin.onnx_quantized.expansion import attributes
 from magik_core.builtin.onnx_quantized.table import converts
 from magik_core.builtin.trainingkit import DOMAIN, emit
 from magik_core.builtin.trainingkit.arithmetic import LEAST_GAMMA, input_grid, shortcut_clip
-from magik_core.builtin.trainingkit.fields import Fields, array
+from magik_core.builtin.trainingkit.fields import Fields, array, preprocessing
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -23,26 +22,15 @@ if TYPE_CHECKING:
 def no_op(node: NodeProto, to: Expansion) -> None:
     """Identity; where it says Preprocess the pixels get codes, `real = (code - mean) / var`."""
     x, y = node.input[0], node.output[0]
-    given = _preprocess(node, to)
+    given = preprocessing(node, to)
     if given is None:
         to.node("Identity", [x], [y])
         return
     mean, var, bits = given.real("mean", 0.0), given.positive("var", 255.0), given.whole("output_bitwidth", 8, 8, 8)
-    if mean % 1 or not 0 <= mean <= 255:
-        to.problem("a mean is no code", f"mean {mean:g}", "a whole number in [0, 255]")
+    if mean * 2 % 1 or not 0 <= mean <= 255:
+        to.problem("a mean is no code", f"mean {mean:g}", "a whole number or a half in [0, 255]")
     if to.is_sound:
         emit.rounded(to, x, input_grid(mean, var, bits), y)
-
-
-def _preprocess(node: NodeProto, to: Expansion) -> Fields | None:
-    """The fields of a Preprocess; other marks hold text that is no JSON, and say nothing that is needed."""
-    text = Fields.of(node, to).text("op_attr")
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    is_preprocess = isinstance(found, dict) and found.get("op_type") == "Preprocess"
-    return Fields(to, found).inner("attr") if is_preprocess else None
 
 
 @converts("QuantizeFeature", domains=(DOMAIN,), inputs=(1, 11))

@@ -19,7 +19,7 @@ from magik_core.builtin.trainingkit.arithmetic import (
     normalization,
     weight_codes,
 )
-from magik_core.builtin.trainingkit.fields import WEIGHT_BITS, Fields, array
+from magik_core.builtin.trainingkit.fields import WEIGHT_BITS, Fields, array, preprocessing
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -56,8 +56,8 @@ def fold(node: NodeProto, to: Expansion, given: Fields) -> Folded | None:
     grid, clip, epsilon = given.grid(), given.positive("clip_max_value"), given.real("epsilon", 0.0)
     gain, offset = np.ones(channels), np.zeros(channels)
     if epsilon:
-        numbers = (array(node, to, i, "statistics", channels) for i in range(3, 7))
-        gain, offset = normalization(*numbers, epsilon)
+        numbers = [array(node, to, i, "statistics", channels) for i in range(3, 7)]
+        gain, offset = normalization(numbers, epsilon)
     slope = array(node, to, 7, "slopes").reshape(-1) if given.flag("with_negtive_alpha") else None
     if bits == REAL:
         to.problem("a quantized layer has weights without codes", f"weight_bitwidth {bits}", "2 to 8")
@@ -102,12 +102,29 @@ def conv(node: NodeProto, to: Expansion) -> None:
 
 def _input(node: NodeProto, to: Expansion, given: Fields) -> str:
     """What the layer reads; the first one's pixels in codes."""
-    if not given.flag("is_input"):
+    return _pixels(node, to, given, "is_input", "feature_var", "input_min_value")
+
+
+def _pixels(node: NodeProto, to: Expansion, given: Fields, first: str, var: str, low: str) -> str:
+    """What a layer reads; pixels in codes, if they have none yet.
+
+    Args: first, var, low: names of the fields that say whether it is the first layer, and what its pixels mean.
+    """
+    if not given.flag(first) or _is_preprocessed(node.input[0], to):
         return node.input[0]
-    var = given.positive("feature_var", 255.0)
-    mean = max(-given.real("input_min_value", 0.0), 0.0) * var
-    out = to.unique(f"{node.output[0]}/pixels")
-    return emit.rounded(to, node.input[0], input_grid(mean, var), out)
+    scale = given.positive(var, 255.0)
+    mean = max(-given.real(low, 0.0), 0.0) * scale
+    return emit.rounded(to, node.input[0], input_grid(mean, scale), to.unique(f"{node.output[0]}/pixels"))
+
+
+def _is_preprocessed(name: str, to: Expansion) -> bool:
+    """Whether a mark before the layer says what pixels mean."""
+    maker = to.source.maker.get(name)
+    while maker is not None and maker.op_type in ("NOp", "Identity") and maker.input:
+        if preprocessing(maker, to) is not None:
+            return True
+        maker = to.source.maker.get(maker.input[0])
+    return False
 
 
 def _pads_with_the_least(given: Fields) -> bool:
@@ -146,28 +163,19 @@ def batch_norm(node: NodeProto, to: Expansion) -> None:
     given = Fields.of(node, to)
     gamma = array(node, to, 1, "statistics")
     count = gamma.size
-    numbers = (array(node, to, i, "statistics", count) for i in range(1, 5))
+    numbers = [array(node, to, i, "statistics", count) for i in range(1, 5)]
     grid, clip, epsilon = given.grid(), given.positive("clip_max_value"), given.positive("epsilon", 1e-5)
     slope = array(node, to, 5, "slopes").reshape(-1) if given.flag("with_negtive_alpha") else None
     if not to.is_sound:
         return
-    gain, offset = normalization(*numbers, epsilon)
+    gain, offset = normalization(numbers, epsilon)
     clip = clip if grid is not None else 1.0
     codes = np.full((count, 1, 1, 1), 127, np.int64)
     w = emit.real_weights(to, node.input[1], codes, gain / clip / 127)
-    x = _normalized_input(node, to, given)
+    x = _pixels(node, to, given, "first_layer", "img_var", "clip_min_pre")
     bias = emit.constant(to, f"{node.output[0]}/bias", offset / clip)
-    slope = None if slope is None else slope.reshape(-1, 1, 1)
-    emit.feature(to, "Conv", [x, w, bias], grid, node.output[0], slope, group=count)
-
-
-def _normalized_input(node: NodeProto, to: Expansion, given: Fields) -> str:
-    """What a normalization reads; the first layer's pixels in codes."""
-    if not given.flag("first_layer"):
-        return node.input[0]
-    var = given.positive("img_var", 255.0)
-    mean = max(-given.real("clip_min_pre", 0.0), 0.0) * var
-    return emit.rounded(to, node.input[0], input_grid(mean, var), to.unique(f"{node.output[0]}/pixels"))
+    wide = None if slope is None else slope.reshape(-1, 1, 1)
+    emit.feature(to, "Conv", [x, w, bias], grid, node.output[0], wide, group=count)
 
 
 @converts("QuantizeWeight", domains=(DOMAIN,), inputs=(1, 2), outputs=(1, 2))
