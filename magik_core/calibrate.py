@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -123,6 +124,7 @@ def watch(
     for name, observer in observers:
         watching.setdefault(name, []).append(observer)
     session = FloatSession(model, list(watching))
+    gc.collect()  # graphs refer to themselves: copies that nothing needs would stay beside the activations
     problems: list[Problem] = []
     for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
         bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
