@@ -24,6 +24,7 @@ fuzz: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python -m bench.frontends
 	$(BIN)/python -m bench.accuracy
+	$(BIN)/python -m bench.convert
 	$(BIN)/python -m bench.planner
 	$(BIN)/python -m bench.mips
 	$(BIN)/python -m bench.size

@@ -6,7 +6,7 @@
 Each network is quantized with magik's default recipe and with onnxruntime.quantization.quantize_static (codes u8 for
 activations, s8 per channel for weights; MinMax, Entropy, Percentile), all from the same calibration samples, which
 are not evaluated on. A network that has no ONNX file is exported to one, and all read that. magik's outputs are
-those of the C library. Every figure is better the larger it is, but for the seconds of quantizing:
+those of the C library. Every figure is better the larger it is:
 
     top-1 %            samples whose best class is right
     as float %         samples whose best class is float's
@@ -26,7 +26,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,7 +40,6 @@ from bench.tasks import BY_TASK, TASKS, Task, as_onnx
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 NAMES = ("float", "magik", *peer.METHODS)
 QUICK = 60
-SECONDS = "seconds"
 LITTLE = 1e-9
 
 
@@ -79,7 +78,7 @@ class Row:
     @property
     def is_behind(self) -> bool:
         """Whether magik loses more than the best method of onnxruntime."""
-        return self.figure != SECONDS and self.lead < -LITTLE
+        return self.lead < -LITTLE
 
     def _kept(self, index: int) -> float:
         real, found = self.values[0], self.values[index] or 0.0
@@ -107,45 +106,29 @@ def measure_split(
         model = as_onnx(task, shared, folder, calibration.x)
         inputs = task.normalized(held_out.x)
         real = peer.run(model, inputs)
-        found: dict[str, tuple[metrics.Outputs, float]] = {"float": (real, 0.0)}
-        found["magik"] = by_magik(task, model, calibration, held_out, folder, soc)
+        found = {"float": real, "magik": by_magik(task, model, calibration, held_out, folder, soc)}
         for method in peer.METHODS:
             found[method] = by_peer(model, task.normalized(calibration.x), inputs, folder, method)
     return figures(task, found, real, held_out)
 
 
-def by_magik(
-    task: Task, model: Path, calibration: Data, held_out: Data, folder: Path, soc: str
-) -> tuple[metrics.Outputs, float]:
-    _, seconds = timed(lambda: ours.convert(task, model, calibration.x, folder, soc))
-    return ours.run(magik.load(folder / "ours.bin", threads=2), task.raw(held_out.x)), seconds
+def by_magik(task: Task, model: Path, calibration: Data, held_out: Data, folder: Path, soc: str) -> metrics.Outputs:
+    ours.convert(task, model, calibration.x, folder, soc)
+    return ours.run(magik.load(folder / "ours.bin", threads=2), task.raw(held_out.x))
 
 
-def by_peer(
-    model: Path, calibration: np.ndarray, inputs: np.ndarray, folder: Path, method: str
-) -> tuple[metrics.Outputs, float]:
-    def quantized() -> Path:
-        ready = peer.preprocess(model, folder / "ready.onnx")
-        return peer.quantize(ready, folder / f"{method}.onnx", calibration, method)
-
-    path, seconds = timed(quantized)
-    return peer.run(path, inputs), seconds
-
-
-def timed(make: Callable[[], object]) -> tuple[Path, float]:
-    start = time.perf_counter()
-    made = make()
-    return made, time.perf_counter() - start  # type: ignore[return-value]
+def by_peer(model: Path, calibration: np.ndarray, inputs: np.ndarray, folder: Path, method: str) -> metrics.Outputs:
+    ready = peer.preprocess(model, folder / "ready.onnx")
+    return peer.run(peer.quantize(ready, folder / f"{method}.onnx", calibration, method), inputs)
 
 
 def figures(
-    task: Task, found: dict[str, tuple[metrics.Outputs, float]], real: metrics.Outputs, held_out: Data
+    task: Task, found: Mapping[str, metrics.Outputs], real: metrics.Outputs, held_out: Data
 ) -> dict[str, tuple[float | None, ...]]:
     """Each figure by name, in the order of NAMES."""
-    judged = [task.judge(real, found[name][0], held_out) for name in NAMES]
-    noise = (None, *(metrics.sqnr(real, found[name][0]) for name in NAMES[1:]))
-    seconds = (None, *(found[name][1] for name in NAMES[1:]))
-    return {key: tuple(one[key] for one in judged) for key in judged[0]} | {"SQNR dB": noise, SECONDS: seconds}
+    judged = [task.judge(real, found[name], held_out) for name in NAMES]
+    noise = (None, *(metrics.sqnr(real, found[name]) for name in NAMES[1:]))
+    return {key: tuple(one[key] for one in judged) for key in judged[0]} | {"SQNR dB": noise}
 
 
 def table(found: Sequence[Row]) -> str:
@@ -160,8 +143,6 @@ def table(found: Sequence[Row]) -> str:
 
 
 def _ahead(row: Row) -> str:
-    if row.figure == SECONDS:
-        return ""
     return f"{row.lead:.1f}" + (f" ± {row.noise:.1f}" if len(row.splits) > 1 else "")
 
 

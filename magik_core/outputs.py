@@ -35,7 +35,7 @@ def write(program: Program, placed: Plan, paths: tuple[Path, ...]) -> None:
     if paths:
         board = pack.pack(program, placed, names=False)
         net.check_loads(board, [step.name for step in program.steps])
-        header = pack.as_header(board, _base(paths[0]).name).encode()
+        header = pack.as_header(board, _base(paths[0]).name)
         pack.write(dict(zip(paths, (board, pack.pack(program, placed, names=True), header), strict=True)))
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import struct
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from magik_core.share import overwritable
 from magik_core.stored import program_to_json
 
 MAX_BYTES = 2**32 - 1
+_HEADER_LINES = 1 << 12  # of a C array that are spelled at a time
 
 
 def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
@@ -205,19 +206,33 @@ def _make_folder(folder: Path) -> list[Path]:
     return new[::-1]
 
 
-def as_header(data: bytes, name: str) -> str:
+def as_header(data: bytes, name: str) -> bytes:
     """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`."""
     symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
     guard = symbol.upper()
-    spelled = np.frombuffer(b"".join(b"0x%02x," % b for b in range(256)), np.uint8).reshape(256, 5)
-    text = spelled[np.frombuffer(data, np.uint8)].tobytes().decode()
-    body = "\n    ".join(text[i : i + 80] for i in range(0, len(text), 80)).removesuffix(",")
     array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
     kind = f"MagikModel{''.join(part.capitalize() for part in symbol.split('_'))}Mk"
-    return (
+    head = (
         f"/* {symbol}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
-        f"static const unsigned char {array} = {{\n    {body}}};\n\n#ifdef __cplusplus\nstruct {kind} {{\n"
+        f"static const unsigned char {array} = {{\n    "
+    )
+    tail = (
+        f"}};\n\n#ifdef __cplusplus\nstruct {kind} {{\n"
         f"    const unsigned char *data;\n    unsigned int size;\n"
         f"    {kind}() : data(magik_model_{symbol}_mk), size(sizeof magik_model_{symbol}_mk) {{}}\n}};\n"
         "#endif\n\n#endif\n"
     )
+    return b"".join((head.encode(), *_spelled(data), tail.encode()))
+
+
+def _spelled(data: bytes) -> Iterator[bytes]:
+    """The numbers of a C array, 16 to a line; in pieces, because the text is five times as long as the data."""
+    spelled = np.frombuffer(b"".join(b"0x%02x," % b for b in range(256)), np.uint8).reshape(256, 5)
+    per_piece = 16 * _HEADER_LINES
+    for start in range(0, len(data), per_piece):
+        values = np.frombuffer(data[start : start + per_piece], np.uint8)
+        whole = len(values) // 16 * 16
+        lines = np.full((whole // 16, 85), np.frombuffer(b" " * 80 + b"\n    ", np.uint8))
+        lines[:, :80] = spelled[values[:whole]].reshape(-1, 80)
+        text = lines.tobytes() + spelled[values[whole:]].tobytes()
+        yield text if start + per_piece < len(data) else text.removesuffix(b"\n    ").removesuffix(b",")

@@ -45,7 +45,7 @@ def write(result: Result, name: str, targets: dict[Path, str]) -> None:
     net.check_loads(board, [step.name for step in program.steps])
     data = {
         "board": lambda: board,
-        "header": lambda: pack.as_header(board, name).encode(),
+        "header": lambda: pack.as_header(board, name),
         "pc": lambda: pack.pack(program, result.plan, names=True),
     }
     pack.write({path: data[kind]() for path, kind in targets.items()})
