@@ -73,7 +73,8 @@ def write(net: Net, program: Program, feeds: Feeds) -> None:
 
 
 def outputs(net: Net, program: Program, feeds: Feeds) -> list[bytes]:
-    """The net's own tensors, from stored inputs."""
+    """The net's own tensors, from stored inputs and states of zero."""
+    net.reset()
     write(net, program, feeds)
     net._lib.magik_run(net._net, None)
     return [net._read(index).tobytes() for index in net._out]
@@ -202,6 +203,7 @@ def test_the_planner_at_the_sizes_of_a_file(g: Graph, is_float: bool) -> None:
 
 SHARED = planner.shared_folder()
 MOST = 1.1  # arena of the runtime's planner over that of the offline one
+FEW_BYTES = 512  # or so many more: a net of vectors alone has an arena of a few KiB
 
 
 def in_u8_and_f32(net: planner.Net) -> Iterator[Program]:
@@ -218,7 +220,8 @@ def test_a_real_model_needs_hardly_more_memory(net: planner.Net) -> None:
     for program in in_u8_and_f32(net):
         other = planner.at_other_size(net, program)
         for size, before in ((program, other), (other, program)):
-            assert planner.on_the_board(size, before).arena_bytes <= MOST * plan(size).arena_bytes
+            least = plan(size).arena_bytes
+            assert planner.on_the_board(size, before).arena_bytes <= max(MOST * least, least + FEW_BYTES)
 
 
 @pytest.mark.shared
