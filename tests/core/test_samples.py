@@ -253,7 +253,7 @@ def test_a_bin_of_the_wrong_size(folder):
     assert only(open_samples, folder, [VECTOR]).need == "10 (s16) bytes for 1x5 of input 'v'"
 
 
-@pytest.mark.parametrize("shape", [(1, 6), (5, 1), (2, 1, 5), (0, 5), ()])
+@pytest.mark.parametrize("shape", [(1, 6), (5, 1), (2, 2, 5), (0, 5), ()])
 def test_an_array_of_the_wrong_shape(folder, shape):
     np.save(folder / "a.npy", np.zeros(shape))
     problem = only(open_samples, folder, [VECTOR])
