@@ -124,7 +124,7 @@ def watch(
     for name, observer in observers:
         watching.setdefault(name, []).append(observer)
     session = FloatSession(model, list(watching))
-    gc.collect()  # graphs refer to themselves: copies that nothing needs would stay beside the activations
+    gc.collect()  # copies of the graph that nothing needs would stay beside the activations
     problems: list[Problem] = []
     for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
         bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
