@@ -3,7 +3,8 @@
     python -m bench.sound [--shared FOLDER] [--feature-bits 8] [--weight-bits 8] [--method KL]
         [--skip OP…]
 
-Both are calibrated on other sounds than those that are evaluated. States are carried from run to run.
+silero is calibrated on two of its recordings, DTLN on another than those that are evaluated. The quantized nets carry
+their states themselves: they are given sound alone, and begin anew with each recording.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import argparse
 import sys
 import tempfile
 import wave
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -24,23 +24,23 @@ import magik_core as magik
 from magik_core.net import load
 from magik_core.recipe import Recipe
 
-Step = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # x, state -> y, state
 RATE = 16000
 WINDOW, BEFORE = 512, 64  # of silero
 BLOCK, HOP = 512, 128  # of DTLN
 VAD = "models/silero-vad/silero_vad_16k_op15.onnx"
-VAD_STATE = (2, 1, 128)
-DTLN_STATE = (1, 2, 128, 2)
-CALIBRATED = ("short_wav_easy10s", "noise_1000ms")  # files of sounds; all others are evaluated
+VAD_STATES = {"state": "stateN"}
+DTLN_STATES = ({"input_3": "tf_op_layer_stack_2"}, {"input_5": "tf_op_layer_stack_5"})
+CALIBRATED = ("short_wav_easy10s", "noise_1000ms")  # of the sounds
 
 
-@dataclass(frozen=True)
-class Recording:
-    """What a network was given, step by step, and what it made of it."""
+class Remembering(Protocol):
+    """A network that carries its states from step to step."""
 
-    x: np.ndarray
-    states: np.ndarray
-    y: np.ndarray
+    def step(self, x: np.ndarray) -> np.ndarray:
+        """The first output for one input."""
+
+    def reset(self) -> None:
+        """Begin anew."""
 
 
 def sounds(shared: Path) -> dict[str, np.ndarray]:
@@ -61,51 +61,60 @@ def windows(sound: np.ndarray) -> Iterator[np.ndarray]:
         yield padded[None, at : at + BEFORE + WINDOW]
 
 
-def stream(step: Step, inputs: Iterator[np.ndarray], state: np.ndarray) -> Recording:
-    """Run a network over inputs, its state carried on."""
-    rows = []
-    for x in inputs:
-        y, after = step(x, state)
-        rows.append((x, state, y))
-        state = after
-    return Recording(*(np.stack(column) for column in zip(*rows, strict=True)))
+class Float:
+    """The source model in onnxruntime, its states carried by us; what it was given is recorded."""
+
+    def __init__(self, path: Path, states: Mapping[str, str], **constants: Any) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        self._session = ort.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+        self._names, self._constants = states, constants
+        self._shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        self.given: list[np.ndarray] = []
+        self.reset()
+
+    def reset(self) -> None:
+        numbers = {name: [n if isinstance(n, int) else 1 for n in self._shapes[name]] for name in self._names}
+        self._states = {name: np.zeros(shape, np.float32) for name, shape in numbers.items()}
+
+    def step(self, x: np.ndarray) -> np.ndarray:
+        self.given.append(x)
+        first = next(iter(self._shapes))
+        y, *states = self._session.run(
+            [self._session.get_outputs()[0].name, *self._names.values()],
+            {first: x, **self._states, **self._constants},
+        )
+        self._states = dict(zip(self._names, states, strict=True))
+        return np.asarray(y)
 
 
-def by_onnxruntime(path: Path, **more: Any) -> Step:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-    names = [i.name for i in session.get_inputs()][:2]
+class Quantized:
+    """A model file that keeps its states in itself."""
 
-    def step(x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        y, after = session.run(None, {**dict(zip(names, (x, state), strict=True)), **more})
-        return y, after
+    def __init__(self, path: Path) -> None:
+        self._net = load(path)
 
-    return step
+    def reset(self) -> None:
+        self._net.reset()
 
-
-def by_magik(path: Path) -> Step:
-    net = load(path)
-    names = [p.name for p in net.inputs]
-
-    def step(x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        y, after = net.run(dict(zip(names, (x, state), strict=True))).values()
-        return y.copy(), after.copy()
-
-    return step
+    def step(self, x: np.ndarray) -> np.ndarray:
+        (y,) = self._net.run(x).values()
+        return y
 
 
-def converted(path: Path, folder: Path, recordings: list[Recording], names: tuple[str, str], **keys: Any) -> Step:
-    """A network quantized on what was recorded."""
-    samples = folder / f"{path.stem}_samples"
-    samples.mkdir(parents=True, exist_ok=True)
-    for key, name in zip(("x", "states"), names, strict=True):
-        data = np.concatenate([getattr(r, key) for r in recordings])
-        for i, row in enumerate(data):
-            (samples / f"{i:04}").mkdir(exist_ok=True)
-            np.save(samples / f"{i:04}" / f"{name}.npy", row)
-    magik.convert(path, folder / path.stem, calibration=samples, **keys)
-    return by_magik(folder / f"{path.stem}.mgk")
+def converted(path: Path, folder: Path, given: list[np.ndarray], states: Mapping[str, str], **keys: Any) -> Quantized:
+    """A network quantized on what it is given step by step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = folder / f"{path.stem}_frames.npy"
+    np.save(frames, np.concatenate(given))
+    magik.convert(path, folder / path.stem, calibration=frames, states=dict(states), **keys)
+    return Quantized(folder / f"{path.stem}.mgk")
+
+
+def stream(net: Remembering, inputs: Iterator[np.ndarray]) -> np.ndarray:
+    """What a network makes of a recording, from the beginning."""
+    net.reset()
+    return np.stack([net.step(x).reshape(-1) for x in inputs])
 
 
 # ---- silero ------------------------------------------------------------------------------------------------------
@@ -113,23 +122,13 @@ def converted(path: Path, folder: Path, recordings: list[Recording], names: tupl
 
 def vad(shared: Path, folder: Path, **keys: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Speech probabilities, float and quantized, of each recording."""
-    real = by_onnxruntime(shared / VAD, sr=np.array(RATE, np.int64))
-    zeros = np.zeros(VAD_STATE, np.float32)
-    recorded = {name: stream(real, windows(x), zeros) for name, x in sounds(shared).items()}
-    used = [recorded[name] for name in CALIBRATED]
-    names = ("input", "state")
-    step = converted(
-        shared / VAD,
-        folder,
-        used,
-        names,
-        constants={"sr": RATE},
-        input_shape=[[1, WINDOW + BEFORE], list(VAD_STATE)],
-        **keys,
-    )
+    real = Float(shared / VAD, VAD_STATES, sr=np.array(RATE, np.int64))
+    found = sounds(shared)
+    used = [x for name in CALIBRATED for x in windows(found[name])]
+    shapes = [[1, WINDOW + BEFORE], [2, 1, 128]]
+    codes = converted(shared / VAD, folder, used, VAD_STATES, constants={"sr": RATE}, input_shape=shapes, **keys)
     return {
-        name: (recorded[name].y.reshape(-1), stream(step, windows(x), zeros).y.reshape(-1))
-        for name, x in sounds(shared).items()
+        name: (stream(real, windows(x)).reshape(-1), stream(codes, windows(x)).reshape(-1)) for name, x in found.items()
     }
 
 
@@ -148,24 +147,19 @@ def mixtures(shared: Path, decibels: float = 5.0) -> dict[str, tuple[np.ndarray,
     return out
 
 
-def denoise(first: Step, second: Step, sound: np.ndarray) -> tuple[np.ndarray, Recording, Recording]:
-    """What the two stages leave of a sound, and what each was given."""
-    states = [np.zeros(DTLN_STATE, np.float32)] * 2
+def denoise(stages: Sequence[Remembering], sound: np.ndarray) -> np.ndarray:
+    """What the two stages leave of a sound."""
+    first, second = stages
+    for stage in stages:
+        stage.reset()
     block, out = np.zeros(BLOCK, np.float32), np.zeros(len(sound) + BLOCK, np.float32)
-    rows: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[], []]
     for at in range(0, len(sound) - HOP + 1, HOP):
         block = np.concatenate([block[HOP:], sound[at : at + HOP]])
         spectrum = np.fft.rfft(block)
-        magnitude = np.abs(spectrum).astype(np.float32)[None, None]
-        mask, after = first(magnitude, states[0])
-        rows[0].append((magnitude, states[0], mask))
+        mask = first.step(np.abs(spectrum).astype(np.float32)[None, None])
         estimate = np.fft.irfft(spectrum * mask.reshape(-1)).astype(np.float32)[None, None]
-        y, after_second = second(estimate, states[1])
-        rows[1].append((estimate, states[1], y))
-        states = [after, after_second]
-        out[at : at + BLOCK] += y.reshape(-1)
-    made = [Recording(*(np.stack(column) for column in zip(*stage, strict=True))) for stage in rows]
-    return out[BLOCK - HOP : BLOCK - HOP + len(sound)], made[0], made[1]
+        out[at : at + BLOCK] += second.step(estimate).reshape(-1)
+    return out[BLOCK - HOP : BLOCK - HOP + len(sound)]
 
 
 def si_sdr(clean: np.ndarray, found: np.ndarray) -> float:
@@ -178,18 +172,17 @@ def si_sdr(clean: np.ndarray, found: np.ndarray) -> float:
 def dtln(shared: Path, folder: Path, **keys: Any) -> dict[str, tuple[float, float]]:
     """SI-SDR in dB, float and quantized, of each spoken word in noise."""
     paths = [shared / f"models/dtln/model_{i}.onnx" for i in (1, 2)]
-    real = [by_onnxruntime(path) for path in paths]
+    real = [Float(path, states) for path, states in zip(paths, DTLN_STATES, strict=True)]
     noisy = sounds(shared)["short_wav_easy10s"]
-    noisy = np.concatenate([noisy[: 5 * RATE], 2 * noisy[5 * RATE :]])  # loud speech too
-    _, *recordings = denoise(real[0], real[1], noisy)
-    names = (("input_2", "input_3"), ("input_4", "input_5"))
-    steps = [
-        converted(path, folder, [r], given, **keys) for path, r, given in zip(paths, recordings, names, strict=True)
+    denoise(real, np.concatenate([noisy[: 5 * RATE], 2 * noisy[5 * RATE :]]))  # loud speech too
+    codes = [
+        converted(path, folder, net.given, states, **keys)
+        for path, net, states in zip(paths, real, DTLN_STATES, strict=True)
     ]
     out = {}
     for name, (clean, mixed) in mixtures(shared).items():
-        made = [denoise(*pair, mixed)[0] for pair in (real, steps)]
-        out[name] = si_sdr(clean, made[0][: len(clean)]), si_sdr(clean, made[1][: len(clean)])
+        made = [denoise(pair, mixed)[: len(clean)] for pair in (real, codes)]
+        out[name] = si_sdr(clean, made[0]), si_sdr(clean, made[1])
     return out
 
 

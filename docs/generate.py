@@ -360,6 +360,7 @@ BLOCKS = {
     "torch.md": {"options": torch_options},
     "onnx-quantized.md": {"operators": lambda: quantized_operators("", "com.microsoft"), "moved": moved_operators},
     "thinker.md": {"operators": lambda: quantized_operators("thinker", "linger")},
+    "training.md": {"operators": lambda: quantized_operators("magik.trainingkit")},
     "tflite.md": {"tflite": tflite_operators},
 }
 

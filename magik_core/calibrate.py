@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from magik_core.cells import Cell, cells
 from magik_core.errors import DataError, GraphError, Problem
 from magik_core.graph import for_runtime
 from magik_core.quantizers import Quantizer
@@ -104,7 +105,11 @@ def calibrate(
     """
     assert method.activation is not None, f"{method.name} is not for activations"
     estimators = {name: method.activation(bits) for name, bits in values.items()}
-    watch(model, samples, [*estimators.items(), *(others or {}).items()], progress=progress, threads=threads)
+    over_time = {name: cell for name, cell in cells(model).items() if name in values}
+    plain = [(name, estimator) for name, estimator in estimators.items() if name not in over_time]
+    observers = [*plain, *(others or {}).items()]
+    shown = [(estimators[name], cell) for name, cell in over_time.items()]
+    watch(model, samples, observers, shown, progress=progress, threads=threads)
     return {name: estimator.range() for name, estimator in estimators.items()}
 
 
@@ -112,17 +117,21 @@ def watch(
     model: ir.Model,
     samples: Iterable[Mapping[str, np.ndarray]],
     observers: Iterable[tuple[str, Observer]],
+    over_time: Sequence[tuple[Observer, Cell]] = (),
     *,
     progress: Progress | None = None,
     threads: int = 1,
 ) -> None:
     """Run all samples as `calibrate` does and show each observer the value whose name stands beside it.
 
+    Args: over_time: observers that are shown all states c of an LSTM.
     Raises: DataError: as `calibrate`.
     """
     watching: dict[str, list[Observer]] = {}
     for name, observer in observers:
         watching.setdefault(name, []).append(observer)
+    for _, cell in over_time:
+        watching |= {name: watching.get(name, []) for name in cell.reads}
     session = FloatSession(model, list(watching))
     gc.collect()  # copies of the graph that nothing needs would stay beside the activations
     problems: list[Problem] = []
@@ -132,6 +141,8 @@ def watch(
             for name, x in arrays.items():
                 for observer in watching[name]:
                     observer.observe(x)
+            for observer, cell in over_time:
+                observer.observe(cell.over_time(arrays))
         elif len(problems) < MAX_PROBLEMS:
             problems.append(_not_finite(bad, index, arrays[bad]))
         arrays.clear()  # before the next sample runs

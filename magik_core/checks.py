@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from magik_core.ops.concat import Concat
+from magik_core.ops.recurrent import H, Recurrent
+from magik_core.program import QuantParams, WeightParams
 from magik_core.soc import Finding
 
 if TYPE_CHECKING:
-    from magik_core.program import Program, Step
+    from magik_core.program import Program, Step, Tensor
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,29 @@ def storage(program: Program, step: Step, *, dtypes: Sequence[str]) -> Finding:
 
 def weight_bits(program: Program, step: Step, *, bits: Sequence[int]) -> Finding:
     """Weights are of one of the widths."""
-    tensors = program.reads(step)[1:2]
-    wide = [t.quant.bits for t in tensors if t.is_constant and t.quant is not None and t.quant.bits not in bits]
-    return f"weights of {wide[0]} bits" if wide else None
+    return next((f"weights of {n} bits" for n in _weight_bits(program, step) if n not in bits), None)
+
+
+def most_weight_bits(program: Program, step: Step, *, n: int) -> Finding:
+    """Weights have at most n bits."""
+    return next((f"weights of {bits} bits" for bits in _weight_bits(program, step) if bits > n), None)
+
+
+def paired_weight_bits(program: Program, step: Step, *, features: Sequence[int], bits: Sequence[int]) -> Finding:
+    """Where the first input is of one of some widths, weights are of one of the widths that go with it."""
+    own = _feature_bits(program.tensors[step.inputs[0]])
+    found = weight_bits(program, step, bits=bits) if own in features else None
+    return f"features of {own} bits, {found}" if found else None
+
+
+def most_feature_bits(program: Program, step: Step, *, n: int) -> Finding:
+    """What a step writes, and what it reads of the model's inputs, has at most n bits; states of recurrent layers
+    are kept in 16 bits everywhere."""
+    names = [*(name for name in step.inputs if name in program.inputs), *step.outputs]
+    wide = {name: bits for name in names if (bits := _feature_bits(program.tensors[name])) > n}
+    states = _states(program) if wide else frozenset()
+    found = [f"{name} of {bits} bits" for name, bits in wide.items() if name not in states]
+    return ", ".join(found) or None
 
 
 def attribute(program: Program, step: Step, *, field: str, values: Sequence[object]) -> Finding:
@@ -98,6 +121,29 @@ def step_bytes(program: Program, step: Step, *, mib: int) -> Finding:
     names = dict.fromkeys((*step.inputs, *step.outputs))
     total = sum(program.tensors[name].nbytes for name in names)
     return f"{total / 2**20:.1f} MiB" if total > mib * 2**20 else None
+
+
+def _weight_bits(program: Program, step: Step) -> list[int]:
+    """Bits of each of a step's weights."""
+    return [t.quant.bits for t in program.reads(step) if t.is_constant and isinstance(t.quant, WeightParams)]
+
+
+def _feature_bits(t: Tensor) -> int:
+    """Bits of an activation's codes; 0 without codes."""
+    return t.quant.bits if isinstance(t.quant, QuantParams) else 0
+
+
+def _states(program: Program) -> frozenset[str]:
+    """Tensors that hold states of recurrent layers, and those to and from which these are moved as they are."""
+    found: set[str] = set()
+    for step in program.steps:
+        if isinstance(step.op, Recurrent):
+            found.update((*step.inputs[H : H + step.op.states], *step.outputs[1:]))
+    moves = [{*s.inputs[:1], *s.outputs} for s in program.steps if s.op.keeps_codes]
+    moves += [{*s.inputs, *s.outputs} for s in program.steps if isinstance(s.op, Concat)]
+    while more := set().union(*(names for names in moves if names & found)) - found:
+        found |= more
+    return frozenset(found)
 
 
 def _strides(step: Step) -> tuple[int, ...]:

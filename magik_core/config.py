@@ -116,6 +116,9 @@ class Config(BaseModel):
         default=(), description="Channel order that the model wants: RGB, BGR or GRAY; images are loaded so"
     )
     output: Names = Field(default=(), description="End at these tensors; the model's own outputs when empty")
+    states: dict[str, str] = Field(
+        default={}, description='Inputs that come back from outputs at the next run, {"input": "output"}'
+    )
     frontend: str = Field(default="", description="Read the model with this frontend; the one that knows it when empty")
     frontend_options: dict[str, Any] = Field(
         default={}, description='Options of the frontend, e.g. {"model": "package.module:function"}'
@@ -248,10 +251,16 @@ class Config(BaseModel):
             is_float=is_float,
         )
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The outputs to end at: where OUTPUT names some, those that come back as states are needed too."""
+        more = dict.fromkeys(name for name in self.states.values() if name not in self.output)
+        return (*self.output, *more) if self.output else ()
+
     def request(self, example_inputs: Sequence[Any] = ()) -> Request:
         """What is asked of the frontend."""
         examples = (example_inputs,) if hasattr(example_inputs, "shape") else tuple(example_inputs)  # one tensor, bare
-        return Request(self.input, self.output, self.input_shape, examples, self.frontend_options)
+        return Request(self.input, self.ends, self.input_shape, examples, self.frontend_options)
 
     def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
         """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.

@@ -10,7 +10,8 @@ from magik_core.errors import LoadError, PackError
 
 MAGIC = b"\x89magik\r\n"
 FORMAT = 1  # version of the layout that `write` makes
-READER = 1  # the oldest reader that understands it, and the newest that `read` is
+READER = 2  # the newest reader that there is
+STATES = b"STAT"  # a section that only readers from version 2 on know
 HEADER_BYTES, ROW_BYTES = 32, 16
 MOST_SECTIONS = 32
 DATA_ALIGNMENT = 16
@@ -34,7 +35,8 @@ def write(sections: Sequence[tuple[bytes, bytes]], arena_bytes: int) -> bytes:
     if at >= 2**31 or arena_bytes >= 2**31:
         found = f"{max(at, arena_bytes)} bytes"
         raise PackError("the model is too large for a model file", found=found, need="below 2 GiB")
-    head = MAGIC + struct.pack("<5I", FORMAT, READER, at, len(sections), arena_bytes)
+    reader = 2 if any(kind == STATES for kind, _ in sections) else 1
+    head = MAGIC + struct.pack("<5I", FORMAT, reader, at, len(sections), arena_bytes)
     crc = zlib.crc32(head + b"\0\0\0\0" + table)
     return b"".join([head, struct.pack("<I", crc), table, *parts])
 

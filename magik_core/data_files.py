@@ -69,8 +69,10 @@ def read_rows(path: Path, spec: InputSpec) -> np.ndarray:
     array = _read_npy(path) if suffix == ".npy" else _read_npz(path, spec.name)
     if array.dtype.kind not in "biuf":
         raise DataError("array does not hold real numbers", where=_at(path, suffix, spec), found=f"dtype {array.dtype}")
-    fits = array.shape in (spec.shape, spec.shape[1:]) or (
-        array.ndim == len(spec.shape) and array.shape[1:] == spec.shape[1:] and array.shape[0] % spec.shape[0] == 0
+    fits = (
+        spec.shape in (array.shape, array.shape[1:])
+        or array.shape == spec.shape[1:]
+        or (array.ndim == len(spec.shape) and array.shape[1:] == spec.shape[1:] and array.shape[0] % spec.shape[0] == 0)
     )
     if not fits or not array.size:
         raise DataError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from magik_core import inputs, pipeline
+from magik_core import carry, inputs, pipeline
 from magik_core.config import Config
 from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
@@ -17,7 +17,7 @@ from magik_core.errors import DataError, UsageError, together
 from magik_core.pipeline import Notes, Progress
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe
-from magik_core.samples import open_samples
+from magik_core.streamed import Streamed
 
 Data = str | Path | Iterable[Mapping[str, np.ndarray]]
 
@@ -68,11 +68,12 @@ def debug(
 def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[Mapping[str, np.ndarray]]:
     """Raises: UsageError: none are given, and the model was quantized without."""
     if data is not None and not isinstance(data, (str, Path)):
-        return list(data) if iter(data) is data else data  # they are read more than once
+        samples = list(data) if iter(data) is data else data  # they are read more than once
+        return Streamed(ready.graph, samples) if carry.pairs(ready.graph) else samples
     path = data or (ready.settings and ready.settings.quant_dataset_path)
     if not path or ready.settings is None:
         raise UsageError("there is no data to debug with", need="a folder or file of samples", hint="pass --data PATH")
-    return open_samples(path, inputs.specs(ready.graph, ready.settings), size)
+    return inputs.read(ready.graph, ready.settings, path, size)
 
 
 def _check(data: Data | None, folder: Path | None) -> None:

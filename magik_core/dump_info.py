@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def safe(name: str) -> str:
-    """A node's name as a file has it."""
+    """A name as a file has it: "/" is written "_", and so is what some systems do not allow."""
     return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)[:MOST_NAME]
 
 

@@ -294,7 +294,7 @@ def _first_line(error: BaseException) -> str:
 def for_runtime(model: ir.Model) -> onnx.ModelProto:
     """Return a ModelProto that the installed onnxruntime runs; names of values are the model's."""
     proto = ir.to_proto(model)
-    newest = _runtime_opset()
+    newest = runtime_opset()
     if opset(proto) > newest:
         _write_older(proto, newest)
     if any(a.name == "layout" and a.i for node in proto.graph.node for a in node.attribute):
@@ -312,7 +312,7 @@ def fingerprint(model: ir.Model) -> str:
     return hashlib.sha256(ir.to_proto(model).SerializeToString(deterministic=True)).hexdigest()
 
 
-def _runtime_opset() -> int:
+def runtime_opset() -> int:
     """Return the newest opset that the installed onnxruntime has kernels for, as far as it matters here.
 
     1.23 is the last with wheels for Python 3.10.

@@ -47,6 +47,7 @@ def _cards(d: Description) -> Iterator[str]:
         cards.append((f"{d.arena_excess:.1%}", f"above the lower bound of {d.lower_bound:,} bytes"))
     cards += [(_shape(p), f"input {p.name}, {p.dtype}{p.color and f', {p.color}'}") for p in d.inputs]
     cards += [(_shape(p), f"output {p.name}, {p.dtype}") for p in d.outputs]
+    cards += [(_shape(p), f"state {p.name}, {p.dtype}") for p in d.states]
     yield from cards_of(cards)
 
 

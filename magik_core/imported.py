@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import graph
+from magik_core import graph, shifted
 from magik_core.errors import GraphError, Problem
 from magik_core.ops import by_onnx
 from magik_core.program import QuantParams
@@ -64,6 +65,8 @@ def take(model: ir.Model) -> Imported:
     problems: list[Problem] = [] if rounding in ROUNDS_TWICE else [_unknown_rounding(rounding)]
     constants: dict[str, Codes] = {}
     values: dict[str, QuantParams] = {}
+    moved: dict[str, QuantParams] = {}
+    moves = _moves()
     for node in list(model.graph):
         try:
             if node.op_type == "QuantizeLinear" and graph.constant(node.inputs[0]) is not None:
@@ -74,8 +77,14 @@ def take(model: ir.Model) -> Imported:
                 constants |= _constant(model, node)
             elif node.op_type == "DequantizeLinear":
                 values |= _dequantized(node, values)
+            elif node.op_type in shifted.OPERATORS:
+                values |= shifted.after(node, ChainMap(values, moved))
             elif node.op_type == "Transpose" and node.inputs[0] is not None and node.inputs[0].name in constants:
                 constants |= _transposed(model, node, constants[node.inputs[0].name])
+            elif node.op_type == "Concat":
+                values |= _joined(node, ChainMap(values, moved))
+            elif node.op_type in moves or _is_nearest(node):
+                moved |= _moved(node, ChainMap(values, moved))
         except GraphError as error:
             problems += error.problems
     if problems:
@@ -109,7 +118,8 @@ def _activation(node: ir.Node) -> dict[str, QuantParams]:
         if use.node.op_type != "DequantizeLinear":
             raise _problem(node, "codes are read by another node", use.node.op_type, "a DequantizeLinear")
     bits, offset = TYPES[kind]
-    return {node.outputs[0].name or "": QuantParams(float(scale[0]), float(int(zero[0]) + offset), bits)}
+    codes = QuantParams(float(scale[0]), float(int(zero[0]) + offset), bits)
+    return {node.outputs[0].name or "": shifted.narrowed(node, codes)}
 
 
 def _dequantized(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
@@ -124,7 +134,7 @@ def _dequantized(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, 
     scale, zero, kind = _parameters(node, TYPES)
     bits, offset = TYPES[kind]
     said = QuantParams(float(scale[0]), float(int(zero[0]) + offset), bits)
-    if scale.size != 1 or said != known:
+    if scale.size != 1 or replace(said, bits=min(said.bits, known.bits)) != known:
         need = f"those it was quantized with: {_show(known)}"
         raise _problem(node, "codes are read with other parameters", _show(said), need)
     return {node.outputs[0].name or "": known}
@@ -211,13 +221,37 @@ def _parameters(node: ir.Node, types: Collection[ir.DataType]) -> tuple[np.ndarr
     return scale, np.broadcast_to(zero, scale.shape), kind
 
 
+def _moves() -> set[str]:
+    """Operators whose output is codes of their input, moved."""
+    return {t for t, op in by_onnx().items() if op.keeps_codes and t not in ("Resize", "Split")}
+
+
+def _is_nearest(node: ir.Node) -> bool:
+    """Whether a Resize only repeats and drops codes."""
+    return node.op_type == "Resize" and graph.attribute(node, "mode", "nearest") == "nearest"
+
+
+def _moved(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """Parameters of moved codes."""
+    x = node.inputs[0]
+    known = values.get(x.name or "") if x is not None else None
+    return {} if known is None else {node.outputs[0].name or "": known}
+
+
+def _joined(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    """Parameters of codes behind one another, where they mean the same."""
+    known = {values.get(x.name or "") if x is not None else None for x in node.inputs}
+    found = known.pop() if len(known) == 1 else None
+    return {} if found is None else {node.outputs[0].name or "": found}
+
+
 def _before(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
     """Parameters of the values that a QuantizeLinear alone reads: the node before may write the codes itself.
 
     They reach back through nodes that only move numbers.
     """
     outputs = {v.name for v in model.graph.outputs}
-    moves = {t for t, op in by_onnx().items() if op.keeps_codes and t not in ("Resize", "Split")}
+    moves = _moves()
     found: dict[str, QuantParams] = {}
     for node in reversed(model.graph):
         x = node.inputs[0] if node.inputs else None
@@ -225,6 +259,10 @@ def _before(model: ir.Model, values: Mapping[str, QuantParams]) -> dict[str, Qua
             continue
         y = node.outputs[0].name or ""
         told = values.get(y) if node.op_type == "QuantizeLinear" else found.get(y) if node.op_type in moves else None
+        if y in found and node.op_type in shifted.OPERATORS:
+            told = shifted.before(node, found[y])
+        elif y in found and (limits := shifted.limits(node)) is not None and shifted.is_neutral(found[y], *limits):
+            told = found[y]
         readers = graph.consumers(x)
         is_same = all(r.op_type == "QuantizeLinear" and values.get(r.outputs[0].name or "") == told for r in readers)
         if told is not None and (is_same or readers == [node]):

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.config import Config, is_nhwc
 from magik_core.data_files import InputSpec
 from magik_core.samples import Samples, open_samples
+from magik_core.streamed import Streamed
 
 
 def specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
-    """How samples of each input are loaded."""
+    """How samples of each input are loaded; states come of themselves."""
     shapes = {v.name or "": tuple(int(d) for d in v.shape or ()) for v in graph.graph.inputs}  # type: ignore[arg-type]
     found = []
     for (name, shape), said in zip(shapes.items(), settings.for_inputs(shapes), strict=True):
         found.append(InputSpec(name, shape, said.color, is_nhwc(shape)))
-    return found
+    states = carry.pairs(graph)
+    return [spec for spec in found if spec.name not in states]
 
 
-def samples(graph: ir.Model, settings: Config, path: str) -> Samples | None:
-    """The data at a path; None where there is none, as where the source's own quantization is all there is."""
-    return open_samples(path, specs(graph, settings), settings.quant_dataset_size) if path else None
+def read(graph: ir.Model, settings: Config, path: str | Path, size: int | None = None) -> Samples | Streamed:
+    """The data at a path, at most `size` samples; those of a net with memory are its frames in order."""
+    found = open_samples(path, specs(graph, settings), size)
+    return Streamed(graph, found) if carry.pairs(graph) else found
+
+
+def samples(graph: ir.Model, settings: Config, path: str) -> Samples | Streamed | None:
+    """As `read`; None where there is no path, as where the source's own quantization is all there is."""
+    return read(graph, settings, path, settings.quant_dataset_size) if path else None
 
 
 def colors(graph: ir.Model, settings: Config) -> dict[str, str]:

@@ -54,12 +54,15 @@ def check(program: Program, soc: SoC) -> tuple[Finding, ...]:
 
 
 def check_memory(program: Program, plan: Plan, soc: SoC) -> tuple[Finding, ...]:
-    """A finding when constants and arena do not fit the chip's memory together."""
+    """A finding when constants, arena and states do not fit the chip's memory together."""
     weights = weight_bytes(program)
-    total = weights + plan.arena_bytes
+    states = sum(program.tensors[s.before].nbytes for s in program.states)
+    total = weights + plan.arena_bytes + states
     if soc.memory_bytes is None or total <= soc.memory_bytes:
         return ()
-    found = f"{total} bytes: {weights} of constants, {plan.arena_bytes} of arena"
+    found = f"{total} bytes: {weights} of constants, {plan.arena_bytes} of arena" + f", {states} of states" * (
+        states > 0
+    )
     need = f"at most {soc.memory_bytes} bytes"
     hint = "convert for a smaller input with INPUT_SHAPE"
     return (Finding(program.name, "the model", f"{soc.name.lower()}.memory_bytes", need, found, hint),)

@@ -27,7 +27,8 @@ def lives(program: Program) -> dict[str, Life]:
     """The live range of every activation, in order of definition in `program.tensors`.
 
     An input lives from BEFORE to its last reader and may be overwritten then; an output lives to the
-    end; a tensor that nobody reads lives in the step that writes it.
+    end; a tensor that nobody reads lives in the step that writes it. A state enters as an input does and
+    leaves as an output does.
     """
     names = [t.name for t in program.activations()]
     first = dict.fromkeys(names, BEFORE)
@@ -38,7 +39,7 @@ def lives(program: Program) -> dict[str, Life]:
         for name in step.inputs:
             if name in last:
                 last[name] = index
-    for name in program.outputs:
+    for name in program.leaving:
         if name in last:
             last[name] = len(program.steps)
     return {name: Life(first[name], last[name]) for name in names}

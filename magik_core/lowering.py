@@ -230,10 +230,11 @@ class Lowering(Source):
         """Say that source value `y` is what `t` holds, its axes lying in the order `axes`."""
         self._values[y.name or ""] = replace(t, axes=axes)
 
-    def quantize_weights(self, node: ir.Node, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(codes of int8 or int16, scales) of a node's weights (channels, k)."""
+    def quantize_weights(self, node: ir.Node, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """(codes of int8 or int16, scales, bits) of a node's weights (channels, k)."""
         assert self.quantization.weights is not None
-        return self.quantization.weights(node.name or "", w)
+        codes, scales = self.quantization.weights(node.name or "", w)
+        return codes, scales, self.quantization.weight_bits.get(node.name or "", 8 * codes.itemsize)
 
     def lower(self, node: ir.Node) -> None:
         op = self._ops.get(node.op_type) if node.domain in ("", "ai.onnx") else None
@@ -262,7 +263,8 @@ class Lowering(Source):
 
     def program(self, name: str) -> Program:
         """The finished program, without steps that nothing needs."""
-        outputs = tuple(self._output(v) for v in self.graph.outputs)
+        entries = {after: self.tensors[before] for before, after in self.carried.items()}
+        outputs = tuple(self._output(v, entries.get(v.name or "")) for v in self.graph.outputs)
         source = {t: v.name or "" for t, v in zip(outputs, self.graph.outputs, strict=True)}
         needed = set(outputs)
         steps: list[Step] = []
@@ -293,17 +295,33 @@ class Lowering(Source):
         t = Tensor(name, quant.dtype if quant else dtype, layout.stored(shape, axes), quant, None, axes)
         self._values[name] = self._add(t)
 
-    def _output(self, value: ir.Value) -> str:
-        """The tensor of an output: images channels-last, others in source order, in storage of its own."""
+    def _output(self, value: ir.Value, entry: Tensor | None = None) -> str:
+        """The tensor of an output: images channels-last, others in source order, in storage of its own.
+
+        Args: entry: the input as which it comes back; it is stored as that is then.
+        """
         t = self._values[value.name or ""]
         rank = len(t.axes)
-        if t.axes not in (layout.source_order(rank), layout.channels_last(rank)):
+        if entry is not None:
+            t = self.relayout(self._as_stored(value, t, entry), entry.axes)
+        elif t.axes not in (layout.source_order(rank), layout.channels_last(rank)):
             t = self.relayout(t, layout.channels_last(rank) if rank == 4 else layout.source_order(rank))
         is_input = t.name in {v.name for v in self.graph.inputs}
         if is_input or t.data is not None or t.name in self._written or self.tensors[t.name].axes != t.axes:
             t = self._copy(t, value)
         self._written.append(t.name)
         return t.name
+
+    def _as_stored(self, value: ir.Value, t: Tensor, entry: Tensor) -> Tensor:
+        """An output in the dtype and the codes of the input as which it comes back."""
+        if (t.dtype, t.quant) == (entry.dtype, entry.quant):
+            return t
+        if t.dtype in CODES:
+            t = self._convert(value, t, "f32")
+        if entry.dtype not in CODES:
+            return t
+        name = self._unique(f"{value.name}/state")
+        return self._cached(t, Quantize(), replace(t, name=name, dtype=entry.dtype, quant=entry.quant))
 
     def _copy(self, t: Tensor, value: ir.Value) -> Tensor:
         y = replace(t, name=self._unique((value.name or "") + "/out"), data=None)

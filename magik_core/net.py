@@ -100,7 +100,7 @@ def check_loads(data: bytes, steps: Sequence[str]) -> None:
 
 
 class Net:
-    """A loaded model: it owns its memory, belongs to one thread at a time."""
+    """A loaded model: it owns its memory, its states too, and belongs to one thread at a time."""
 
     def __init__(
         self,
@@ -129,6 +129,7 @@ class Net:
         lib = self._lib
         self._in = [lib.magik_input(self._net, i) for i in range(lib.magik_inputs(self._net))]
         self._out = [lib.magik_output(self._net, i) for i in range(lib.magik_outputs(self._net))]
+        self._states = [lib.magik_state(self._net, i) for i in range(lib.magik_states(self._net))]
         self._give_arena()
 
     def _load(self, name: str) -> c.c_void_p:
@@ -155,6 +156,7 @@ class Net:
         self._lib.magik_set_arena(self._net, self._arena.ctypes.data, self._arena.nbytes, self._threads)
         self.inputs = tuple(self.port(i) for i in self._in)
         self.outputs = tuple(self.port(i) for i in self._out)
+        self.states = tuple(self.port(i) for i in self._states)  # carried from run to run
 
     def _choose(self, isa: str) -> None:
         """Kernels of kind `isa` and those that it builds on."""
@@ -212,6 +214,10 @@ class Net:
         self._feed(feeds)
         self._lib.magik_run(self._net, self._parallel and c.byref(self._parallel))
         return {p.name: self._read(i).copy() for p, i in zip(self.outputs, self._out, strict=True)}
+
+    def reset(self) -> None:
+        """Forget what earlier runs have left: every state is real zero again, as after loading."""
+        self._lib.magik_reset(self._net)
 
     def trace(self, feeds: Mapping[str, Array] | Array) -> list[tuple[str, int, Array]]:
         """Run step by step: (kernel, index of the tensor in the file, its value) for every output of every step."""

@@ -75,6 +75,18 @@ def load(settings: Config) -> dict[str, Choice]:
     return {node: _choice(row, settings) for node, row in found.items()}
 
 
+def updates(loaded: Mapping[str, Choice]) -> list[str]:
+    """One line per node of what was loaded, as the vendor's log has it."""
+    return [f"update node {name}{_changes(choice)}" for name, choice in loaded.items()]
+
+
+def _changes(choice: Choice) -> str:
+    words = [f" FEATURE_BIT {choice.feature_bits}"] if choice.feature_bits else []
+    words += [f" WEIGHT_BIT {choice.weight_bits}"] if choice.weight_bits else []
+    words += [f" MIN {choice.range[0]:g} MAX {choice.range[1]:g}"] if choice.range else []
+    return "".join(words)
+
+
 def _choice(row: Mapping[str, Any], settings: Config) -> Choice:
     limits = (float(row["MIN"]), float(row["MAX"])) if settings.load_op_quant_min_max and "MIN" in row else None
     if not settings.load_op_quant_bit:

@@ -76,12 +76,19 @@ class _Writer:
         port = b"".join(
             struct.pack("<4I", self.index[n], self._string(program.source.get(n, n)), *rest) for n, *rest in ports
         )
+        state = b"".join(
+            struct.pack(
+                "<3I", self.index[s.before], self.index[s.after], self._string(program.source.get(s.before, s.before))
+            )
+            for s in program.states
+        )
         return [
             (b"TENS", b"".join(self._tensors)),
             (b"STEP", b"".join(self._steps)),
             (b"LIST", np.array(self._list, "<u4").tobytes()),
             (b"PARM", b"".join(self._params)),
             (b"PORT", port),
+            *([(container.STATES, state)] if state else []),
             (b"STRS", bytes(self._strings)),
             (b"DATA", bytes(self._data)),
         ]

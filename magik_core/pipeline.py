@@ -12,7 +12,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, correct, equalize, inputs, node_bits, outputs, passes, plugins, states
+from magik_core import calibrate, carry, correct, equalize, inputs, node_bits, outputs, passes, plugins, states
 from magik_core.config import Config
 from magik_core.debugging import session
 from magik_core.errors import DataError, UsageError, together
@@ -23,14 +23,7 @@ from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
-from magik_core.quantize import (
-    check_names,
-    quantize,
-    real_weights,
-    values_to_calibrate,
-    weight_bits,
-    with_weights,
-)
+from magik_core.quantize import check_names, quantize, values_to_calibrate
 from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
@@ -38,7 +31,9 @@ from magik_core.result import Result
 from magik_core.samples import Samples
 from magik_core.soc import SoC
 from magik_core.source import Quantization
+from magik_core.streamed import Streamed
 from magik_core.verify import verify_graph, verify_program
+from magik_core.weights import real_weights, weight_bits, with_weights
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
@@ -79,7 +74,7 @@ def convert(
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
     graph, imported, samples = ready.graph, ready.imported, ready.samples
-    program = ready.program(outputs.name(targets, model))
+    program = carry.bind(ready.program(outputs.name(targets, model)), carry.pairs(graph))
     program = verify_program(replace(program, colors=inputs.colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
@@ -221,7 +216,8 @@ def _rehearse(graph: ir.Model, recipe: Recipe, settings: Config, imported: Impor
     installed, weight = plugins.load(), plugins.load().quantizer("MAX_ABS").weight
     is_calibrated = bool(settings.quant_dataset_path) or not imported
     ranges = dict.fromkeys(values_to_calibrate(graph, recipe, imported), (-1.0, 1.0)) if is_calibrated else None
-    return lower(graph, quantize(graph, ranges, recipe, weight, imported), ops=installed.onnx_ops)
+    program = lower(graph, quantize(graph, ranges, recipe, weight, imported), ops=installed.onnx_ops)
+    return carry.bind(program, carry.pairs(graph))
 
 
 def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Config:
@@ -239,12 +235,13 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
         model,
         inputs=settings.input,
         input_shapes=settings.input_shape,
-        outputs=settings.output,
+        outputs=settings.ends,
         mean=settings.mean,
         normal=settings.normal,
         constants=constants,
     )
     gc.collect()  # graphs refer to themselves: the copies behind this one would stay, with all of their weights
+    carry.declare(graph, settings.states)
     passes.run(graph, tuple(plugins.load().passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
     verify_graph(graph, "passes")
     return graph
@@ -285,7 +282,7 @@ def _quantization(
     graph: ir.Model,
     recipe: Recipe,
     settings: Config,
-    samples: Samples | None,
+    samples: Samples | Streamed | None,
     imported: Imported,
     progress: Progress,
     threads: int,

@@ -100,7 +100,7 @@ class _Machine:
         self._ought: dict[str, tuple[Run, ...]] = {}
 
     def run(self) -> Iterator[Problem]:
-        inputs = [self._program.tensors[name] for name in self._program.inputs]
+        inputs = [self._program.tensors[name] for name in self._program.entering]
         for tensor in inputs:
             self._define(tensor, ())
             self._store(tensor)
@@ -114,7 +114,7 @@ class _Machine:
             for tensor in y:
                 self._store(tensor)
             yield from self._lost(y, f"after step '{step.name}'")
-        outputs = [self._program.tensors[name] for name in self._program.outputs]
+        outputs = [self._program.tensors[name] for name in self._program.leaving]
         yield from self._lost([t for t in outputs if not t.is_constant], "after the last step")
 
     def _values(self, step: Step) -> None:

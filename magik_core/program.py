@@ -106,8 +106,20 @@ class Step:
 
 
 @dataclass(frozen=True)
+class State:
+    """Two tensors of one kind: what a run leaves in `after` is in `before` when the next one begins."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Program:
-    """Steps in execution order over named tensors."""
+    """Steps in execution order over named tensors.
+
+    Before a run the caller fills the inputs, and the runtime the states; afterwards the caller reads the outputs,
+    and the runtime keeps the states. At first every state is real zero.
+    """
 
     name: str
     tensors: Mapping[str, Tensor]
@@ -116,6 +128,17 @@ class Program:
     outputs: tuple[str, ...]
     source: Mapping[str, str] = field(default_factory=dict)  # tensor name -> source value name, where they differ
     colors: Mapping[str, str] = field(default_factory=dict)  # image input -> "RGB", "BGR" or "GRAY"
+    states: tuple[State, ...] = ()
+
+    @property
+    def entering(self) -> tuple[str, ...]:
+        """The tensors that are filled before the first step."""
+        return (*self.inputs, *(s.before for s in self.states))
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """The tensors that are read after the last step."""
+        return (*self.outputs, *(s.after for s in self.states))
 
     def reads(self, step: Step) -> tuple[Tensor, ...]:
         return tuple(self.tensors[name] for name in step.inputs)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import numerics, states
+from magik_core import carry, numerics, states
 from magik_core.errors import Problem, QuantizeError, UsageError
 from magik_core.imported import NOTHING, Imported
 from magik_core.missing import nearest
@@ -15,13 +15,11 @@ from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
 from magik_core.recipe import REAL, Choice, Recipe
-from magik_core.sharing import owners
-from magik_core.source import Quantization, WeightQuantizer
+from magik_core.sharing import owners, tied
+from magik_core.source import Quantization
+from magik_core.weights import ChannelScales, code_widths, has_weights, node_weights
 
 Ranges = Mapping[str, tuple[float, float]]
-ChannelScales = Callable[[np.ndarray, int], np.ndarray]
-WIDEST = 16  # bits of weights in codes
-WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN")
 
 
 def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
@@ -77,11 +75,13 @@ def quantize(
         channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are.
     Raises: QuantizeError: every range that is missing or not finite, all at once.
     """
-    weights = None if channel_scales is None else _node_weights(model, recipe, channel_scales)
     if recipe.is_float:
         return Quantization()
+    widths = code_widths(model, recipe)
+    weights = None if channel_scales is None else node_weights(widths, recipe, channel_scales)
     if recipe.feature_bits == REAL:
-        return Quantization(float_nodes=frozenset(_in_float(model, recipe)[0]), weights=weights)
+        in_float = frozenset(_in_float(model, recipe)[0])
+        return Quantization(float_nodes=in_float, weights=weights, weight_bits=widths)
     values, problems = dict(imported.values), list[Problem]()
     wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
     ranges = {**(ranges or {}), **useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
@@ -98,14 +98,43 @@ def quantize(
             problems += [Problem(p.what, f"value '{name}'", p.found, p.need) for p in error.problems]
     if problems:
         raise QuantizeError(problems=problems)
-    for name, owner in owners(model, bits_of(model, recipe, imported), imported).items():
+    owned = owners(model, bits_of(model, recipe, imported), imported)
+    values |= _of_ties(tied(model, owned, imported), ranges, wanted)
+    for name, owner in owned.items():
         if owner in values:
             values[name] = values[owner]
     values |= states.params(states.groups(model, imported), ranges) if wanted else {}
     skipped, real = _in_float(model, recipe)
     skipped |= set() if wanted or not imported else _with_real_weights(model, imported)
     in_float = frozenset(skipped | real)
-    return Quantization(values, in_float, weights, imported.constants, imported.rounds_twice, frozenset(real))
+    for name in _real_states(model, in_float):
+        values.pop(name, None)
+    return Quantization(values, in_float, weights, imported.constants, imported.rounds_twice, frozenset(real), widths)
+
+
+def _of_ties(ties: Iterable[frozenset[str]], ranges: Ranges, bits: Mapping[str, int]) -> dict[str, QuantParams]:
+    """Parameters that cover what each value of a tie has, with the most bits of them."""
+    out = {}
+    for names in ties:
+        known = [ranges[name] for name in sorted(names) if name in ranges and name in bits]
+        if known:
+            low, high = min(r[0] for r in known), max(r[1] for r in known)
+            widest = max(bits.get(name, 0) for name in names)
+            out.update(dict.fromkeys(sorted(names), numerics.params_of_range(low, high, widest)))
+    return out
+
+
+def _real_states(model: ir.Model, in_float: Collection[str]) -> list[str]:
+    """States that only nodes in f32 read and make: they stay real."""
+    known = {v.name or "": v for v in (*model.graph.inputs, *model.graph.outputs)}
+    out: list[str] = []
+    for pair in carry.pairs(model).items():
+        before, after = (known[name] for name in pair)
+        users = {use.node.name for value in (before, after) for use in value.uses()}
+        maker = after.producer()
+        if maker is not None and {maker.name, *users} <= set(in_float):
+            out += pair
+    return out
 
 
 def _chosen_ranges(model: ir.Model, recipe: Recipe) -> dict[str, tuple[float, float]]:
@@ -123,15 +152,9 @@ def _in_float(model: ir.Model, recipe: Recipe) -> tuple[set[str], set[str]]:
         own = decides or node
         if any(recipe.is_skipped(n.name or "", n.op_type) for n in (node, own)):
             skipped.add(node.name or "")
-        elif _has_weights(own) and _choice(node, recipe).weight_bits == REAL:
+        elif has_weights(own) and _choice(node, recipe).weight_bits == REAL:
             real.add(node.name or "")
     return skipped, real
-
-
-def weight_bits(model: ir.Model, recipe: Recipe) -> dict[str, int]:
-    """Bits of the weights of every node that has some."""
-    nodes = (n for n in model.graph if _has_weights(n))
-    return {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits or recipe.weight_bits for n in nodes}
 
 
 def check_names(model: ir.Model, recipe: Recipe) -> None:
@@ -153,26 +176,9 @@ def check_names(model: ir.Model, recipe: Recipe) -> None:
         raise UsageError(problems=problems)
 
 
-def _has_weights(node: ir.Node) -> bool:
-    """Whether a node multiplies by weights of its own."""
-    w = node.inputs[1] if len(node.inputs) > 1 else None
-    return node.op_type in WITH_WEIGHTS and w is not None and w.const_value is not None
-
-
-def _node_weights(model: ir.Model, recipe: Recipe, channel_scales: ChannelScales) -> WeightQuantizer:
-    """How the weights of each node get codes: by its bits."""
-    known = weight_bits(model, recipe)
-
-    def codes(node: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        bits = known.get(node, recipe.weight_bits)  # a constant operand that becomes weights has the default's
-        return weight_codes(channel_scales, min(bits, WIDEST), recipe.per_channel, w)
-
-    return codes
-
-
 def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:
     """Nodes whose weights the source has left real."""
-    matrices = ((n, n.inputs[1]) for n in model.graph if _has_weights(n))
+    matrices = ((n, n.inputs[1]) for n in model.graph if has_weights(n))
     return {n.name or "" for n, w in matrices if w is not None and w.name not in imported.constants}
 
 
@@ -215,59 +221,6 @@ def _where_it_varies(f: Pointwise, low: float, high: float, top: int) -> tuple[f
     from_high = np.maximum.accumulate(y[::-1]) - np.minimum.accumulate(y[::-1]) <= tolerance
     first, last = int(from_low.sum()) - 1, 4096 - (int(from_high.sum()) - 1)
     return (float(x[first]), float(x[last])) if first < last else (low, high)
-
-
-def weight_codes(
-    channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(codes of s8 or s16, f32-exact scales) of weights (channels, k): symmetric, up to 2^(b-1) - 1."""
-    top = 2 ** (bits - 1) - 1
-    rows = w if per_channel else w.reshape(1, -1)
-    scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
-    scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
-    codes = np.clip(numerics.round_half_up(w / scales[:, None]), -top, top)
-    return codes.astype(np.int8 if bits <= 8 else np.int16), scales
-
-
-def real_weights(model: ir.Model, quantization: Quantization) -> dict[str, np.ndarray]:
-    """What the codes of every convolution's and product's weights mean: initializer name -> reals of its shape.
-
-    Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
-    """
-    out: dict[str, np.ndarray] = {}
-    weights, constants = quantization.weights, quantization.constants
-    for node in model.graph:
-        axis = _channel_axis(node)
-        value = node.inputs[1] if axis is not None else None
-        if weights is None or node.name in quantization.float_nodes or value is None or axis is None:
-            continue
-        if value.const_value is None or value.name in constants:
-            continue
-        w = np.moveaxis(value.const_value.numpy().astype(np.float32), axis, 0)
-        codes, scales = weights(node.name or "", np.ascontiguousarray(w.reshape(len(w), -1)))
-        real = (codes * scales[:, None]).reshape(w.shape)
-        out[value.name or ""] = np.ascontiguousarray(np.moveaxis(real, 0, axis)).astype(np.float32)
-    return out
-
-
-def with_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> ir.Model:
-    """A copy of the graph that computes with these weights, by initializer."""
-    out = ir.from_proto(ir.to_proto(model))
-    for name, w in weights.items():
-        out.graph.initializers[name].const_value = ir.tensor(w, name=name)
-    return out
-
-
-def _channel_axis(node: ir.Node) -> int | None:
-    """Axis of input 1 that holds the output channels."""
-    if node.op_type == "Gemm":
-        return 0 if node.attributes.get_int("transB", 0) else 1
-    if node.op_type == "MatMul":
-        w = node.inputs[1].const_value if node.inputs[1] is not None else None
-        return 1 if w is not None and len(w.shape) == 2 else None
-    if node.op_type == "ConvTranspose":
-        return 1 if node.attributes.get_int("group", 1) == 1 else None
-    return 0 if node.op_type == "Conv" else None
 
 
 def is_raw(value: ir.Value) -> bool:

@@ -14,6 +14,7 @@ from magik_core.ops import Op
 from magik_core.program import Program
 from magik_core.samples import Samples
 from magik_core.source import Quantization
+from magik_core.streamed import Streamed
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Quantized:
     corrected: ir.Model
     imported: Imported = NOTHING
     ops: Mapping[str, type[Op]] | None = None
-    samples: Samples | None = None
+    samples: Samples | Streamed | None = None
     settings: Config | None = None
 
     @classmethod
@@ -40,5 +41,5 @@ class Quantized:
         return cls(graph, quantization, graph)
 
     def program(self, name: str = "model") -> Program:
-        """The program that it is converted to."""
+        """The program that it is converted to, its states still inputs and outputs."""
         return lower(self.corrected, self.quantization, name=name, ops=self.ops)

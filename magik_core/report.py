@@ -99,7 +99,7 @@ class Description:
     """A program with its memory plan, or a source model, which has none.
 
     Args:
-        kind: "program" or "graph".
+        kind: "program" or "graph"; states: what is carried from run to run.
         params: elements of all constants, each counted once; weight_bytes: as stored.
         arena_bytes, lower_bound: peak of the memory plan and what no plan can be below; None for a graph.
     """
@@ -117,6 +117,7 @@ class Description:
     arena_bytes: int | None = None
     lower_bound: int | None = None
     memory: tuple[Slot, ...] = ()
+    states: tuple[Port, ...] = ()
 
     @classmethod
     def of(cls, program: Program, plan: Plan) -> Description:
@@ -136,6 +137,7 @@ class Description:
             arena_bytes=plan.arena_bytes,
             lower_bound=plan.lower_bound,
             memory=_memory(program, plan),
+            states=tuple(_port(program.tensors[state.before]) for state in program.states),
         )
 
     @property

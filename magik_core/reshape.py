@@ -36,12 +36,26 @@ def reshape(program: Program, shapes: Mapping[str, Shape]) -> Program:
     for step in program.steps:
         for name, shape in zip(step.outputs, _outputs(program, step, tensors), strict=True):
             tensors[name] = replace(tensors[name], shape=shape)
+    _check_states(program, tensors)
     out = replace(program, tensors=tensors)
     try:
         check_loads(pack(out, stacked(out), names=False), [step.name for step in out.steps])
     except PackError as error:
         raise ShapeError(problems=error.problems) from error
     return out
+
+
+def _check_states(program: Program, tensors: Mapping[str, Tensor]) -> None:
+    """Raises: ShapeError: states that would leave in another size than they entered; they keep theirs."""
+    problems = [
+        Problem(
+            "a state cannot have another size", f"state '{state.before}'", str(shape), str(tensors[state.before].shape)
+        )
+        for state in program.states
+        if (shape := tensors[state.after].shape) != tensors[state.before].shape
+    ]
+    if problems:
+        raise ShapeError(problems=problems)
 
 
 def stacked(program: Program, alignment: int = 64) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
+from magik_core.dump_info import safe
 from magik_core.errors import DataError, Problem
 from magik_core.images import SUFFIXES as IMAGES
 from magik_core.images import open_image
@@ -137,11 +137,11 @@ def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
     for file in _entries(folder):
         if file.is_file() and file.suffix.lower() in KINDS:
             by_stem.setdefault(split_tag(file)[0], []).append(file)
-    names = {_safe(s.name) for s in inputs}
+    names = {safe(s.name) for s in inputs}
     out: dict[str, Path] = {}
     problems = []
     for spec in inputs:
-        stems = [_safe(spec.name)]
+        stems = [safe(spec.name)]
         if f"{stems[0]}_input" not in names:  # else that file is another input's
             stems.append(f"{stems[0]}_input")
         files = [file for stem in stems for file in by_stem.get(stem, [])]
@@ -153,10 +153,6 @@ def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
             problems.append(Problem(what, str(folder), found, f"one of {', '.join(f'{s}.*' for s in stems)}"))
     _report(problems)
     return out
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[/\\:]", "_", name)
 
 
 def _common_rows(entry: Path, files: Mapping[str, Path], inputs: Sequence[InputSpec]) -> int:

@@ -45,7 +45,7 @@ def _view_offers(program: Program, step: Step) -> Iterator[Edge]:
     for view in step.op.views(program.reads(step), program.writes(step)):
         child, parent = program.tensors[view.child], program.tensors[view.parent]
         assert 0 <= view.offset <= parent.nbytes - child.nbytes, f"{step.name}: {view} is out of bounds"
-        is_input = child.name in program.inputs  # the caller's storage is not part of something else
+        is_input = child.name in program.entering  # the caller's storage is not part of something else
         if not (child.is_constant or parent.is_constant or is_input):
             yield Edge(child.name, parent.name, view.offset, True, child.nbytes == parent.nbytes)
 

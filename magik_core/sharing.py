@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.imported import Imported
 from magik_core.ops import by_onnx
 
@@ -52,6 +53,21 @@ def owners(model: ir.Model, bits: Mapping[str, int], imported: Imported) -> dict
             if alone and name != target:
                 owner[name] = target
     return {name: root(name) for name in owner}
+
+
+def tied(model: ir.Model, owner: Mapping[str, str], imported: Imported) -> list[frozenset[str]]:
+    """Values that decide for what a net carries from run to run: those of one set share parameters.
+
+    Args: owner: as `owners` has it. What the source has quantized keeps its own.
+    """
+    sets: list[frozenset[str]] = []
+    for pair in carry.pairs(model).items():
+        found = frozenset(owner.get(name, name) for name in pair)
+        if found & imported.values.keys():
+            continue
+        joined = found.union(*(s for s in sets if s & found))
+        sets = [*(s for s in sets if not s & found), joined]
+    return sets
 
 
 def _limited(model: ir.Model, bits: Mapping[str, int]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.errors import LowerError
 from magik_core.ops import Op
 from magik_core.program import CODES, DTYPES, QuantParams, Shape
@@ -27,6 +28,12 @@ class Codes:
     scales: np.ndarray
     zero_points: np.ndarray
     axis: int = 0
+
+    @property
+    def bits(self) -> int:
+        """16 where 8 do not hold the codes."""
+        low, high = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
+        return 8 if low >= -128 and high <= (127 if low < 0 else 255) else 16
 
     def reals(self) -> np.ndarray:
         """What the codes mean, in f32."""
@@ -60,7 +67,8 @@ class Quantization:
     `weights` maps a node's name and f32 (channels, k) to (codes of int8 or int16, f32-exact scales per channel);
     `constants` are those that the source has quantized itself, by value name; `rounds_twice` says that it rounds
     the sums of convolutions as docs/quantization.md has it under "Rounding twice"; `rounded_nodes` are those in
-    f32 whose results become codes at once, as weights of 32 bits ask for.
+    f32 whose results become codes at once, as weights of 32 bits ask for; `weight_bits` are those of `weights`, by
+    node.
     """
 
     values: Mapping[str, QuantParams] = field(default_factory=dict)
@@ -69,6 +77,7 @@ class Quantization:
     constants: Mapping[str, Codes] = field(default_factory=dict)
     rounds_twice: bool = False
     rounded_nodes: frozenset[str] = frozenset()
+    weight_bits: Mapping[str, int] = field(default_factory=dict)
 
     def codes(self, name: str | None) -> QuantParams | None:
         """Parameters of a value that has codes."""
@@ -82,6 +91,7 @@ class Source:
         self.graph = model.graph
         self.quantization = quantization
         self._outputs = {v.name for v in self.graph.outputs}
+        self.carried = carry.pairs(model)  # inputs that come back from outputs
 
     def attribute(self, node: ir.Node, name: str, default: Any = None) -> Any:
         """Value of an attribute; lists as tuples."""
@@ -117,7 +127,10 @@ class Source:
         return found
 
     def dtype(self, node: ir.Node, op: type[Op], y: ir.Value | None = None) -> str:
-        """Storage to compute a node in: where all of its activations have codes the widest of them, else f32."""
+        """Storage to compute a node in: where all of its activations have codes the widest of them, else f32.
+
+        Codes between two of which real zero lies are for operators with `halves` alone.
+        """
         q = self.quantization
         if node.name in q.float_nodes:
             return "f32"
@@ -126,7 +139,8 @@ class Source:
         found = [q.codes(v.name) for v in values]
         coded = [c.dtype for c in found if c is not None]
         kind = max(coded, key=CODES.index) if coded and len(coded) == len(found) else "f32"
-        return kind if kind in op.dtypes else "f32"
+        is_between = not op.halves and any(c is not None and c.zero_point % 1 for c in found)
+        return kind if kind in op.dtypes and not is_between else "f32"
 
     def is_float(self, value: ir.Value) -> bool:
         """Whether a value of the source holds reals."""

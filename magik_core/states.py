@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from magik_core import numerics
+from magik_core import carry, numerics
 from magik_core.errors import LowerError
 from magik_core.graph import unique_name
 from magik_core.imported import Imported
@@ -58,7 +58,10 @@ def _describe(node: ir.Node, i: int, value: ir.Value) -> None:
 
 
 def groups(model: ir.Model, imported: Imported) -> list[Group]:
-    """The values that hold states, those that share codes together; without what the source has quantized."""
+    """The values that hold states, those that share codes together; without what the source has quantized.
+
+    What comes back as an input at the next run has its codes.
+    """
     states = [state for node, op in _nodes(model) for state in _states(node, op)]
     parent: dict[str, str] = {}
 
@@ -144,6 +147,8 @@ def _moves(model: ir.Model) -> Iterator[tuple[list[str], list[str]]]:
 
     A Concat moves codes where all that it reads are states.
     """
+    for before, after in carry.pairs(model).items():
+        yield [before, after], [before]
     for node in model.graph:
         op = by_onnx().get(node.op_type)
         if op is None or not (op.keeps_codes or node.op_type == "Concat"):

@@ -13,7 +13,7 @@ from magik_core.container import DTYPE_NAMES
 from magik_core.errors import LoadError
 from magik_core.ops import Op, found
 from magik_core.plan import Plan
-from magik_core.program import DTYPES, Program, QuantParams, Step, Tensor, WeightParams
+from magik_core.program import DTYPES, Program, QuantParams, State, Step, Tensor, WeightParams
 
 
 def program_to_json(program: Program, plan: Plan, index: Mapping[str, int]) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def program_to_json(program: Program, plan: Plan, index: Mapping[str, int]) -> d
         "outputs": list(program.outputs),
         "source": dict(program.source),
         "colors": dict(program.colors),
+        **({"states": [[s.before, s.after] for s in program.states]} if program.states else {}),
         "lower_bound": plan.lower_bound,
         "tensors": [
             {"name": t.name, "record": index[t.name], "quant": _quant_to_json(t.quant)}
@@ -78,10 +79,11 @@ def program_of_json(text: Mapping[str, Any], records: list[Tensor]) -> tuple[Pro
             where[item["name"]] = item["record"]
         steps = tuple(_step_of_json(item, tensors) for item in text["steps"])
         inputs, outputs = tuple(text["inputs"]), tuple(text["outputs"])
-        if any(n not in tensors for n in (*inputs, *outputs)):
-            raise KeyError("an input or output that is no tensor")
+        states = tuple(State(before, after) for before, after in text.get("states", ()))
+        if any(n not in tensors for n in (*inputs, *outputs, *(n for s in states for n in (s.before, s.after)))):
+            raise KeyError("an input, output or state that is no tensor")
         source, colors = dict(text["source"]), dict(text["colors"])
-        return Program(str(text["name"]), tensors, steps, inputs, outputs, source, colors), where
+        return Program(str(text["name"]), tensors, steps, inputs, outputs, source, colors, states), where
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise LoadError(
             "a model file's description does not fit it",

@@ -61,7 +61,8 @@ def unpack(data: bytes, name: str = "model") -> tuple[Program, Plan]:
     except Exception as error:  # attributes of any type reach the operators here
         found = f"{type(error).__name__}: {error}"
         raise _unfit(name, found) from error
-    differing = [kind.decode() for kind, content in again if sections.get(kind, b"") != content]
+    packed = {container.STATES: b"", **dict(again)}
+    differing = [kind.decode() for kind, content in packed.items() if sections.get(kind, b"") != content]
     if differing:
         raise _unfit(name, f"other contents of {', '.join(differing)}")
     return program, plan

@@ -85,7 +85,7 @@ def verify_program(program: Program, after: str = "lower") -> Program:
     Raises: InvariantError: every broken rule.
     """
     broken: list[str] = []
-    known = {t.name for t in program.tensors.values() if t.is_constant} | set(program.inputs)
+    known = {t.name for t in program.tensors.values() if t.is_constant} | set(program.entering)
     for step in program.steps:
         broken += [f"{step.name} reads '{n}' before it is computed" for n in step.inputs if n not in known]
         broken += [f"{step.name} computes '{n}' again" for n in step.outputs if n in known]
@@ -94,7 +94,12 @@ def verify_program(program: Program, after: str = "lower") -> Program:
         have = tuple(t.shape for t in program.writes(step))
         if want != have:
             broken.append(f"{step.name} computes {want}, its tensors say {have}")
-    broken += [f"output '{n}' is not computed" for n in program.outputs if n not in known]
+    broken += [f"output '{n}' is not computed" for n in program.leaving if n not in known]
+    broken += [f"{n} ways into '{name}'" for name, n in Counter(program.entering).items() if n > 1]
+    for state in program.states:
+        x, y = program.tensors[state.before], program.tensors[state.after]
+        if (x.dtype, x.shape, x.quant, x.axes) != (y.dtype, y.shape, y.quant, y.axes):
+            broken.append(f"state '{x.name}' is not of the kind of '{y.name}'")
     for t in program.tensors.values():
         if t.data is not None and (t.data.shape != t.shape or t.data.dtype != DTYPES[t.dtype]):
             broken.append(f"'{t.name}' holds {t.data.dtype} {t.data.shape}, it says {t.dtype} {t.shape}")

@@ -101,29 +101,40 @@ class Workspace:
         self._printed = done.stdout
 
     def _compare(self, block: Block) -> None:
-        lines = [
-            "(?:[^\n]*\n)*?[ ]*" + r"[^\n]*".join(map(_spaced, line.split("…"))) for line in block.text.splitlines()
-        ]
-        assert re.search("".join(f"{line}[^\n]*\n" for line in lines), self._printed), (
-            f"{block}: printed was\n{self._printed}"
-        )
+        printed = iter(self._printed.splitlines())
+        for wanted in block.text.splitlines():
+            assert any(_begins(line, wanted) for line in printed), (
+                f"{block}: no line, in this order, begins as {wanted!r}; printed was\n{self._printed}"
+            )
 
 
-def _spaced(text: str) -> str:
-    """A pattern for text in which any number of spaces may stand for one."""
-    return r"[ ]+".join(re.escape(word) for word in re.split(" +", text))
+def _begins(line: str, wanted: str) -> bool:
+    """Whether a line begins with some text, where … stands for anything and one space for any number of them."""
+    first, *rest = wanted.lstrip(" ").split("…")
+    line = line.lstrip(" ")
+    found = _spaced(first).match(line)
+    for part in rest:
+        found = _spaced(part).search(line, found.end()) if found else None
+    return found is not None
+
+
+def _spaced(text: str) -> re.Pattern[str]:
+    """A pattern for text in which any number of spaces may stand for one, but for one at the end."""
+    words = [re.escape(word) for word in re.split(" +", text)]
+    return re.compile("[ ]+".join(words[:-1]) + ("[ ]" if not words[-1] else "[ ]+") * (len(words) > 1) + words[-1])
 
 
 def install(folder: Path, site: Path) -> None:
     """What `pip install` of a pure plugin leaves in site-packages, without asking a package index."""
     text = (folder / "pyproject.toml").read_text()
     name, version = (re.search(rf'^{key} = "(.+)"', text, re.MULTILINE)[1] for key in ("name", "version"))  # type: ignore[index]
-    point, module = ENTRY_POINT.search(text).groups()  # type: ignore[union-attr]
-    shutil.copytree(folder / module, site / module, dirs_exist_ok=True)
+    for module in folder.glob("*/__init__.py"):
+        shutil.copytree(module.parent, site / module.parent.name, dirs_exist_ok=True)
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[magik]\n{point} = {module}\n")
+    if point := ENTRY_POINT.search(text):
+        (info / "entry_points.txt").write_text(f"[magik]\n{point[1]} = {point[2]}\n")
 
 
 if __name__ == "__main__":  # as `pip` of a workspace: SITE install FOLDER…

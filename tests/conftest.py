@@ -14,6 +14,7 @@ from magik_core import plugins
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("plugins/*/magik_*") if (path / "__init__.py").exists())
+POINTS = [f for f in FOLDERS if "[project.entry-points.magik]" in (f / "pyproject.toml").read_text()]  # with hooks
 
 # what a run draws is the same every time; `pytest --hypothesis-profile=long` draws anew, and more
 settings.register_profile("short", max_examples=50, derandomize=True, deadline=None)
@@ -28,7 +29,7 @@ for folder in FOLDERS:
 def repository() -> plugins.Plugins:
     """What is installed, and every plugin of this repository."""
     points = list(plugins.installed())
-    for folder in FOLDERS:
+    for folder in POINTS:
         package = next(folder.glob("magik_*/__init__.py")).parent.name
         if package not in [point.value for point in points]:
             points.append(EntryPoint(folder.name, package, plugins.GROUP))

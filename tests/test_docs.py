@@ -171,7 +171,7 @@ def test_the_config_of_the_page_is_one() -> None:
         ("", "exit 3\n", "page.md:7: exit code 3"),
         ("exit=1", "true\n", "page.md:7: exit code 0"),
         ("README.md", "no such line\n", "page.md:7: README.md has other lines"),
-        ("output", "printed before\n", "page.md:7: printed was"),
+        ("output", "printed before\n", "page.md:7: no line, in this order, begins as 'printed before'"),
     ],
 )
 def test_a_false_block_fails(purpose: str, text: str, said: str, tmp_path: Path) -> None:
@@ -179,3 +179,22 @@ def test_a_false_block_fails(purpose: str, text: str, said: str, tmp_path: Path)
 
     with pytest.raises(AssertionError, match=re.escape(said)):
         Workspace(tmp_path).do(Block("page.md", 7, "sh", purpose, text))
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted", "is_it"),
+    [
+        ("  a   b  c and more", "a b c", True),
+        ("a b", "b", False),
+        ("step 12 of 40: 3 ms", "step … of …: … ms", True),
+        ("step 12 of 40: 3 s", "step … of …: … ms", False),
+        ("a  b", "a … b", True),
+        ("ab", "a…b", True),
+        ("ba", "a…b", False),
+        ("x" * 3000, "…".join("x" * 300) + "y", False),  # backtracking would never end
+    ],
+)
+def test_what_a_line_of_output_stands_for(line: str, wanted: str, is_it: bool) -> None:
+    from tests.blocks import _begins
+
+    assert _begins(line, wanted) == is_it

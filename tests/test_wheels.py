@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "mxnet": ROOT / "plugins/frontend_mxnet",
     "tf": ROOT / "plugins/frontend_tf",
     "torch": ROOT / "plugins/frontend_torch",
+    "trainingkit": ROOT / "plugins/trainingkit",
 }
 BROKEN = {
     "pyproject.toml": """\
@@ -189,7 +190,7 @@ def test_mxnet_by_install(env: Environment, built: dict[str, list[Path]]) -> Non
     assert "pip install magik-frontend-mxnet" in refused.err
     env.pip("install", "--no-index", built["mxnet"][1])
     refused = env.run("magik", "convert", "net-0000.params", "-o", "net.bin", "--float")
-    assert (refused.code, "INPUT_SHAPE" in refused.err) == (1, True)
+    assert (refused.code, "INPUT_SHAPE" in refused.err) == (2, True)
     done = env.run("magik", "convert", "net-symbol.json", "-o", "net.bin", "--float", "--input-shape", "1,4,5,7")
     assert done.code == 0, done.err
     assert env.run("python", "-m", "pip", "check").code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magik_core import model_file
-from magik_core.builtin import onnx_checks, onnx_quantized
+from magik_core.builtin import onnx_checks, onnx_quantized, trainingkit
 from magik_core.errors import GraphError, ModelError, Problem, short
 
 if TYPE_CHECKING:
@@ -43,15 +43,20 @@ def load(path: str | Path, request: Request | None = None) -> ir.Model:
     Args:    path: the file; external data must lie in its folder. request: the core heeds it.
     Raises:  ModelError: the file cannot be read. GraphError: what it holds is no sound graph.
     """
+    path = Path(path)
+    return of_proto(_parse(path), path)
+
+
+def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
+    """What `load` makes of a file's content; path: where it is from, and where its external data lies."""
     from onnx_ir.passes import common
 
     from magik_core import graph
 
-    path = Path(path)
-    proto = _parse(path)
     _refuse(onnx_checks.nesting(proto, path), ModelError)
     _refuse([*onnx_checks.functions(proto, path), *_external(proto, path)], ModelError)
     proto = _inline(proto, path)
+    trainingkit.adopt(proto)
     _refuse(
         [
             *onnx_checks.structure(proto, path),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from magik_core.errors import DataError, Problem, RunError
 if TYPE_CHECKING:
     import numpy as np
 
+    from magik_core.data_files import InputSpec
     from magik_core.net import Net, Port
 
 
@@ -35,6 +36,29 @@ def feeds(net: Net, texts: Sequence[str], color: str | None) -> dict[str, np.nda
     if problems:
         raise RunError(problems=problems)
     return out
+
+
+def frames(net: Net, texts: Sequence[str], color: str | None) -> Iterator[dict[str, np.ndarray]]:
+    """The frames of the inputs of a net with memory, in order; `texts` and `color` as `feeds` has them.
+
+    Raises: RunError, DataError: all that is wrong with names and with the numbers of frames; unreadable files.
+    """
+    from magik_core import samples
+
+    ports = {value.name: value for value in net.inputs}
+    named, problems = _names(texts, tuple(ports))
+    missing = ports.keys() - {name for name, _ in named} if all(name for name, _ in named) else set()
+    problems += [Problem("an input is missing", name, hint=f"add {name}=PATH") for name in sorted(missing)]
+    if problems:
+        raise RunError(problems=problems)
+    found: dict[str, samples.Samples] = {}
+    for name, path in named:
+        wanted = [name] if name else [other for other in ports if other not in found]
+        found.update((one, samples.open_samples(path, [_spec(ports[one], color)])) for one in wanted)
+    if len({len(one) for one in found.values()}) > 1:
+        counts = ", ".join(f"{name}: {len(one)}" for name, one in found.items())
+        raise RunError("inputs have different numbers of frames", found=counts, need="as many of each")
+    return ({name: row[name] for row in rows for name in row} for rows in zip(*found.values(), strict=True))
 
 
 def _names(texts: Sequence[str], known: Sequence[str]) -> tuple[list[tuple[str, Path]], list[Problem]]:
@@ -64,11 +88,17 @@ def _array(path: Path, port: Port, color: str | None) -> Any:
         raise DataError("an input is a folder", where=str(path), need="one file", hint="give the files one by one")
     if path.suffix.lower() == ".npy":
         return _numpy(path)
-    from magik_core import data_files, samples
+    from magik_core import samples
+
+    return samples.load_file(path, _spec(port, color))
+
+
+def _spec(port: Port, color: str | None) -> InputSpec:
+    from magik_core.data_files import InputSpec
 
     shape = port.shape
     is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-    return samples.load_file(path, data_files.InputSpec(port.name, shape, color or port.color or "RGB", is_nhwc))
+    return InputSpec(port.name, shape, color or port.color or "RGB", is_nhwc)
 
 
 def _numpy(path: Path) -> Any:

@@ -61,6 +61,10 @@ Constants = Annotated[
         "--constant", help="Put a number or a JSON list in the place of an input; repeatable.", metavar="NAME=VALUE"
     ),
 ]
+States = Annotated[
+    list[str] | None,
+    _key("--state", key="STATES", say="Carry an output to an input of the next run; repeatable.", metavar="IN=OUT"),
+]
 Soc = Annotated[str | None, _key("--soc", key="SOC", say="The chip; without it, this computer.", metavar="NAME")]
 Inputs = Annotated[str | None, _key("--inputs", key="INPUT", say="Begin at these tensors.", metavar="A,B")]
 Outputs = Annotated[str | None, _key("--outputs", key="OUTPUT", say="End at these tensors.", metavar="A,B")]
@@ -104,10 +108,10 @@ SkipOps = Annotated[
 ]
 
 
-def config(path: Path | None, sets: list[str] | None, **options: str | None) -> Config:
+def config(path: Path | None, sets: list[str] | None, states: list[str] | None = None, **options: str | None) -> Config:
     """The config of a command line: the file, then `--set`, then the dedicated options.
 
-    Args: options: config keys, in upper case, with the option's text or None.
+    Args: states: of `--state`; options: config keys, in upper case, with the option's text or None.
     """
     from magik_core.config import Config
 
@@ -122,7 +126,8 @@ def config(path: Path | None, sets: list[str] | None, **options: str | None) -> 
     if problems:
         raise UsageError(problems=problems)
     texts |= {key: text for key, text in options.items() if text is not None}
-    return base.with_overrides(texts) if texts else base
+    base = base.with_overrides(texts) if texts else base
+    return _with_states(base, states) if states else base
 
 
 def with_frontend_options(config: Config, items: list[str] | None, factory: str | None, allows_pickle: bool) -> Config:
@@ -147,6 +152,26 @@ def with_frontend_options(config: Config, items: list[str] | None, factory: str 
     options |= {"model": factory} if factory else {}
     options |= {"allow_pickle": True} if allows_pickle else {}
     return config.model_copy(update={"frontend_options": options})
+
+
+def _with_states(config: Config, items: list[str]) -> Config:
+    """The config with `--state IN=OUT` in STATES.
+
+    Raises: UsageError: everything that is no two names, and inputs that are named twice, at once.
+    """
+    states, problems = dict(config.states), []
+    given: set[str] = set()
+    for item in items:
+        before, _, after = (part.strip() for part in item.partition("="))
+        if not before or not after:
+            problems.append(Problem("--state wants an input and an output", "--state", item, "IN=OUT"))
+        elif before in given:
+            problems.append(Problem("a state is given twice", "--state", item, "one output for each input"))
+        given.add(before)
+        states[before] = after
+    if problems:
+        raise UsageError(problems=problems)
+    return config.model_copy(update={"states": states})
 
 
 def constants(items: list[str] | None) -> dict[str, Any]:

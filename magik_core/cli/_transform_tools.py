@@ -7,11 +7,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from magik_core import __version__
 from magik_core.cli import _app, _console, _progress
 from magik_core.errors import MagikError, UsageError
 from magik_core.vendor import flags, log
+
+if TYPE_CHECKING:
+    from magik_core.debugging.report import Report
 
 logger = logging.getLogger(__name__)
 USAGE = """\
@@ -50,13 +54,17 @@ def _do(asked: Mapping[str, str]) -> None:
         raise UsageError(
             "nothing is asked for", need="--inputpath, --outputpath and --config", hint=f"{flags.TOOL} --help"
         )
+    from magik_core.cli.debug import table
     from magik_core.vendor import convert, files, job
 
     if "gen_config" in asked:
         logger.info("config file to fill in: %s", files.write_template().resolve())
         return
+    shown: list[Report] = []
     with _progress.progress() as progress:
-        convert.convert(job.job(asked), environment=os.environ, progress=progress)
+        convert.convert(job.job(asked), environment=os.environ, progress=progress, show=shown.append)
+    for report in shown:
+        table(report)
     _console.data("Convert successfully")
 
 

@@ -22,6 +22,7 @@ def command(
     inputs: _options.Inputs = None,
     input_shape: _options.Shape = None,
     outputs: _options.Outputs = None,
+    states: _options.States = None,
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
@@ -35,7 +36,7 @@ def command(
     A blocker cannot be converted. A notice says what the chip's accelerator would not take.
     """
     chosen = _options.config(
-        config, sets, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
+        config, sets, states, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
     )
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound = _options.constants(constants)

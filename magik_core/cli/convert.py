@@ -29,6 +29,7 @@ def command(
     normal: _options.Normal = None,
     color: _options.Color = None,
     outputs: _options.Outputs = None,
+    states: _options.States = None,
     feature_method: _options.FeatureMethod = None,
     weight_method: _options.WeightMethod = None,
     feature_bits: _options.FeatureBits = None,
@@ -63,7 +64,7 @@ def command(
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
     keys |= {"QUANT_FEATURE_BIT": feature_bits, "QUANT_WEIGHT_BIT": weight_bits}
     keys |= {"QUANT_NODE_SKIP": skip_nodes, "QUANT_OP_SKIP": skip_ops}
-    chosen = _options.config(config, sets, **keys)
+    chosen = _options.config(config, sets, states, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound, notes = _options.constants(constants), _console.note if is_verbose else _console.silent
     from magik_core import pipeline

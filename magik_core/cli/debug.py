@@ -76,6 +76,7 @@ def command(
     normal: _options.Normal = None,
     color: _options.Color = None,
     outputs: _options.Outputs = None,
+    states: _options.States = None,
     feature_method: _options.FeatureMethod = None,
     weight_method: _options.WeightMethod = None,
     sets: _options.Set = None,
@@ -98,7 +99,7 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    chosen = _options.config(config, sets, **keys)
+    chosen = _options.config(config, sets, states, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     from magik_core.debug import debug
 

@@ -96,6 +96,7 @@ def _summary(found: Description) -> None:
         ("name", found.name),
         *(("input", f"{port.name} {_shape(port)} {port.dtype} {port.color}".rstrip()) for port in found.inputs),
         *(("output", f"{port.name} {_shape(port)} {port.dtype}") for port in found.outputs),
+        *(("state", f"{port.name} {_shape(port)} {port.dtype}") for port in found.states),
         ("nodes" if found.kind == "graph" else "steps", f"{len(found.rows)}, {found.float_steps} of them float"),
         ("operators", operators),
         ("MACs", f"{found.macs:,}{' or more: sizes are open' if found.has_open_sizes else ''}"),

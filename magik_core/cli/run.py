@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from magik_core.cli import _console, _options
-from magik_core.cli._feeds import feeds
+from magik_core.cli._feeds import feeds, frames
 from magik_core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="The model file to run.", metavar="OUT")],
     inputs: Annotated[
         list[str],
-        typer.Argument(help=".npy, .npz, .bin or image; NAME=PATH when there are several inputs.", metavar="INPUT…"),
+        typer.Argument(
+            help=".npy, .npz, .bin or image, a folder of frames; NAME=PATH when there are several inputs.",
+            metavar="INPUT…",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -35,6 +40,9 @@ def command(
 ) -> None:
     """Run a model file and write its outputs as .npy, or print what they hold.
 
+    A net with memory runs over all frames of its inputs in order, from its states' start on: each input is a file of
+    one or more frames along axis 0, or a folder of such files. Its outputs have one row for each frame.
+
     Example: magik run model.bin photo.jpg -o outputs/
     """
     from magik_core import net
@@ -46,10 +54,18 @@ def command(
     names = [value.name for value in loaded.outputs]
     if output is not None:
         _check_output(output, names)
-    given = feeds(loaded, inputs, color)
-    results = loaded.run_quantized(given) if is_quantized else loaded.run(given)
+    run = loaded.run_quantized if is_quantized else loaded.run
+    results = _stream(run, frames(loaded, inputs, color)) if loaded.states else run(feeds(loaded, inputs, color))
     paths = {} if output is None else _write(output, {name: results[name] for name in names})
     _show(names, results, paths, is_json)
+
+
+def _stream(run: Run, given: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The outputs of every frame, along a new axis 0."""
+    import numpy as np
+
+    rows = [run(frame) for frame in given]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def _check_output(output: Path, names: Sequence[str]) -> None:

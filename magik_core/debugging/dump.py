@@ -15,11 +15,11 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core.debugging.sites import reals
+from magik_core.dump_info import NODES, TENSORS, safe
 from magik_core.errors import UsageError
 from magik_core.program import QuantParams, Tensor
 
 FLOAT, CODES, REALS = "float_model", "ptq_model", "ptq_model_dequantize"
-NODES, TENSORS = "model_node_info.json", "tensors.json"
 INPUT, INPUT_CODES = "input", "input_uint8"
 FOLDER = "magik_dump_path"  # by default
 
@@ -95,11 +95,6 @@ class Dump:
 
     def _json(self, name: str, value: object) -> None:
         (self._place / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def safe(name: str) -> str:
-    """A name as a file has it: "/" is written "_", and so is what some systems do not allow."""
-    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)[:200]
 
 
 def check_folder(folder: Path) -> None:

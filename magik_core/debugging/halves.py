@@ -8,9 +8,9 @@ from magik_core.debugging.sites import sites
 from magik_core.imported import drop
 from magik_core.lower import lower
 from magik_core.program import Program
-from magik_core.quantize import real_weights, with_weights
 from magik_core.quantized import Quantized
 from magik_core.source import Quantization
+from magik_core.weights import real_weights, with_weights
 
 
 def with_real_weights(subject: Quantized, program: Program) -> Program:

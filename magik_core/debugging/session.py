@@ -17,7 +17,6 @@ from magik_core.debugging.report import Report
 from magik_core.debugging.trials import trials
 from magik_core.errors import DataError
 from magik_core.quantized import Quantized
-from magik_core.samples import open_samples
 
 Progress = Callable[[str, int, int], None]
 
@@ -58,5 +57,5 @@ def check(settings: Config) -> None:
 
 def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:
     """What DEBUG_PATH asks for: a table over its samples, and dumps of the first."""
-    found = open_samples(settings.debug_path, inputs.specs(ready.graph, settings), None)
+    found = inputs.read(ready.graph, settings, settings.debug_path)
     return report(ready, "", found, Path(FOLDER), progress, tries_skips=False, threads=threads)

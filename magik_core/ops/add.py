@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,15 @@ from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.broadcast import affine_by_constant, broadcast_shape
 from magik_core.ops.cases import Input, case, floats
 from magik_core.ops.convolution import clip, code_limits
-from magik_core.program import QuantParams, Shape
+from magik_core.program import CODES, QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from magik_core.lowering import Lowering
+
+FEW = 3  # codes: zero points that are tried where the real ones are halves
+EXACT = 2.0**-20  # codes by which such a zero point may be off
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,19 @@ class Add(Op):
     onnx = ("Add", "Sub")
     dtypes = ("u8", "u16", "f32")
     in_place = (0, 1)
+    halves = True
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         if affine_by_constant(node, to):
             return
         y, low, high = to.fuse_clip(node)
-        a, b = to.aligned(node, (0, 1), to.dtype(node, cls, y), y)
-        to.emit(node, cls(1 if node.op_type == "Add" else -1, low, high), [a, b], y)
+        op, dtype = cls(1 if node.op_type == "Add" else -1, low, high), to.dtype(node, cls, y)
+        if dtype in CODES and not op.has_zeros(
+            [to.quantization.codes(v.name) for v in (*node.inputs, y) if v is not None]
+        ):
+            dtype = "f32"
+        to.emit(node, op, to.aligned(node, (0, 1), dtype, y), y)
 
     def shape(self, a: Shape, b: Shape) -> tuple[Shape, ...]:
         return (broadcast_shape(a, b),)
@@ -68,9 +78,35 @@ class Add(Op):
         real = float(self.low), float(self.high), float(self.sign)
         if not (isinstance(a, QuantParams) and isinstance(b, QuantParams) and isinstance(c, QuantParams)):
             return AddParams(0, 0, 0, 0, 0, 1, 0, 0, *real)
-        (m, n), shift = numerics.multipliers(a.scale / c.scale, self.sign * b.scale / c.scale)
-        zeros = int(a.zero_point), int(b.zero_point), int(c.zero_point)
+        (m, n), shift = self._factors(a, b, c)
+        zeros = self.zeros(a, b, c)
+        assert zeros is not None, "lowering computes others in f32"
         return AddParams(*zeros, m, n, shift, *code_limits(c, self.low, self.high), *real)
+
+    def _factors(self, a: QuantParams, b: QuantParams, y: QuantParams) -> tuple[tuple[int, ...], int]:
+        return numerics.multipliers(a.scale / y.scale, self.sign * b.scale / y.scale)
+
+    def has_zeros(self, quants: Sequence[QuantParams | None]) -> bool:
+        """Whether there are zero points for these inputs and this output; None is a constant, whose zero is whole."""
+        a, b, y = quants
+        if a is None or b is None or y is None:
+            return not any(q is not None and q.zero_point % 1 for q in quants)
+        return self.zeros(a, b, y) is not None
+
+    def zeros(self, a: QuantParams, b: QuantParams, y: QuantParams) -> tuple[int, int, int] | None:
+        """Zero points of a, b and y; where halves are among them, whole ones that give the same sums, if there are.
+
+        Three numbers stand for one: what they add together.
+        """
+        (m, n), shift = self._factors(a, b, y)
+        if not any(q.zero_point % 1 for q in (a, b, y)):
+            return int(a.zero_point), int(b.zero_point), int(y.zero_point)
+        total = y.zero_point * 2**shift - a.zero_point * m - b.zero_point * n
+        for i, j in itertools.product(range(min(FEW, a.top) + 1), range(min(FEW, b.top) + 1)):
+            whole = (total + i * m + j * n) / 2**shift
+            if abs(whole - round(whole)) < EXACT and 0 <= round(whole) <= y.top:
+                return i, j, round(whole)
+        return None
 
     def integer(self, p: Params, a: Array, b: Array) -> Array:
         assert isinstance(p, AddParams)

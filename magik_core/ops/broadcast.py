@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from magik_core import layout
+from magik_core import layout, shifted
 from magik_core.errors import LowerError
 from magik_core.ops.affine import Affine
 from magik_core.ops.convolution import emit_convolution
 from magik_core.ops.depthwise_conv import DepthwiseConv
-from magik_core.program import Shape
+from magik_core.ops.reshape import Reshape
+from magik_core.program import QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -47,6 +48,10 @@ def affine_by_constant(node: ir.Node, to: Lowering) -> bool:
             return False
         y, low, high = to.fuse_clip(node)
         x = to.take(node, 1 - at, to.dtype(node, Affine, y))
+        q = to.quant(y)
+        if isinstance(x.quant, QuantParams) and shifted.is_same(node, x.quant, q) and shifted.is_neutral(q, low, high):
+            to.emit(node, Reshape.between(x.shape, x.shape), [x], y)
+            return True
         to.emit(node, Affine(float(gain.reshape(-1)[0]), float(offset.reshape(-1)[0]), low, high), [x], y)
         return True
     shape = to.shape(y)

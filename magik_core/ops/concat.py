@@ -35,6 +35,7 @@ class Concat(Op):
 
     axis: int
 
+    halves = True
     onnx = ("Concat",)
     dtypes = ("u8", "u16", "f32", "s32")
 
@@ -42,6 +43,8 @@ class Concat(Op):
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         y = node.outputs[0]
         dtype = to.dtype(node, cls) if to.is_float(y) else None
+        if dtype in CODES and _is_rescaled_between(node, to):
+            dtype = "f32"
         parts = [to.take(node, i, dtype) for i in range(len(node.inputs))]
         axes = max(parts, key=lambda t: (t.data is None, t.count)).axes
         axis = to.attribute(node, "axis") % len(axes)
@@ -98,6 +101,12 @@ class Concat(Op):
             return ()
         starts = np.cumsum([0, *(t.nbytes for t in x[:-1])])
         return tuple(View(t.name, y[0].name, int(at)) for t, at in zip(x, starts, strict=True))
+
+
+def _is_rescaled_between(node: ir.Node, to: Lowering) -> bool:
+    """Whether codes change between two of which real zero lies."""
+    quants = {to.quant(v) for v in (*node.inputs, node.outputs[0]) if v is not None and v.const_value is None}
+    return len(quants) > 1 and any(q.zero_point % 1 for q in quants)
 
 
 CASES = [

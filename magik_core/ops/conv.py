@@ -80,6 +80,7 @@ class Conv(Op):
 
     onnx: ClassVar[tuple[str, ...]] = ("Conv",)
     dtypes = ("u8", "u16", "f32")
+    halves = True
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

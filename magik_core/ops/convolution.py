@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from magik_core import layout, numerics
+from magik_core import layout, numerics, shifted
 from magik_core.errors import LowerError
 from magik_core.ops import Array, Op, Tensors, snake
 from magik_core.ops.sums import per_tap, quantize_affine
@@ -104,7 +104,13 @@ def head_of(node: ir.Node, to: Lowering, rank: int, dtype: str) -> Head:
     assert isinstance(x.quant, QuantParams)
     if not gain.all():
         raise LowerError("a channel of the input is multiplied by zero", where=f"input '{value.name}'")
-    return Head(x, gain, _zeros(x, channels) - offset / gain / x.quant.scale)
+    return Head(x, gain, _near_halves(_zeros(x, channels) - offset / gain / x.quant.scale))
+
+
+def _near_halves(zero: Array) -> Array:
+    """Codes that mean real zero, those that f32 has missed put right: multiples of a half."""
+    half = np.rint(2 * zero) / 2
+    return np.where(np.abs(zero - half) < shifted.NEAR, half, zero)
 
 
 def _zeros(x: Tensor, channels: int) -> Array:

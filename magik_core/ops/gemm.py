@@ -53,6 +53,7 @@ class Gemm(Op):
 
     onnx = ("Gemm",)
     dtypes = ("u8", "u16", "f32")
+    halves = True
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

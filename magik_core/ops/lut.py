@@ -25,6 +25,7 @@ class Pointwise(Op):
     """
 
     dtypes: ClassVar[tuple[str, ...]] = ("u8", "u16", "f32")
+    halves = True
     in_place = (0,)
 
     @classmethod

@@ -32,6 +32,7 @@ class MaxPool(Pool):
     onnx = ("MaxPool",)
     dtypes = ("u8", "u16", "f32")
     keeps_codes = True
+    halves = True
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:

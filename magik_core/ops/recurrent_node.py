@@ -162,10 +162,11 @@ def _weights(
 ) -> list[Tensor]:
     """w, r, b and the factors of the gates."""
     assert isinstance(x.quant, QuantParams)
-    name, sides = node.name or "", []
+    name, sides, bits = node.name or "", [], []
     for i, (w, quant) in enumerate(zip(weights, (x.quant, h), strict=True)):
         rows = np.ascontiguousarray(w.reshape(-1, w.shape[2]), np.float32)
-        codes, scales = imported_weights(to.imported(node, W + i), rows) or to.quantize_weights(node, rows)
+        codes, scales, width = imported_weights(to.imported(node, W + i), rows) or to.quantize_weights(node, rows)
+        bits.append(width)
         sides.append(Side(codes, scales, quant, bias[:, i].reshape(-1)))
     kind = np.result_type(sides[0].codes, sides[1].codes)
     try:
@@ -174,8 +175,9 @@ def _weights(
         where = f"node '{node.name}'"
         raise LowerError(problems=[replace(p, where=where) for p in error.problems]) from None
     start = np.stack([of.reshape(bias[:, 0].shape) for of in (of_x, of_h)], axis=1)
+    each = zip("xh", sides, bits, strict=True)
     return [
-        *(add_weight(to, f"{name}/{k}", s.codes.astype(kind), s.scales) for k, s in zip("xh", sides, strict=True)),
+        *(add_weight(to, f"{name}/{k}", s.codes.astype(kind), s.scales, n) for k, s, n in each),
         to.add(f"{name}/b", op.biases(start), "s64"),
         to.add(f"{name}/factors", table, "s32"),
     ]

@@ -34,6 +34,7 @@ class Sums:
         scales: (O).
         is_long: sums need 64 bits, which kernels on u16 have.
         twice: they are rounded twice.
+        bits: of the weights.
     """
 
     codes: Array
@@ -41,10 +42,11 @@ class Sums:
     scales: Array
     is_long: bool
     twice: bool
+    bits: int
 
     def inputs(self, to: Lowering, name: str, x: Tensor, store: Callable[[Array], Array] = np.asarray) -> list[Tensor]:
         """What a step reads: x in the storage that the sums need, the stored weights, the bias."""
-        w = add_weight(to, name, store(self.codes), self.scales)
+        w = add_weight(to, name, store(self.codes), self.scales, self.bits)
         kind = "s64" if self.is_long else "s32"
         return [to.wide(x) if self.is_long else x, w, to.add(f"{name}/b", self.bias.astype(DTYPES[kind]), kind)]
 
@@ -62,27 +64,27 @@ def quantize_affine(
     assert isinstance(x.quant, QuantParams)
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
     known = imported_weights(to.imported(node, 1), flat)
-    codes, scales = known or to.quantize_weights(node, flat)
+    codes, scales, bits = known or to.quantize_weights(node, flat)
     zero = per_tap(w.shape, pad, groups)
     twice = to.quantization.rounds_twice and x.dtype == "u8"
     for _ in range(DOUBLINGS):
         unit = x.quant.scale * scales
-        b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1)
+        b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1) + y.zero_point % 1 * y.scale / unit
         total = np.abs(np.round(b)) + _most(codes, zero, x.quant.top)
         is_long = total > numerics.INT32_MAX
         too_large = is_long & (twice | (total > MAX_SUM) | (unit < MIN_FACTOR * y.scale))
         if not known:
             too_large |= is_long & (unit * x.quant.top * flat.shape[1] < NOTHING * y.scale)
         if not too_large.any():
-            return Sums(codes.reshape(w.shape), numerics.round_half_up(b), scales, bool(is_long.any()), twice)
+            return Sums(codes.reshape(w.shape), numerics.round_half_up(b), scales, bool(is_long.any()), twice, bits)
         if known:
             break
         scales = np.where(too_large, scales * 2, scales)
         top = np.iinfo(codes.dtype).max
         fresh = np.clip(numerics.round_half_up(flat / scales[:, None]), -top, top).astype(codes.dtype)
         codes = np.where(too_large[:, None], fresh, codes)
-    bits, limit = (32, numerics.INT32_MAX) if twice or total.max() <= MAX_SUM else (64, MAX_SUM)
-    raise to.problem(node, f"sums do not fit {bits} bits", f"{total.max():.0f}", f"at most {limit}")
+    wide, limit = (32, numerics.INT32_MAX) if twice or total.max() <= MAX_SUM else (64, MAX_SUM)
+    raise to.problem(node, f"sums do not fit {wide} bits", f"{total.max():.0f}", f"at most {limit}")
 
 
 def _most(codes: Array, zero: Array, top: int) -> Array:
@@ -90,14 +92,14 @@ def _most(codes: Array, zero: Array, top: int) -> Array:
     return np.asarray((np.maximum(float(top), np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
 
 
-def add_weight(to: Lowering, name: str, codes: Array, scales: Array) -> Tensor:
+def add_weight(to: Lowering, name: str, codes: Array, scales: Array, bits: int) -> Tensor:
     """A constant of weights, in the storage that their codes have."""
     dtype = "s8" if codes.dtype == np.int8 else "s16"
-    return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales)))
+    return to.add(f"{name}/w", codes, dtype, WeightParams(tuple(float(s) for s in scales), bits=bits))
 
 
-def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | None:
-    """The source's own codes, zero point taken off, and scales of weights (O, K), if they are still these.
+def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array, int] | None:
+    """The source's own codes, zero point taken off, scales and bits of weights (O, K), if they are still these.
 
     A real weight is scale * code in f32, so the quotient tells the code. Codes are s8, or s16 where a zero
     point makes them wider.
@@ -111,7 +113,7 @@ def imported_weights(known: Codes | None, flat: Array) -> tuple[Array, Array] | 
     if np.abs(quotient - codes).max(initial=0) > 1e-2 or np.abs(codes).max(initial=0) > 32767:
         return None
     is_narrow = codes.min(initial=0) >= -128 and codes.max(initial=0) <= 127
-    return codes.astype(np.int8 if is_narrow else np.int16), scales
+    return codes.astype(np.int8 if is_narrow else np.int16), scales, known.bits
 
 
 def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:

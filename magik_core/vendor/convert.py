@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx_ir as ir
 
-from magik_core import pack, pipeline, plugins
+from magik_core import node_bits, pack, pipeline, plugins
 from magik_core.config import Config
+from magik_core.debugging.report import Report
 from magik_core.errors import together
 from magik_core.imported import is_quantized
 from magik_core.read import read
@@ -20,11 +21,16 @@ log = logging.getLogger(__name__)
 
 
 def convert(
-    job: Job, *, environment: Mapping[str, str] | None = None, progress: pipeline.Progress = lambda *_: None
+    job: Job,
+    *,
+    environment: Mapping[str, str] | None = None,
+    progress: pipeline.Progress = lambda *_: None,
+    show: Callable[[Report], None] = lambda _: None,
 ) -> tuple[Path, ...]:
     """Convert and write the vendor's files; without calibration data a model that is not quantized stays float.
 
-    Args:    environment: MAGIK_CPP_FOR_INTERNAL=true in it writes the board's file a second time.
+    Args:    environment: MAGIK_CPP_FOR_INTERNAL=true in it writes the board's file a second time; show: called with
+             what DEBUG_PATH asks for.
     Returns: the files.
     Raises:  MagikError: as `pipeline.convert`.
     """
@@ -40,12 +46,17 @@ def convert(
     is_float = not config.quant_dataset_path and not is_quantized(source)
     if is_float:
         log.warning("no calibration data, and the model is not quantized: every step computes in f32")
+    for line in node_bits.updates(node_bits.load(config)):
+        log.info("%s", line)
     result = pipeline.convert(source, config=config, is_float=is_float, progress=progress, notes=log.debug)
     for warning in result.warnings:
         log.warning("%s", warning)
     files.write(result, files.name_of(job), targets)
     for path in targets:
         log.info("wrote %s", path)
+    if result.debug is not None:
+        log.info("wrote %s", result.debug.folder)
+        show(result.debug)
     return tuple(targets)
 
 

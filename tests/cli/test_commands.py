@@ -52,7 +52,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         out.update(model=model, output=output, **options)
         options["progress"]("calibrate", 20, 20)
         options["notes"]("node: declined")
-        return SimpleNamespace(to_json=lambda: RESULT)
+        return SimpleNamespace(to_json=lambda: RESULT, debug=None)
 
     monkeypatch.setattr(pipeline, "convert", convert)
     return out
@@ -159,6 +159,7 @@ class FakeNet:
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    states: tuple[Port, ...] = ()
 
     def run(self, feeds: dict[str, Any]) -> dict[str, Any]:
         first = next(iter(feeds.values()))

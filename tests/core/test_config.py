@@ -38,6 +38,7 @@ FULL = {
     "LOAD_OP_QUANT_MIN_MAX": False,
     "FRONTEND": "caffe",
     "FRONTEND_OPTIONS": {"weights": "net.caffemodel"},
+    "STATES": {"h": "h_next"},
 }
 VALUES = {
     "soc": "T41",
@@ -65,6 +66,7 @@ VALUES = {
     "load_op_quant_min_max": False,
     "frontend": "caffe",
     "frontend_options": {"weights": "net.caffemodel"},
+    "states": {"h": "h_next"},
 }
 TEXTS = {
     "SOC": "T41",
@@ -92,6 +94,7 @@ TEXTS = {
     "LOAD_OP_QUANT_MIN_MAX": "false",
     "FRONTEND": "caffe",
     "FRONTEND_OPTIONS": '{"weights": "net.caffemodel"}',
+    "STATES": '{"h": "h_next"}',
 }
 
 

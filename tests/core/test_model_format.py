@@ -13,6 +13,7 @@ from magik_core import container, pack
 from magik_core.library import library
 from magik_core.plan import Plan, plan
 from magik_core.program import DTYPES, Program, QuantParams
+from tests import streams
 from tests.runtime.corpus import nets
 from tests.runtime.native import ROOT, RUNTIME
 
@@ -25,6 +26,7 @@ STRUCTS = {
     "TENS": "file_tensor",
     "STEP": "file_step",
     "PORT": "file_port",
+    "STAT": "file_state",
 }
 Fields = dict[str, tuple[int, str, int]]
 
@@ -130,6 +132,8 @@ def container_of(data: bytes) -> dict[str, bytes]:
     assert zlib.crc32(data[:at] + b"\0\0\0\0" + data[at + 4 : end]) == head["crc"]
     table = records(data[first:end], "Section table")
     order = dict.fromkeys(re.findall(r"`([A-Z]{4})`", chapter("What a writer does")))
+    if head["reader"] == 1:
+        del order["STAT"]
     assert [row["kind"].decode() for row in table] == list(order)
     out = {row["kind"].decode(): data[row["offset"] : row["offset"] + row["bytes"]] for row in table}
     for row in table:
@@ -170,9 +174,12 @@ def check_steps(program: Program, sections: dict[str, bytes]) -> None:
             assert sections["DATA"][at : at + tensors[i]["bytes"]] == np.ascontiguousarray(table).tobytes()
 
 
-@pytest.mark.parametrize("name", ["net u8", "net f32", "net border"])
+MEMORY = {f"lstm {kind}": program for kind, program in streams.programs(*streams.recurrent("LSTM")).items()}
+
+
+@pytest.mark.parametrize("name", ["net u8", "net f32", "net border", *MEMORY])
 def test_a_packed_file_is_read_by_the_page(name: str) -> None:
-    program = nets()[name]
+    program = {**MEMORY, **nets()}[name]
     placed = plan(program)
     data = pack.pack(program, placed, names=True)
     sections = container_of(data)
@@ -183,3 +190,9 @@ def test_a_packed_file_is_read_by_the_page(name: str) -> None:
     ports = [(names[r["tensor"]], text(sections, r["name"]), r["is_output"]) for r in records(sections["PORT"], "PORT")]
     wanted = [(n, n, 0) for n in program.inputs] + [(n, program.source.get(n, n), 1) for n in program.outputs]
     assert ports == wanted
+    states = [
+        (names[r["before"]], names[r["after"]], text(sections, r["name"]))
+        for r in records(sections.get("STAT", b""), "STAT")
+    ]
+    assert states == [(s.before, s.after, s.before) for s in program.states]
+    assert values(data, record("Header"))["reader"] == (2 if states else 1)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
 import magik_core as magik
 from magik_core.config import NODE_BITS
 from magik_core.errors import MagikError
 from magik_core.program import QuantParams, Tensor
 from magik_core.result import Result
-from tests.cli import models
+from tests.core.chain import DEPTH, SPOILED, bisect, chain
 
 Rows = dict[str, dict[str, Any]]
-DEPTH = 6
-SPOILED = "conv3"
 
 
 @pytest.fixture
@@ -35,26 +31,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def net(here: Path) -> Path:
     """Convolutions conv0 … conv5, each with a Relu, and an Add; all with weights that quantize well."""
     return chain(here / "net.onnx", spoiled=False)
-
-
-def chain(path: Path, *, spoiled: bool) -> Path:
-    """`spoiled`: conv3 has one large weight per channel, for an input that is always 0: the others get few codes."""
-    rng = np.random.default_rng(0)
-    constants: dict[str, np.ndarray] = {}
-    nodes: list[onnx.NodeProto] = []
-    for i in range(DEPTH):
-        w, b = rng.normal(0, 0.4, (8, 8, 1, 1)), rng.normal(0, 0.1, 8)
-        if spoiled and f"conv{i + 1}" == SPOILED:
-            w[0], b[0] = 0, -1
-        if spoiled and f"conv{i}" == SPOILED:
-            w[:, 0] = 300
-        constants |= {f"w{i}": w.astype(np.float32), f"b{i}": b.astype(np.float32)}
-        x = f"relu{i - 1}" if i else "x"
-        nodes.append(helper.make_node("Conv", [x, f"w{i}", f"b{i}"], [f"y{i}"], f"conv{i}"))
-        nodes.append(helper.make_node("Relu", [f"y{i}"], [f"relu{i}"], f"act{i}"))
-    nodes.append(helper.make_node("Add", ["relu5", "relu0"], ["y"], "add"))
-    shape = (1, 8, 4, 4)
-    return models.write(path, nodes, [("x", models.FLOAT, shape)], [("y", models.FLOAT, shape)], constants)
 
 
 def data(path: Path, count: int = 8) -> Path:
@@ -82,6 +58,25 @@ def params(result: Result) -> dict[str, Any]:
 def kernels(result: Result) -> dict[str, str]:
     p = result.program
     return {t: s.op.kernel(p.reads(s), p.writes(s)) for s in p.steps for t in s.outputs}
+
+
+def steps(result: Result) -> dict[str, dict[str, str]]:
+    """By node: everything that its steps are, by what they write; steps that only convert a tensor have its name."""
+    p, out = result.program, dict[str, dict[str, str]]()
+    for s in p.steps:
+        reads, writes = p.reads(s), p.writes(s)
+        constants = [(t.quant, t.data.tobytes()) for t in reads if t.data is not None]
+        tables = [a.tobytes() for a in s.op.tables(reads, writes)]
+        whole = (s.op, s.op.kernel(reads, writes), s.op.params(reads, writes), constants, tables, reads, writes)
+        kept = [[(t.name.split("/")[0], t.dtype, t.quant) for t in some] for some in whole[-2:]]
+        out.setdefault(s.name, {})[" ".join(s.outputs)] = repr((*whole[:-2], kept))
+    return out
+
+
+def changed(before: Result, after: Result) -> set[str]:
+    """Nodes of which some step is new, gone or other than it was."""
+    a, b = steps(before), steps(after)
+    return {name for name in {*a, *b} if a.get(name) != b.get(name)}
 
 
 # ---- save, edit, load -------------------------------------------------------------------------------------
@@ -192,25 +187,59 @@ def test_names_that_the_graph_does_not_have(net: Path) -> None:
 # ---- what a choice changes --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("node", ["conv0", "conv3", "add"])
-def test_raising_a_node_changes_its_output_and_who_reads_it(net: Path, node: str) -> None:
+NODES = pytest.mark.parametrize("node", ["conv0", "conv3", "conv5", "add"])
+
+
+def of(node: str) -> tuple[str, set[str]]:
+    """What a node of the chain writes, and who reads that."""
+    if node == "add":
+        return "y", set()
+    return f"relu{node[-1]}", {"conv0": {"conv1", "add"}, "conv3": {"conv4"}, "conv5": {"add"}}[node]
+
+
+def conversions(result: Result, *nodes: str) -> set[str]:
+    """Names of the steps that convert what some nodes read and write."""
+    met = {name for s in result.program.steps if s.name in nodes for name in (*s.inputs, *s.outputs)}
+    return {f"{name}/{kind}" for name in met for kind in ("f32", "u8", "u16")}
+
+
+@NODES
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_raising_a_node_changes_its_steps_and_what_its_readers_read(net: Path, node: str, bits: int) -> None:
+    """A reader computes the same codes from finer ones: its weights, its storage and what it writes mean the same."""
     before = convert(net)
-    Path(NODE_BITS).write_text(json.dumps({node: {"QUANT_FEATURE_BIT": 12}}))
+    Path(NODE_BITS).write_text(json.dumps({node: {"QUANT_FEATURE_BIT": bits}}))
     after = convert(net, load_op_quant_bit=True)
-    own = "y" if node == "add" else f"relu{node[-1]}"
-    assert {n for n, q in params(after).items() if n in params(before) and q != params(before)[n]} == {own}
-    readers = {t for s in before.program.steps if own in s.inputs for t in s.outputs}
-    touched = {t for t, k in kernels(before).items() if kernels(after)[t] != k}
-    assert own in touched and touched <= {own, *readers}
+    own, readers = of(node)
+    found = changed(before, after)
+    assert node in found and found <= {node, *readers, *conversions(before, node, *readers)}
+    old, new = params(before), params(after)
+    assert {name for name in old if new[name] != old[name]} == {own} and new[own].bits == bits
+    for name, t in before.program.tensors.items():
+        if t.data is not None and name.endswith("/w"):
+            again = after.program.tensors[name]
+            assert again.data is not None and again.quant == t.quant and again.data.tobytes() == t.data.tobytes()
 
 
-@pytest.mark.parametrize("node", ["conv0", "conv3", "add"])
-def test_skipping_a_node_changes_that_node(net: Path, node: str) -> None:
+@NODES
+def test_skipping_a_node_changes_its_steps_alone(net: Path, node: str) -> None:
     before, after = convert(net), convert(net, quant_node_skip=[node])
-    own = "y" if node == "add" else f"relu{node[-1]}"
-    assert {t for t, k in kernels(before).items() if kernels(after).get(t) != k} == {own}
+    own, _ = of(node)
+    found = changed(before, after)
+    assert node in found and found <= {node, *conversions(before, node)}
     assert kernels(after)[own].endswith("_f32")
-    assert all(q == params(before)[n] for n, q in params(after).items() if n in params(before) and n != own)
+    assert all(q == params(after)[name] for name, q in params(before).items() if name != own)
+
+
+@NODES
+def test_weights_of_other_bits_change_the_steps_of_their_node_alone(net: Path, node: str) -> None:
+    before = convert(net)
+    for bits in (2, 4, 16):
+        Path(NODE_BITS).write_text(json.dumps({node: {"QUANT_WEIGHT_BIT": bits}}))
+        after = convert(net, load_op_quant_bit=True)
+        assert changed(before, after) == (set() if node == "add" else {node})
+        if node != "add":
+            assert after.program.tensors[f"{node}/w"].quant.bits == bits  # type: ignore[union-attr]
 
 
 def test_a_type_is_skipped_by_the_name_of_either_side(net: Path) -> None:
@@ -242,14 +271,6 @@ def error_of(model: Path, reference: Callable[[np.ndarray], np.ndarray], **keys:
     x = np.load("calib.npy")
     program = magik.load("out.mgk")
     return float(np.mean([np.square(program.run(v[None])["y"] - reference(v[None])).mean() for v in x]))
-
-
-def bisect(names: Sequence[str], is_cured: Callable[[Collection[str]], bool]) -> str:
-    """The one name whose being skipped cures, by halves."""
-    while len(names) > 1:
-        half = names[: len(names) // 2]
-        names = half if is_cured(half) else names[len(half) :]
-    return names[0]
 
 
 def test_bisecting_finds_a_layer_that_was_spoiled(here: Path) -> None:

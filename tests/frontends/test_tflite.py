@@ -202,6 +202,37 @@ def test_input_shape_of_another_rank(tmp_path: Path) -> None:
     )
 
 
+def test_input_shape_in_another_order_of_axes(tmp_path: Path) -> None:
+    data = files.opened("float/max_pool_2d_same_2", (1, 5, 7, 3), (1, -1, 7, 3))
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, {"model": data}, Request(input_shapes=((1, 3, 9, 11),)))
+    assert str(caught.value) == (
+        "error: INPUT_SHAPE does not fit an input\n"
+        "where: input 't0'\n"
+        "found: [1, 3, 9, 11]\n"
+        " need: [1, ?, 7, 3]\n"
+        "\n"
+        " hint: sizes are in the source's order, e.g. 1,9,11,3"
+    )
+
+
+@pytest.mark.parametrize("name", ["float/abs", "converted/dense_weights"])
+def test_the_rounding_of_a_file_without_codes(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, files.recorded()[name], Request(options={"rounding": "twice"}))
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.found) == ("an option does not fit the model", "rounding")
+    assert problem.need == "of a TFLite file of float activations: none"
+
+
+@pytest.mark.parametrize("rounding", ["once", "twice"])
+def test_the_rounding_of_a_quantized_file(rounding: str, tmp_path: Path) -> None:
+    model = load(tmp_path, files.recorded()["quantized/conv_s8"], Request(options={"rounding": rounding}))
+    assert model.metadata_props["magik.rounding"] == rounding
+    with pytest.raises(UsageError, match="an option has no such value"):
+        load(tmp_path, files.recorded()["quantized/conv_s8"], Request(options={"rounding": "thrice"}))
+
+
 def test_the_tail_of_a_detector_is_cut_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         model = load(tmp_path, files.built("detector"))

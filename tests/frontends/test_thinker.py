@@ -256,6 +256,30 @@ def test_recurrent(tmp_path: Path, op: str, domain: str, gates: int, batch_first
     np.testing.assert_allclose(graphs.run(loaded, {"x": x})[0], exact, atol=0.51 / 64)
 
 
+@pytest.mark.parametrize(("op", "gates", "kernel", "warnings"), [
+    ("GRUInt", 3, "gru_u8", ()),
+    ("LSTMInt", 4, "lstm_f32", ("1 step stays in f32: LSTMInt_y/lstm",)),
+])  # fmt: skip
+def test_programs_of_recurrent_nodes(
+    tmp_path: Path, op: str, gates: int, kernel: str, warnings: tuple[str, ...]
+) -> None:
+    """Nothing says the range of an LSTM's cell state; with data it has one."""
+    rows = gates * HIDDEN
+    constants = {"w": s8(rows, SIZE), "r": s8(rows, HIDDEN), "b": s32(rows), "c": s32(rows)}
+    of = node(op, "q w r b c", "y h", scale_i=16.0, scale_h=128.0, scale_c=4096.0, scale_iw=64.0, scale_hw=64.0,
+              scale_o=64.0, o_bits=8, hidden_size=HIDDEN, input_size=SIZE, num_layers=1, go_forward=1)  # fmt: skip
+    nodes, shape = [QUANT, of, node("Dequant", "y", "out", scale_o=64.0)], (STEPS, 1, SIZE)
+    x = (RNG.integers(-32, 32, shape) / 16).astype(np.float32)
+    loaded = load(tmp_path, model(nodes, shape, constants, domain="thinker"))
+    result = magik.convert(loaded, tmp_path / "net.mgk")
+    runner = load_net(tmp_path / "net.mgk")
+    assert kernel in runner.kernels and result.warnings == warnings
+    (y,), (exact,) = runner.run({"x": x}).values(), graphs.run(loaded, {"x": x})
+    np.testing.assert_allclose(y, exact, atol=1.01 / 64)
+    np.save(tmp_path / "x.npy", x)
+    assert magik.convert(loaded, calibration=tmp_path / "x.npy").float_steps == 0
+
+
 def test_the_last_states_of_a_recurrent_node(tmp_path: Path) -> None:
     rows = 4 * HIDDEN
     constants = {"w": s8(rows, SIZE), "r": s8(rows, HIDDEN), "b": s32(rows), "c": s32(rows)}

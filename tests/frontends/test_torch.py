@@ -321,7 +321,9 @@ def test_no_sizes() -> None:
         load(Named(), request())
     (problem,) = caught.value.problems
     assert (problem.what, problem.found) == ("the sizes of the inputs are not known", "forward takes image, gain")
-    assert "--input-shape" in problem.hint
+    assert (problem.need, problem.hint) == (
+        "example inputs, or INPUT_SHAPE", "pass example_inputs=(x,), a tensor for each input",
+    )  # fmt: skip
 
 
 def test_wrong_sizes() -> None:

@@ -3,103 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
-import onnx
 from hypothesis import assume
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
 
-from magik_core.graph import IR_VERSION, OPSET
 from magik_core.ops import by_onnx
+from tests.ops.random_graph import BUILDERS, Graph, Misfit, Shape, builds, need
 
-Shape = tuple[int, ...]
-MOST = 2000  # elements of a tensor
 TRIES = 40  # nodes to think of for one graph
-
-
-class Misfit(Exception):
-    """A node that cannot be made of what was drawn."""
-
-
-def need(condition: bool) -> None:
-    if not condition:
-        raise Misfit
-
-
-@dataclass
-class Graph:
-    """A graph under construction: nodes, constants, and the shape of every computed value.
-
-    `pick` draws from a strategy; values and weights come from `rng`, so that a shrunk graph keeps them small.
-    """
-
-    pick: Callable[[st.SearchStrategy[Any]], Any]
-    rng: np.random.Generator
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    inputs: dict[str, Shape] = field(default_factory=dict)
-
-    def integer(self, low: int, high: int) -> int:
-        return int(self.pick(st.integers(low, high)))
-
-    def one_of(self, *items: Any) -> Any:
-        return self.pick(st.sampled_from(items))
-
-    def constant(self, array: np.ndarray) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def floats(self, *shape: int, gain: float = 1.0) -> str:
-        return self.constant((gain * self.rng.uniform(-1, 1, shape)).astype(np.float32))
-
-    def ints(self, *values: int) -> str:
-        return self.constant(np.array(values, np.int64))
-
-    def add(self, op: str, inputs: list[str], *shapes: Shape, **attributes: Any) -> None:
-        """Append a node whose outputs have these shapes."""
-        need(all(prod(s) <= MOST and min(s) > 0 for s in shapes))
-        names = [f"v{len(self.shapes) + i}" for i in range(len(shapes))]
-        self.shapes.update(zip(names, shapes, strict=True))
-        self.nodes.append(helper.make_node(op, inputs, names, f"n{len(self.nodes)}", **attributes))
-
-    def unread(self) -> list[str]:
-        """Computed values that no node reads: the outputs."""
-        read = {name for node in self.nodes for name in node.input}
-        return [name for node in self.nodes for name in node.output if name not in read]
-
-    def proto(self) -> onnx.ModelProto:
-        value = helper.make_tensor_value_info
-        inputs = [value(n, TensorProto.FLOAT, s) for n, s in self.inputs.items()]
-        outputs = [value(n, TensorProto.FLOAT, self.shapes[n]) for n in self.unread()]
-        read = {name for node in self.nodes for name in node.input}
-        constants = [c for c in self.constants if c.name in read]
-        graph = helper.make_graph(self.nodes, "random", inputs, outputs, constants)
-        opset = helper.make_opsetid("", OPSET)
-        model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
-        onnx.checker.check_model(model)
-        return model
-
-
-Build = Callable[[Graph, str, Shape], None]
-BUILDERS: dict[str, Build] = {}
-
-
-def builds(*ops: str) -> Callable[[Build], Build]:
-    """Offer a builder where every operator that it may use has a kernel."""
-
-    def register(build: Build) -> Build:
-        if set(ops) <= set(by_onnx()):
-            BUILDERS[build.__name__] = build
-        return build
-
-    return register
 
 
 def _out(size: int, kernel: int, stride: int, dilation: int, pads: int) -> int:
@@ -363,6 +278,25 @@ def blocks(g: Graph, x: str, s: Shape) -> None:
     else:
         need(s[2] % 2 == 0 and s[3] % 2 == 0)
         g.add("SpaceToDepth", [x], (s[0], s[1] * 4, s[2] // 2, s[3] // 2), blocksize=2)
+
+
+@builds("LSTM", "GRU", "RNN", "Reshape")
+def recurrent(g: Graph, x: str, s: Shape) -> None:
+    """A layer over the first axes as time; its states are outputs of the graph."""
+    times, batch, size = s[0] * s[1], s[2], s[3]
+    need(times <= 8 and batch <= 3)
+    op, hidden = g.one_of("LSTM", "GRU", "RNN"), g.integer(1, 4)
+    gates, direction = {"LSTM": 4, "GRU": 3, "RNN": 1}[op], g.one_of("forward", "reverse", "bidirectional")
+    dirs = 2 if direction == "bidirectional" else 1
+    w, r = (g.floats(dirs, gates * hidden, n) for n in (size, hidden))
+    b = g.floats(dirs, 2 * gates * hidden) if g.one_of(True, False) else ""
+    lengths = g.constant(np.array([g.integer(1, times) for _ in range(batch)], np.int32))
+    more = {"linear_before_reset": g.integer(0, 1)} if op == "GRU" else {}
+    g.add("Reshape", [x, g.ints(times, batch, size)], (times, batch, size))
+    inputs = [g.nodes[-1].output[0], w, r, b, g.one_of("", lengths)]
+    state = (dirs, batch, hidden)
+    shapes = [(times, dirs, batch, hidden), *[state] * (2 if op == "LSTM" else 1)]
+    g.add(op, inputs, *shapes, hidden_size=hidden, direction=direction, **more)
 
 
 OFTEN = ("conv", "conv", "conv", "pointwise", "pointwise", "pointwise", "branches")  # as in real nets

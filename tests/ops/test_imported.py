@@ -218,6 +218,12 @@ def test_a_value_that_is_read_with_and_without_its_pair_stays_real(tmp_path: Pat
     close(result, model, [0.05, 0.05])
 
 
+def test_one_step_in_f32_is_one(tmp_path: Path) -> None:
+    net = Net(1, 2, 3, 3)
+    result, _ = convert(net, net.op("Exp", net.pair("x", 0.05, np.uint8(60))), folder=tmp_path)
+    assert result.warnings == ("1 step stays in f32: exp2",)
+
+
 def test_steps_without_parameters_stay_real_or_are_calibrated(tmp_path: Path) -> None:
     net = Net(1, 2, 8, 8)
     codes, bias, scale = parts(4, 2, per_channel=True)

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from magik_core import library, passes
+from magik_core import library, passes, states
 from magik_core.calibrate import FloatSession
 from magik_core.lower import lower
 from magik_core.net import Net
@@ -23,7 +23,7 @@ from magik_core.plan_check import check_plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
 from magik_core.quantize import quantize, values_to_calibrate
-from magik_core.recipe import Recipe
+from magik_core.recipe import FEATURE_BITS, WEIGHT_BITS, Choice, Recipe
 from magik_core.source import Quantization, WeightQuantizer
 from magik_core.unpack import unpack
 from tests import harness
@@ -50,16 +50,32 @@ def sample(g: Graph, with_passes: bool) -> Sample:
     model = prepare(source)
     if with_passes:
         passes.run(model)
+    states.name_outputs(model)
     return Sample(model, {v.name or "": feeds[v.name or ""] for v in model.graph.inputs}, want)
 
 
-def in_codes(s: Sample, weights: WeightQuantizer | None = None, *, twice: bool = False) -> Program:
+def mixed(s: Sample, seed: int) -> Recipe:
+    """Widths of features and weights by chance, half of the nodes with some of their own; 32 bits now and then."""
+    rng = np.random.default_rng(seed)
+
+    def some(bits: tuple[int, ...]) -> int:
+        return int(rng.choice(bits))
+
+    nodes = [node.name or "" for node in s.model.graph if rng.random() < 0.5]
+    choices = {name: Choice(some(FEATURE_BITS), some(WEIGHT_BITS)) for name in nodes}
+    return Recipe(feature_bits=some(FEATURE_BITS[:-1]), weight_bits=some(WEIGHT_BITS[:-1]), nodes=choices)
+
+
+def in_codes(
+    s: Sample, weights: WeightQuantizer | None = None, *, twice: bool = False, recipe: Recipe | None = None
+) -> Program:
     """In codes of the ranges that the feeds have; weights as magik chooses them, or as `weights` does; sums rounded
     once or twice."""
-    names = values_to_calibrate(s.model, Recipe())
-    found = FloatSession(s.model, names).run(s.feeds)
-    ranges = {n: (float(x.min()), float(x.max())) for n, x in found.items()}
-    found = quantize(s.model, ranges, Recipe(), harness.channel_scales)
+    recipe = recipe or Recipe()
+    names = values_to_calibrate(s.model, recipe)
+    arrays = FloatSession(s.model, names).run(s.feeds)
+    ranges = {n: (float(x.min()), float(x.max())) for n, x in arrays.items()}
+    found = quantize(s.model, ranges, recipe, harness.channel_scales)
     return lower(s.model, replace(found, weights=weights or found.weights, rounds_twice=twice))
 
 
@@ -91,6 +107,13 @@ def test_codes(g: Graph, with_passes: bool, weights: WeightQuantizer | None, twi
     check(program, s.feeds)
     same = in_codes(s, weights, twice=twice)
     assert pack(same, plan(same), names=True) == pack(program, plan(program), names=True)
+
+
+@PROFILE
+@given(graphs(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_mixed_widths(g: Graph, with_passes: bool, seed: int) -> None:
+    s = sample(g, with_passes)
+    check(in_codes(s, recipe=mixed(s, seed)), s.feeds)
 
 
 @PROFILE

@@ -20,9 +20,9 @@ from magik_core.ops.sums import MAX_SUM
 from magik_core.pack import pack
 from magik_core.plan import plan
 from magik_core.program import Program, QuantParams, Tensor
-from magik_core.quantize import weight_codes
 from magik_core.source import Codes, Quantization
 from magik_core.unpack import unpack
+from magik_core.weights import weight_codes
 from tests import harness
 from tests.ops.test_storage import named, said, with_weights
 

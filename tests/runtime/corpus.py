@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from magik_core import numerics, ops
+from magik_core import numerics, ops, states
 from magik_core.graph import OPSET
 from magik_core.lower import lower
 from magik_core.ops.cases import Case, floats, weights
@@ -24,9 +24,12 @@ from magik_core.ops.sigmoid import Sigmoid
 from magik_core.pack import pack
 from magik_core.plan import plan
 from magik_core.program import Program, QuantParams, Step, Tensor
+from magik_core.quantize import quantize, values_to_calibrate
+from magik_core.recipe import Recipe
 from magik_core.run import run
 from magik_core.source import Quantization
-from tests import harness
+from tests import harness, streams
+from tests.core.attention import SIZE, T, attention
 
 CASES: list[Case] = [
     c
@@ -61,7 +64,11 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
         yield f"{i} f32 {case}", harness.in_float(model), harness.data_of(case, seed=4)
     rng = np.random.default_rng(5)
     for name, program in nets().items():
-        yield name, program, {"x": rng.uniform(-1, 1, (1, 3, 9, 7)).astype(np.float32)}
+        shape = (T, 1, SIZE) if name.startswith("memory") else (1, 3, 9, 7)
+        yield name, program, {"x": rng.uniform(-1, 1, shape).astype(np.float32)}
+    for name, (model, carried) in streams.nets().items():
+        for kind, program in streams.programs(model, carried).items():
+            yield f"{name} {kind}", program, {"x": streams.frames(model, 1)}
 
 
 def entries(folder: Path) -> list[Entry]:
@@ -129,7 +136,7 @@ RANGES = {"x": (-1, 1), "m": (-120, 155), "a": (-6, 6), "a1": (0, 6), "b": (-8, 
 
 def nets() -> dict[str, Program]:
     """The net in codes, in f32, with both (so that Quantize and Dequantize are there), with a border table, with
-    weights of s16 too, with sums rounded twice; and one with codes of u16."""
+    weights of s16 too, with sums rounded twice; some with codes of u16, some with memory."""
     params = {name: numerics.params_of_range(*limit) for name, limit in RANGES.items()}
     params |= dict.fromkeys("degy", params["f"])
     raw = {**params, "x": QuantParams(1.0, 0.0)}
@@ -143,7 +150,29 @@ def nets() -> dict[str, Program]:
         "net border twice": Quantization(raw, frozenset(), weight_codes, rounds_twice=True),
     }
     out = {k: lower(harness.infer(net(mean="border" in k)), q) for k, q in quantizations.items()}
-    return {**out, "net u16": u16_net()}
+    memory = {f"memory {op} {bits}": memory_net(op, *bits) for op, bits in MEMORY.items()}
+    return {**out, "net widths": mixed_net(), "net u16": u16_net(), **memory}
+
+
+MEMORY = {"LSTM": (8, 4), "GRU": (12, 8), "RNN": (16, 16)}  # bits of features and weights
+
+
+def mixed_net() -> Program:
+    """Codes of 8 to 16 bits, weights of 16 bits, and so sums of 64 bits."""
+    widths = dict(zip(RANGES, (8, 8, 12, 12, 16, 10, 14), strict=True))
+    params = {name: numerics.params_of_range(*limit, widths[name]) for name, limit in RANGES.items()}
+    params |= dict.fromkeys("degy", params["f"])
+    recipe = Recipe(weight_bits=16)
+    weights = quantize(harness.infer(net()), None, recipe, harness.channel_scales).weights
+    return lower(harness.infer(net()), Quantization(params, frozenset(), weights))
+
+
+def memory_net(op: str, bits: int, weight_bits: int) -> Program:
+    """The recurrent layer, the convolution and the attention of tests/core/attention.py."""
+    model, recipe = harness.infer(attention(op)), Recipe(feature_bits=bits, weight_bits=weight_bits)
+    states.name_outputs(model)
+    ranges = dict.fromkeys(values_to_calibrate(model, recipe), (-2.5, 2.5))
+    return lower(model, quantize(model, ranges, recipe, harness.channel_scales))
 
 
 def u16_net() -> Program:

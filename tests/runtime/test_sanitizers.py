@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from magik_core.lower import lower
 from magik_core.source import Quantization
 from tests.ops.random_graphs import Graph, graphs
-from tests.ops.test_random_graphs import PROFILE, in_codes, sample
+from tests.ops.test_random_graphs import PROFILE, in_codes, mixed, sample
 from tests.runtime import fuzz
 from tests.runtime.corpus import Entry, entries, entry, wide_weight_codes
 
@@ -37,15 +37,16 @@ def test_c_equals_numpy_under_sanitizers(driver: Path, corpus: list[Entry]) -> N
 
 
 def test_random_graphs_under_sanitizers(driver: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The graphs of tests/ops/test_random_graphs.py, in codes and in f32."""
+    """The graphs of tests/ops/test_random_graphs.py, in codes of one width and of many, and in f32."""
     folder = tmp_path_factory.mktemp("graphs")
 
     @PROFILE
-    @given(graphs(), st.sampled_from(["f32", "s8", "s16", "twice"]))
-    def check(g: Graph, weights: str) -> None:
+    @given(graphs(), st.sampled_from(["f32", "s8", "s16", "twice", "mixed", "mixed"]), st.integers(0, 2**32 - 1))
+    def check(g: Graph, how: str, seed: int) -> None:
         s = sample(g, with_passes=True)
-        wide = wide_weight_codes if weights == "s16" else None
-        program = lower(s.model, Quantization()) if weights == "f32" else in_codes(s, wide, twice=weights == "twice")
+        wide, recipe = wide_weight_codes if how == "s16" else None, mixed(s, seed) if how == "mixed" else None
+        coded = how != "f32" and in_codes(s, wide, twice=how == "twice", recipe=recipe)
+        program = coded or lower(s.model, Quantization())
         item = entry(folder / "graph", "graph", program, s.feeds, names=False)
         assert tuple(fuzz.run_entries(driver, [item])[0].split()) == item.crcs
 

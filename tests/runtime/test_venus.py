@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magik_core import numerics, toolchain
-from magik_core.net import Net
+from magik_core import net, numerics, toolchain
+from magik_core.net import Net, encode
 from magik_core.run import run as run_numpy
-from tests import harness
+from tests import harness, streams
 from tests.runtime import boards
 from tests.runtime.boards import (
     CHAINS,
@@ -54,6 +54,7 @@ VTABLE = [  # the order that programs compiled against the vendor's headers rely
     "run",
     "steps",
     "run_step",
+    "reset",  # ours, behind theirs
 ]
 chains = pytest.mark.parametrize("chain", CHAINS)
 NETS = nets()
@@ -155,6 +156,19 @@ def test_floats_become_codes(chain: str, tmp_path: Path) -> None:
 
 
 @chains
+def test_states_are_carried_whatever_becomes_of_the_memory(chain: str, tmp_path: Path) -> None:
+    result, x = streams.convert(tmp_path, "lstm")
+    program, loaded = result.program, net.load(tmp_path / "lstm.bin")
+    frames = [encode(loaded.inputs[0], frame[None]) for frame in x]
+    quant = program.tensors[program.outputs[0]].quant
+    want = b"".join(boards.shown(loaded.run_quantized(frame)["z"], quant).tobytes() for frame in frames)  # type: ignore[arg-type]
+    stored = write(tmp_path / "frames.raw", *frames)
+    ran = run(chain, client(chain, "core_states"), tmp_path / "lstm.bin", stored, tmp_path / "out")
+    passed(ran)
+    assert (tmp_path / "out").read_bytes() == want and "magik: reset: no model is loaded\n" in ran.err
+
+
+@chains
 def test_nets_share_memory(chain: str, tmp_path: Path) -> None:
     """Every memory mode, several nets, several threads."""
     model, stored, _ = net_files("net mixed", tmp_path)
@@ -201,7 +215,7 @@ def hostile(data: bytes) -> dict[str, tuple[bytes, str]]:
         "header": (data[:32], "cut short"),
         "half": (data[: len(data) // 2], "cut short"),
         "other": (b"GIF89a" + data[6:], "not a magik model file"),
-        "newer": (with_word(data, 12, 7), "needs version 7 of the library's reader, this library has version 1"),
+        "newer": (with_word(data, 12, 7), "needs version 7 of the library's reader, this library has version 2"),
         "head": (data[:24] + b"\1" + data[25:], "a checksum does not match"),
         "flipped": (bytes(flipped), "a checksum does not match"),
         "small": (with_word(data, 16, 33), "cut short"),

@@ -53,10 +53,8 @@ def test_t41(found: Format, tmp_path: Path) -> None:
     (x,) = found.samples(MODELS)
     samples = x.reshape(len(x), *x.shape[2:])
     np.save(tmp_path / "samples.npy", samples)
-    shape = [list(x.shape[1:])]
-    result = pipeline.convert(
-        MODELS / found.path, tmp_path / "out", soc="T41", input_shape=shape, calibration=tmp_path / "samples.npy"
-    )
+    keys = {"input": list(found.inputs), "input_shape": [list(x.shape[1:])], "calibration": tmp_path / "samples.npy"}
+    result = pipeline.convert(MODELS / found.path, tmp_path / "out", soc="T41", **keys)
     assert (result.soc, result.calibration_samples) == ("T41", len(x))
     assert result.float_steps == FLOAT_ON_T41.get(found.name, 0)
     net = load(tmp_path / "out.mgk")

@@ -176,3 +176,28 @@ def test_a_config_file_that_was_filled_in_stays(here: Path, tool: Tool) -> None:
     done = tool("magik-transform-tools -gcfg")
     assert done.code == 2 and "error: the file exists\nwhere: magik.cfg" in done.err
     assert json.loads((here / "magik.cfg").read_text()) == FLAT
+
+
+def test_a_detector_cut_at_three_tensors_of_another_size(here: Path, tool: Tool) -> None:
+    """As of the vendor's yolov5: exported at 16x16, converted at 32x24, outputs in the order of the flag."""
+    nodes = [
+        helper.make_node("Identity", ["images"], ["x"], "first"),
+        *(helper.make_node("Conv", ["x", f"w{n}"], [n], f"head{n}", pads=[1] * 4) for n in ("640", "660", "680")),
+        helper.make_node("Concat", ["680", "640", "660"], ["decoded"], "decode", axis=1),
+    ]
+    constants = {f"w{n}": weights(c, 3, 3, 3) for n, c in (("640", 2), ("660", 3), ("680", 4))}
+    ports = [("images", FLOAT, (2, 3, 16, 16))], [("decoded", FLOAT, [f"d{i}" for i in range(4)])]
+    write(here / "model.onnx", nodes, *ports, constants)
+    script = (
+        "magik-transform-tools --framework onnx --target_device T40 --outputpath ./yolov5s.mk.h --inputpath \\\n"
+        "./model.onnx --mean 0,0,0 --var 255,255,255 --img_width 32 --img_height 24 --img_channel 3 \\\n"
+        "    --input_nodes images --output_nodes 680,640,660 --input_prepad true \\\n"
+        "--post_training_quantization true --ptq_config_path ptq.json --save_quantize_model true \\\n\n"
+    )
+    (here / "ptq.json").write_text(json.dumps({**PTQ, "width": 32, "height": 24}))
+    done = tool(script)
+    assert done.code == 0, done.err
+    assert made(here) == ["magik_model_yolov5s.mk.h", "save-magik/model_quant.mgk", "yolov5s.bin"]
+    net = magik_core.load(here / "yolov5s.bin")
+    assert [(p.name, p.shape) for p in net.inputs] == [("images", (1, 3, 24, 32))]
+    assert [(p.name, p.shape[1]) for p in net.outputs] == [("680", 4), ("640", 2), ("660", 3)]

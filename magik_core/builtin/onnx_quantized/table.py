@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Function: TypeAlias = "Callable[[onnx.NodeProto, Expansion], None]"
 
 ANY = 1 << 30
-PACKAGES = ("magik_core.builtin.onnx_quantized.layers", "magik_core.builtin.thinker.layers")
+PACKAGES = ("magik_core.builtin.onnx_quantized.layers", "magik_core.builtin.thinker.layers",
+            "magik_core.builtin.trainingkit.layers")  # fmt: skip
 STANDARD, MICROSOFT = "", "com.microsoft"
 
 

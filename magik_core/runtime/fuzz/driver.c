@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fill.h"
 #include "mutate.h"
 #include "resize.h"
 
@@ -197,9 +198,20 @@ static const struct way ways[] = {{1, MAGIK_PORTABLE, 0, 0}, {5, MAGIK_PORTABLE,
                                   {1, MAGIK_FP64, 1, 0},     {3, MAGIK_AVX2, 1, 0},     {3, MAGIK_VNNI, 1, 0}};
 enum { WAYS = sizeof ways / sizeof *ways };
 
-/* crc has room for MOST_STEPS. Returns the number of steps, or a status. */
+/* crc has room for MOST_STEPS. Returns the number of steps. */
+static int32_t run_all(struct subject *s, struct bytes inputs, int32_t parts, uint32_t *crc)
+{
+    const int32_t steps = magik_steps(s->net);
+    feed(s, inputs);
+    for (int32_t i = 0; i < steps && i < MOST_STEPS; i++)
+        crc[i] = run_step(s, i, parts);
+    return steps;
+}
+
+/* As run_all, twice from the beginning; or a status. */
 static int32_t run_once(struct bytes model, struct bytes inputs, struct way way, uint32_t *crc)
 {
+    static uint32_t again[MOST_STEPS];
     struct subject s;
     const int32_t status = load(&s, model.data, model.size);
     int32_t steps = status;
@@ -210,10 +222,11 @@ static int32_t run_once(struct bytes model, struct bytes inputs, struct way way,
         give_arena(&s);
         if (way.is_apart)
             set_apart(&s);
-        feed(&s, inputs);
-        steps = magik_steps(s.net);
-        for (int32_t i = 0; i < steps && i < MOST_STEPS; i++)
-            crc[i] = run_step(&s, i, way.parts);
+        steps = run_all(&s, inputs, way.parts, crc);
+        magik_reset(s.net);
+        run_all(&s, inputs, way.parts, again);
+        if (memcmp(again, crc, sizeof *crc * (size_t)steps) != 0)
+            abort(); /* a reset does not begin anew */
     }
     unload(&s);
     return steps;
@@ -269,25 +282,6 @@ static int is_small(const struct magik_net *net)
     return work <= MOST_WORK && bytes <= MOST_BYTES;
 }
 
-/* Fill with codes, reals, extremes or noise. */
-static void fill(const struct magik_tensor *t, struct random *r)
-{
-    static const uint32_t odd[] = {0x7f800000, 0xff800000, 0x7fc00000, 0x80000000, 0x7fffffff, 0x7f7fffff, 0xffffffff, 0};
-    const uint32_t way = random_below(r, 4);
-    const size_t size = size_of(t);
-    uint8_t *data = t->data;
-    for (size_t i = 0; i < size; i += 4) {
-        uint32_t word = random_u32(r);
-        if (way == 1)
-            word = 0x3f000000u + (word & 0x80ffffffu); /* reals about 1 */
-        else if (way == 2)
-            word = odd[word & 7];
-        else if (way == 3)
-            word = word % 11;
-        memcpy(data + i, &word, size - i < 4 ? size - i : 4);
-    }
-}
-
 /* What a caller reads of a net beside its tensors. */
 static void read_meanings(const struct magik_net *net)
 {
@@ -325,10 +319,14 @@ static void run_mutant(struct subject *s, struct random *r, const struct bytes *
     for (int32_t i = 0; i < s->net->n_tensors; i++)
         if (!s->net->tensors[i].is_constant)
             fill(&s->net->tensors[i], r);
-    for (int32_t i = 0; i < magik_inputs(s->net); i++)
-        fill(magik_tensor(s->net, magik_input(s->net, i)), r);
-    for (int32_t i = 0; i < magik_steps(s->net); i++)
-        run_step(s, i, parts);
+    for (uint32_t times = random_below(r, 3) + 1; times > 0; times--) {
+        if (random_below(r, 4) == 0)
+            magik_reset(s->net);
+        for (int32_t i = 0; i < magik_inputs(s->net); i++)
+            fill(magik_tensor(s->net, magik_input(s->net, i)), r);
+        for (int32_t i = 0; i < magik_steps(s->net); i++)
+            run_step(s, i, parts);
+    }
     read_meanings(s->net);
     if (memcmp(s->file, m->data, m->size) != 0)
         abort(); /* a constant was written to */

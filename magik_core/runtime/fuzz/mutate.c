@@ -72,6 +72,13 @@ static void set_word(struct draft *d, struct random *r)
     set_word_of(d, r, kinds[random_below(r, 4)]);
 }
 
+/* As the loader sees it, the states' records: which tensors come back as which. */
+static void set_states(struct draft *d, struct random *r)
+{
+    if (piece_of(d, FOURCC('S', 'T', 'A', 'T'))->kind == FOURCC('S', 'T', 'A', 'T'))
+        set_word_of(d, r, FOURCC('S', 'T', 'A', 'T'));
+}
+
 static void set_params(struct draft *d, struct random *r)
 {
     set_word_of(d, r, FOURCC('P', 'A', 'R', 'M'));
@@ -261,7 +268,7 @@ static void set_section(struct draft *d, struct random *r)
 
 static void (*const damages[])(struct draft *d, struct random *r) = {
     set_word, set_word, set_params, set_params, set_params, set_data, set_data, set_tensor, set_tensor,
-    overlap, overlap, resize, resize, resize, retype, set_kernel, set_list, set_step, set_section};
+    overlap, overlap, resize, resize, resize, retype, set_states, set_states, set_kernel, set_list, set_step, set_section};
 
 /* Put another section last: what reads past it leaves the file. */
 static void shuffle(struct draft *d, struct random *r)

@@ -45,6 +45,12 @@ struct file_step {
     uint32_t in_place; /* bit i: output 0 may overwrite input i, where it has as many bytes */
 };
 
+/* A state: what a run leaves in `after` is in `before` when the next one begins. */
+struct file_state {
+    uint32_t before, after; /* tensors of one type, size and meaning */
+    uint32_t name; /* offset in STRS */
+};
+
 /* An input or output of the net. */
 struct file_port {
     uint32_t tensor;

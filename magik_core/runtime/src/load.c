@@ -97,31 +97,49 @@ static int32_t check_sections(struct reader *r)
     return MAGIK_OK;
 }
 
-/* Counts and pointers of the net from the sections; no record is looked at yet. */
+static size_t round8(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+/* How many bytes the states take, as the records say, which are still to be checked. */
+static int32_t measure_states(struct reader *r, struct magik_net *net)
+{
+    uint64_t bytes = 0;
+    for (int32_t i = 0; i < net->n_states; i++) {
+        if (net->states[i].before >= (uint32_t)net->n_tensors)
+            return fail(r, MAGIK_BAD_SECTION, -1, -1);
+        bytes += round8(net->file_tensors[net->states[i].before].bytes);
+        if (bytes > INT32_MAX)
+            return fail(r, MAGIK_BAD_SECTION, -1, -1);
+    }
+    net->state_bytes = (size_t)bytes;
+    return MAGIK_OK;
+}
+
+/* Counts and pointers of the net from the sections; of the records only the states' sizes are looked at yet. */
 static int32_t count_records(struct reader *r, struct magik_net *net)
 {
     const struct span tensors = section(r, FOURCC('T', 'E', 'N', 'S')), steps = section(r, FOURCC('S', 'T', 'E', 'P'));
     const struct span list = section(r, FOURCC('L', 'I', 'S', 'T')), ports = section(r, FOURCC('P', 'O', 'R', 'T'));
+    const struct span states = section(r, FOURCC('S', 'T', 'A', 'T'));
     if (tensors.bytes % sizeof(struct file_tensor) != 0 || steps.bytes % sizeof(struct file_step) != 0 ||
-        list.bytes % 4 != 0 || ports.bytes % sizeof(struct file_port) != 0)
+        list.bytes % 4 != 0 || ports.bytes % sizeof(struct file_port) != 0 || states.bytes % sizeof(struct file_state) != 0)
         return fail(r, MAGIK_BAD_SECTION, -1, -1);
     net->n_tensors = (int32_t)(tensors.bytes / sizeof(struct file_tensor));
     net->n_steps = (int32_t)(steps.bytes / sizeof(struct file_step));
     net->n_list = (int32_t)(list.bytes / 4);
     net->n_ports = (int32_t)(ports.bytes / sizeof(struct file_port));
+    net->n_states = (int32_t)(states.bytes / sizeof(struct file_state));
     if (net->n_tensors > MAX_COUNT || net->n_steps > MAX_COUNT || net->n_list > MAX_COUNT || net->n_ports > MAX_COUNT ||
-        r->header->arena > INT32_MAX)
+        net->n_states > MAX_COUNT || r->header->arena > INT32_MAX)
         return fail(r, MAGIK_BAD_SECTION, -1, -1);
     net->plan_bytes = net->file_bytes = r->header->arena;
     net->file_tensors = (const void *)tensors.data;
     net->file_steps = (const void *)steps.data;
     net->ports = (const void *)ports.data;
-    return MAGIK_OK;
-}
-
-static size_t round8(size_t bytes)
-{
-    return (bytes + 7) & ~(size_t)7;
+    net->states = (const void *)states.data;
+    return measure_states(r, net);
 }
 
 /* The next `count` items of `size` bytes from *at on. */
@@ -145,6 +163,8 @@ static uintptr_t lay_out(struct magik_net *net, uintptr_t at)
     net->order = take(&at, n, sizeof *net->order);
     net->best = take(&at, n, sizeof *net->best);
     net->placed = take(&at, n, sizeof *net->placed);
+    net->kept = (uint8_t *)at;
+    at += net->state_bytes;
     return at;
 }
 
@@ -297,6 +317,32 @@ static int32_t check_ports(struct reader *r, struct magik_net *net)
     return MAGIK_OK;
 }
 
+static int is_same_meaning(const struct file_tensor *a, const struct file_tensor *b)
+{
+    return a->bits == b->bits && (a->bits == 0 || (a->scale == b->scale && a->zero_point == b->zero_point));
+}
+
+/* Each state enters through a tensor that is no constant, no input and no other state, and leaves as its like. */
+static int32_t check_states(struct reader *r, struct magik_net *net)
+{
+    const struct span strings = section(r, FOURCC('S', 'T', 'R', 'S'));
+    int32_t *enters = net->order; /* the planner needs it later */
+    memset(enters, 0, sizeof *enters * (size_t)net->n_tensors);
+    for (int32_t i = 0; i < net->n_inputs; i++)
+        enters[net->ports[i].tensor] = 1;
+    for (int32_t i = 0; i < net->n_states; i++) {
+        const struct file_state *s = &net->states[i];
+        if (s->after >= (uint32_t)net->n_tensors || s->name >= strings.bytes)
+            return fail(r, MAGIK_BAD_SECTION, -1, -1);
+        const struct magik_tensor *x = &net->tensors[s->before], *y = &net->tensors[s->after];
+        if (enters[s->before] || s->before == s->after || x->is_constant || y->is_constant || x->dtype != y->dtype ||
+            !op_same_shape(x, y) || !is_same_meaning(&net->file_tensors[s->before], &net->file_tensors[s->after]))
+            return fail(r, MAGIK_BAD_TENSOR, -1, (int32_t)s->before);
+        enters[s->before] = 1;
+    }
+    return MAGIK_OK;
+}
+
 size_t magik_net_bytes(const void *file, size_t size)
 {
     struct reader r = {file, size, NULL, NULL, NULL};
@@ -321,8 +367,10 @@ int32_t magik_load(struct magik_net **out, const void *file, size_t size, void *
     lay_out(&head, (uintptr_t)memory);
     *net = head;
     if ((status = check_tensors(&r, net)) != MAGIK_OK || (status = check_list(&r, net)) != MAGIK_OK ||
-        (status = check_steps(&r, net)) != MAGIK_OK || (status = check_ports(&r, net)) != MAGIK_OK)
+        (status = check_steps(&r, net)) != MAGIK_OK || (status = check_ports(&r, net)) != MAGIK_OK ||
+        (status = check_states(&r, net)) != MAGIK_OK)
         return status;
+    magik_reset(net);
     net->isas = magik_isas();
     net_choose(net);
     *out = net;

@@ -23,7 +23,7 @@ struct net_place {
 };
 
 struct magik_net {
-    int32_t n_tensors, n_steps, n_list, n_ports, n_inputs;
+    int32_t n_tensors, n_steps, n_list, n_ports, n_inputs, n_states;
     uint32_t isas;       /* bits of enum magik_isa: variants that may be chosen */
     int32_t parts;       /* that there is scratch for */
     size_t plan_bytes;   /* of the activations */
@@ -32,11 +32,14 @@ struct magik_net {
     const struct file_tensor *file_tensors;
     const struct file_step *file_steps;
     const struct file_port *ports; /* inputs first */
+    const struct file_state *states;
+    size_t state_bytes;  /* of `kept` */
     const char *strings;
     struct magik_tensor *tensors;
     struct net_step *steps;
     struct magik_tensor **list; /* inputs and outputs of all steps */
     struct net_place *places;   /* of each tensor */
+    uint8_t *kept;              /* the states between two runs, one after the other, each rounded up to 8 bytes */
     /* for magik_reshape, of each tensor */
     struct magik_tensor *before;     /* what it was */
     int32_t *order, *best, *placed;  /* tensors, as the planner takes them; in order of offsets */
@@ -48,6 +51,9 @@ uint32_t cpu_isas(void);
 void net_choose(struct magik_net *net);
 /* Give a tensor of known rank these sizes; 0 where no tensor can have them. */
 int32_t net_set_dims(struct magik_tensor *t, const int32_t *dims);
+/* Bring the states to where a run reads them, before its first step; and keep them, after its last. */
+void net_bring_states(const struct magik_net *net);
+void net_keep_states(const struct magik_net *net);
 /* Give every activation a place for the sizes that the tensors have now. -1, or, with the places as they
  * were, the largest tensor: there is no room for it. */
 int32_t net_plan(struct magik_net *net);

@@ -53,6 +53,8 @@ static void find_lives(struct magik_net *net)
     }
     for (int32_t i = net->n_inputs; i < net->n_ports; i++)
         net->places[net->ports[i].tensor].last = net->n_steps;
+    for (int32_t i = 0; i < net->n_states; i++)
+        net->places[net->states[i].after].last = net->n_steps;
 }
 
 /* Let views take the storage of what they view. Inputs of a step have theirs by then. */

@@ -172,7 +172,8 @@ static inline void recurrent_run(const struct magik_step *n, void (*advance)(str
         for (int32_t i = 0; i < length; i++) {
             const int32_t t = p->is_reverse || cell.direction == 1 ? length - 1 - i : i;
             advance(&cell, x + t * batch * width);
-            memcpy(out + t * row, cell.h, sizeof(float) * (size_t)hidden);
+            /* a hostile file may lay one on the other */
+            memmove(out + t * row, cell.h, sizeof(float) * (size_t)hidden);
         }
         for (int32_t t = length; t < steps; t++)
             memset(out + t * row, 0, sizeof(float) * (size_t)hidden);

@@ -49,6 +49,24 @@ static int32_t set_inputs(struct magik_net *net, const int32_t *dims, int32_t *i
     return MAGIK_OK;
 }
 
+/* States keep the sizes of the file. */
+static void set_states(struct magik_net *net, int32_t *is_known)
+{
+    for (int32_t i = 0; i < net->n_states; i++) {
+        const uint32_t index = net->states[i].before;
+        net_set_dims(&net->tensors[index], net->file_tensors[index].dims);
+        is_known[index] = 1;
+    }
+}
+
+static int32_t check_states(const struct magik_net *net, struct magik_fault *fault)
+{
+    for (int32_t i = 0; i < net->n_states; i++)
+        if (!op_same_shape(&net->tensors[net->states[i].before], &net->tensors[net->states[i].after]))
+            return fail(fault, MAGIK_BAD_SHAPE, -1, (int32_t)net->states[i].after);
+    return MAGIK_OK;
+}
+
 /* The loader takes steps in any order; here one that reads what is not known yet would be asked about sizes
  * that change later, so each tensor has to be written once, before it is read. */
 static int32_t infer_step(struct magik_net *net, int32_t step, int32_t *is_known, struct magik_fault *fault)
@@ -81,9 +99,10 @@ static int32_t infer(struct magik_net *net, const int32_t *dims, struct magik_fa
     int32_t *is_known = net->order; /* the planner needs it later */
     memset(is_known, 0, sizeof *is_known * (size_t)net->n_tensors);
     int32_t status = set_inputs(net, dims, is_known, fault);
+    set_states(net, is_known);
     for (int32_t i = 0; i < net->n_steps && status == MAGIK_OK; i++)
         status = infer_step(net, i, is_known, fault);
-    return status;
+    return status == MAGIK_OK ? check_states(net, fault) : status;
 }
 
 /* The places that the planner found are those in use from now on; memory for them is still to come. */

@@ -48,9 +48,8 @@ static void run_part(void *arg, int32_t part)
     s->variant->run(&n);
 }
 
-void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel)
+static void run_in_parts(struct magik_net *net, struct net_step *s, const struct magik_parallel *parallel)
 {
-    struct net_step *s = &net->steps[step];
     const int32_t wanted = parallel == NULL ? 1 : parallel->parts;
     const int32_t parts = wanted < net->parts ? wanted : net->parts;
     if (parts <= 1) {
@@ -60,6 +59,15 @@ void magik_run_step(struct magik_net *net, int32_t step, const struct magik_para
     s->step.parts = parts;
     parallel->run(parallel->context, run_part, s, parts);
     s->step.parts = 1;
+}
+
+void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel)
+{
+    if (step == 0)
+        net_bring_states(net);
+    run_in_parts(net, &net->steps[step], parallel);
+    if (step == net->n_steps - 1)
+        net_keep_states(net);
 }
 
 static uint32_t bytes_of(const struct magik_tensor *t)
@@ -163,6 +171,9 @@ void magik_meaning(const struct magik_net *net, int32_t tensor, struct magik_mea
             meaning->name = net->strings + net->ports[i].name;
             meaning->color = (int32_t)net->ports[i].color;
         }
+    for (int32_t i = 0; i < net->n_states; i++)
+        if (net->states[i].before == (uint32_t)tensor)
+            meaning->name = net->strings + net->states[i].name;
 }
 
 const char *magik_kernel_name(int32_t index)

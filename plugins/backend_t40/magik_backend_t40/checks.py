@@ -1,4 +1,6 @@
-"""What the T40's accelerator, NNA1, would not take: notices, since magik runs on the CPU.
+"""Bits that the vendor documents no more of, and what the T40's accelerator, NNA1, would not take.
+
+The second are notices, since magik runs on the CPU.
 
 The rules are those of the vendor's board manual of early 2022 (Venus Programming Manual 1.0.2, tables
 2-1 to 2-18) with what its change log added up to library 1.0.2. All are uncertain in one way: nobody
@@ -23,6 +25,8 @@ OPS = checks.Names(
     """,
 )
 notice = partial(check, notice=True)
+CONVERTER = "vendor's guide to its converter 2.x, {}"
+FEWER = "ask for fewer bits, or convert for SOC host: its files run on the CPU of this chip as well"
 
 
 def manual(row: str) -> str:
@@ -30,7 +34,7 @@ def manual(row: str) -> str:
 
 
 def storage(op: str, row: str) -> Check:
-    """Features in 2, 4 or 8 bits are u8 here; f32 and u16 stay on the CPU."""
+    """Features in 2, 4 or 8 bits are u8 here; wider ones and f32 stay on the CPU."""
     sentence, name = "features are stored as one of: {dtypes}", f"nna_{row}_storage"
     return notice(op, sentence, name=name, source=manual(row), dtypes=("u8",))(checks.storage)
 
@@ -40,12 +44,33 @@ def weight_bits(op: str, row: str, bits: tuple[int, ...]) -> Check:
     return notice(op, sentence, name=name, source=manual(row), bits=bits)(checks.weight_bits)
 
 
+def pair(op: str, row: str, features: tuple[int, ...], bits: tuple[int, ...]) -> Check:
+    sentence, name = "with features of {features} bits weights have one of {bits} bits", f"nna_{row}_pair"
+    return notice(op, sentence, name=name, source=manual(row), features=features, bits=bits)(checks.paired_weight_bits)
+
+
 def batch(op: str) -> Check:
     sentence, name = "the batch is at most {n}", f"nna_{op.lower()}_batch"
     return notice(op, sentence, name=name, source=manual("eltwise"), n=1)(checks.batch)
 
 
 CHECKS: tuple[Check, ...] = (
+    check(
+        "*",
+        "features have at most {n} bits, states of recurrent layers left out",
+        name="feature_bits",
+        hint=FEWER,
+        source=CONVERTER.format("QUANT_FEATURE_BIT and LOAD_OP_QUANT_BIT") + "; a 14 or 16 is not documented",
+        n=12,
+    )(checks.most_feature_bits),
+    check(
+        "*",
+        "weights have at most {n} bits",
+        name="weight_bits",
+        hint=FEWER,
+        source=CONVERTER.format("QUANT_WEIGHT_BIT"),
+        n=8,
+    )(checks.most_weight_bits),
     notice(
         "*",
         "the operator is one of {ops}",
@@ -75,6 +100,10 @@ CHECKS: tuple[Check, ...] = (
     weight_bits("Conv", "convolution", (2, 4, 6, 8)),
     weight_bits("DepthwiseConv", "depthwise", (2, 4, 6, 8)),
     weight_bits("Gemm", "fullconnected", (2, 4, 8)),
+    pair("Conv", "convolution", (2,), (2, 4)),
+    pair("DepthwiseConv", "depthwise", (2, 4), (2, 4)),
+    storage("LSTM", "lstm"),
+    weight_bits("LSTM", "lstm", (2, 4, 6, 8)),
     notice(
         "Resize",
         "{field} is one of: {values}",

@@ -1,4 +1,6 @@
-"""What the T41's accelerator, NNA2, would not take: notices, since magik runs on the CPU.
+"""Bits that the vendor documents no more of, and what the T41's accelerator, NNA2, would not take.
+
+The second are notices, since magik runs on the CPU.
 
 Two sources: the reconstruction of the accelerator by opensensor/thingino-accel, which ran on hardware,
 and the vendor's manual, whose tables describe NNA1. A rule that only the manual has is marked uncertain.
@@ -25,10 +27,12 @@ OPS = checks.Names(
 )
 LAYERS = {"Conv": "convolution", "DepthwiseConv": "depthwise", "Gemm": "fullconnected"}
 notice = partial(check, notice=True)
+CONVERTER = "vendor's guide to its converter 2.x, {}"
+FEWER = "ask for fewer bits, or convert for SOC host: its files run on the CPU of this chip as well"
 
 
 def storage(op: str) -> Check:
-    """Features in 2, 4 or 8 bits are u8 here; f32 and u16 stay on the CPU."""
+    """Features in 2, 4 or 8 bits are u8 here; wider ones and f32 stay on the CPU."""
     sentence, name = "features are stored as one of: {dtypes}", f"nna_{LAYERS[op]}_storage"
     return notice(op, sentence, name=name, source=RECONSTRUCTION, dtypes=("u8",))(checks.storage)
 
@@ -39,6 +43,22 @@ def weight_bits(op: str) -> Check:
 
 
 CHECKS: tuple[Check, ...] = (
+    check(
+        "*",
+        "features have at most {n} bits, states of recurrent layers left out",
+        name="feature_bits",
+        hint=FEWER,
+        source=CONVERTER.format("QUANT_FEATURE_BIT and LOAD_OP_QUANT_BIT") + "; a 14 or 16 is not documented",
+        n=12,
+    )(checks.most_feature_bits),
+    check(
+        "*",
+        "weights have at most {n} bits",
+        name="weight_bits",
+        hint=FEWER,
+        source=CONVERTER.format("QUANT_WEIGHT_BIT"),
+        n=8,
+    )(checks.most_weight_bits),
     notice("*", "the operator is one of {ops}", name="nna_operator", source=MANUAL, ops=OPS)(checks.known_op),
     notice(
         "Conv",

@@ -25,13 +25,13 @@ STATES = {"LSTM": 2, "GRU": 1}
 
 @converts("LSTMInt", "QLSTM", domains=DOMAINS, inputs=(5, 7), outputs=(1, 3))
 def lstm(node: NodeProto, to: Expansion) -> None:
-    """LSTM in float, its weights and biases with their codes; what goes in and comes out is rounded."""
+    """LSTM, its weights and biases with their codes; what goes in and comes out is rounded."""
     _recurrent(node, to, "LSTM")
 
 
 @converts("GRUInt", "QGRU", domains=DOMAINS, inputs=(5, 6), outputs=(1, 2))
 def gru(node: NodeProto, to: Expansion) -> None:
-    """GRU in float with PyTorch's reset gate, otherwise as an LSTM."""
+    """GRU with PyTorch's reset gate, otherwise as an LSTM."""
     _recurrent(node, to, "GRU")
 
 

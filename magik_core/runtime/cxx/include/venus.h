@@ -69,6 +69,9 @@ public:
     virtual int steps() = 0;
     /* The next step; after the last one the first again. */
     virtual int run_step() = 0;
+
+    /* Of a net with memory: forget what earlier runs have left, and begin the next run anew. load_model does too. */
+    virtual int reset() = 0;
 };
 
 /* NULL without memory. NV12: images are given as NV12, and run converts them. */

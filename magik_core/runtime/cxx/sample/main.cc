@@ -8,7 +8,7 @@ static int run(int argc, char **argv)
     if (feed(*net, argc, argv, width, height) != 0)
         return 1;
     for (int i = 0; i < RUNS; i++)
-        if (net->run() != 0)
+        if (net->reset() != 0 || net->run() != 0) /* a net with memory begins anew: this is one frame */
             return fail(argv[1], "cannot be run");
     return show(*net, width, height);
 }

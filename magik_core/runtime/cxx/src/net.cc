@@ -230,5 +230,14 @@ int Net::run_step()
     return at >= magik_steps(model.net) ? finish() : fetch(at - 1);
 }
 
+int Net::reset()
+{
+    if (model.net == NULL)
+        return say("reset", "no model is loaded");
+    at = done = 0;
+    magik_reset(model.net);
+    return 0;
+}
+
 } // namespace venus
 } // namespace magik

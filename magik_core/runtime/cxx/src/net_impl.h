@@ -37,6 +37,7 @@ public:
     int run();
     int steps();
     int run_step();
+    int reset();
 
 private:
     Input *input_named(const char *where, const std::string &name);

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define MAGIK_READER_VERSION 1 /* model files that need a newer reader are refused */
+#define MAGIK_READER_VERSION 2 /* model files that need a newer reader are refused */
 #define MAGIK_MAX_DIMS 8
 
 enum magik_status {
@@ -78,7 +78,7 @@ struct magik_meaning {
     int32_t bits;
     int32_t axes[MAGIK_MAX_DIMS];
     int32_t color;    /* enum magik_color, of inputs */
-    const char *name; /* of inputs and outputs; else "" */
+    const char *name; /* of inputs, outputs and states; else "" */
 };
 
 /* Where a file was refused: step and tensor are -1 where they do not apply. */
@@ -128,6 +128,15 @@ int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_
  * not used. */
 void magik_run(struct magik_net *net, const struct magik_parallel *parallel);
 void magik_run_step(struct magik_net *net, int32_t step, const struct magik_parallel *parallel);
+
+/* A net with memory carries states from run to run: a run begins with what the one before it has left. They lie in
+ * the memory that magik_load was given, so that arenas may be shared, moved and taken back between runs, and
+ * magik_reshape keeps them. A run that is broken off between two steps leaves them as they were before it. Each net
+ * has its own; for several streams, load the file several times. */
+/* Begin anew: every state is real zero, as it is after magik_load. Not during a run. */
+void magik_reset(struct magik_net *net);
+int32_t magik_states(const struct magik_net *net);
+int32_t magik_state(const struct magik_net *net, int32_t index); /* a tensor's index: a run reads the state there */
 
 int32_t magik_steps(const struct magik_net *net);
 const char *magik_step_kernel(const struct magik_net *net, int32_t step);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -31,10 +31,7 @@ def convert(model: Model, request: Request) -> ir.Model:
 
     Raises: ModelError: every operator that cannot be taken. UsageError: INPUT_SHAPE does not fit, or is missing.
     """
-    rounding = request.options.get("rounding", "once")
-    if rounding not in ("once", "twice"):
-        what, need = "an option has no such value", "one of: once, twice"
-        raise UsageError(what, where="rounding", found=str(rounding), need=need)
+    rounding = _rounding(model, request.options)
     walk = _Walk(dilation.merge(_needed(model, request.outputs)))
     walk.check_operators()
     walk.inputs(request)
@@ -56,6 +53,20 @@ def convert(model: Model, request: Request) -> ir.Model:
     out.metadata_props["magik.rounding"] = rounding  # the core's imported.py reads it
     graph.remove_dead(out)
     return out
+
+
+def _rounding(model: Model, options: Mapping[str, object]) -> str:
+    """What the option says, for the core.
+
+    Raises: UsageError: it says something else, or the file has no codes to round sums to.
+    """
+    rounding = str(options.get("rounding", "once"))
+    if rounding not in ("once", "twice"):
+        need = "one of: once, twice"
+        raise UsageError("an option has no such value", where="rounding", found=rounding, need=need)
+    if not any(is_quantized(tensor) and not tensor.data for tensor in model.tensors):
+        asked.check_options(options, (), "a TFLite file of float activations", str(model.path))
+    return rounding
 
 
 def _needed(model: Model, names: Sequence[str]) -> Model:

@@ -131,8 +131,10 @@ def pad(
         raise Refusal("the padding does not fit the tensor", repr(given)[:80], f"{x.rank} pairs")
     by_axis = {i: (c.whole(a, "padding", 0), c.whole(b, "padding", 0)) for i, (a, b) in enumerate(pairs)}
     kind = str(mode).lower()
-    if kind not in ("constant", "reflect") or constant_values not in (None, 0, 0.0):
-        raise Refusal("a padding is not supported", f"{mode} {constant_values or ''}", "zeros, or reflect")
+    if kind not in ("constant", "reflect"):
+        raise Refusal("a padding is not supported", mode, "zeros, or reflect")
+    if constant_values not in (None, 0, 0.0):
+        raise Refusal("a padding is not supported", f"constant_values {constant_values}", "zeros, or reflect")
     return shapes.padded(c, x, by_axis, mode=None if kind == "constant" else kind)
 
 

@@ -1,0 +1,29 @@
+"""Graphs that the training kit exports, those of older kits too, in the quantize-dequantize form.
+
+Their operators have no domain and no schema; docs/training.md says what each becomes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+DOMAIN = "magik.trainingkit"  # that the operators get on the way in
+OPERATORS = frozenset({
+    "NOp", "QuantizeBatchNormInference", "QuantizeConv1DInference", "QuantizeConv2DInference", "QuantizeFeature",
+    "QuantizeFullconnectedInference", "QuantizeLSTMV2", "QuantizeShortcutInference", "QuantizeWeight", "aweight",
+})  # fmt: skip
+
+
+def adopt(proto: onnx.ModelProto) -> None:
+    """Give the operators of the training kit a domain, in place."""
+    kit = [node for node in proto.graph.node if node.domain == "" and node.op_type in OPERATORS]
+    if not kit:
+        return
+    kit += [n for n in proto.graph.node if n.domain == "" and n.op_type == "Upsample"]  # with a mode of its own
+    for node in kit:
+        node.domain = DOMAIN
+    if not any(o.domain == DOMAIN for o in proto.opset_import):
+        proto.opset_import.add(domain=DOMAIN, version=1)

@@ -1,0 +1,111 @@
+"""Weights of nodes: how many bits they get, their codes, and what these mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from magik_core import numerics
+from magik_core.recipe import Recipe
+from magik_core.source import Quantization, WeightQuantizer
+
+ChannelScales = Callable[[np.ndarray, int], np.ndarray]
+RECURRENT = ("LSTM", "GRU", "RNN")
+WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", *RECURRENT)
+WIDEST = 16  # bits of weights in codes
+
+
+def has_weights(node: ir.Node) -> bool:
+    """Whether a node multiplies by weights of its own."""
+    w = node.inputs[1] if len(node.inputs) > 1 else None
+    return node.op_type in WITH_WEIGHTS and w is not None and w.const_value is not None
+
+
+def weight_bits(model: ir.Model, recipe: Recipe) -> dict[str, int]:
+    """Bits of the weights of every node that has some."""
+    nodes = (n for n in model.graph if has_weights(n))
+    return {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits or recipe.weight_bits for n in nodes}
+
+
+def code_widths(model: ir.Model, recipe: Recipe) -> dict[str, int]:
+    """Bits of the codes that weights of each node get; a constant operand that becomes weights has the default's."""
+    known = weight_bits(model, recipe)
+    return {n.name or "": min(known.get(n.name or "", recipe.weight_bits), WIDEST) for n in model.graph}
+
+
+def node_weights(widths: Mapping[str, int], recipe: Recipe, channel_scales: ChannelScales) -> WeightQuantizer:
+    """How the weights of each node get codes, by the widths of `code_widths`."""
+
+    def codes(node: str, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return weight_codes(channel_scales, widths[node], recipe.per_channel, w)
+
+    return codes
+
+
+def weight_codes(
+    channel_scales: ChannelScales, bits: int, per_channel: bool, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(codes of s8 or s16, f32-exact scales) of weights (channels, k): symmetric, up to 2^(b-1) - 1."""
+    top = 2 ** (bits - 1) - 1
+    rows = w if per_channel else w.reshape(1, -1)
+    scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
+    scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
+    codes = np.clip(numerics.round_half_up(w / scales[:, None]), -top, top)
+    return codes.astype(np.int8 if bits <= 8 else np.int16), scales
+
+
+def real_weights(model: ir.Model, quantization: Quantization) -> dict[str, np.ndarray]:
+    """What the codes of every node's weights mean: initializer name -> reals of its shape.
+
+    Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
+    """
+    out: dict[str, np.ndarray] = {}
+    if quantization.weights is None:
+        return out
+    for node in model.graph:
+        if node.name in quantization.float_nodes:
+            continue
+        for value in _constants(node):
+            assert value.const_value is not None
+            w = value.const_value.numpy().astype(np.float32)
+            places = _rows(node, np.arange(w.size).reshape(w.shape))
+            if places is None or value.name in quantization.constants:
+                continue
+            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray(w.reshape(-1)[places]))
+            real = np.empty(w.size, np.float32)
+            real[places] = codes * scales[:, None]
+            out[value.name or ""] = real.reshape(w.shape)
+    return out
+
+
+def with_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> ir.Model:
+    """A copy of the graph that computes with these weights, by initializer."""
+    out = ir.from_proto(ir.to_proto(model))
+    for name, w in weights.items():
+        out.graph.initializers[name].const_value = ir.tensor(w, name=name)
+    return out
+
+
+def _constants(node: ir.Node) -> Iterator[ir.Value]:
+    """The inputs of a node that are its weights: input 1, and the second matrix of a recurrent layer."""
+    for value in node.inputs[1:3] if node.op_type in RECURRENT else node.inputs[1:2]:
+        if node.op_type in WITH_WEIGHTS and value is not None and value.const_value is not None:
+            yield value
+
+
+def _rows(node: ir.Node, w: np.ndarray) -> np.ndarray | None:
+    """Weights of a node as (channels, k), one scale each; None for matrices that are lowered as activations are."""
+    if node.op_type in RECURRENT:  # a row of each gate, of each direction
+        return w.reshape(-1, w.shape[2])
+    if node.op_type == "ConvTranspose":
+        groups = node.attributes.get_int("group", 1)
+        parts = w.reshape(groups, len(w) // groups, w.shape[1], -1)  # (g, I, O / g, taps)
+        return np.moveaxis(parts, 1, -1).reshape(groups * w.shape[1], -1)
+    if node.op_type == "Gemm":
+        return w if node.attributes.get_int("transB", 0) else w.T
+    if node.op_type == "MatMul":
+        matrix = w.reshape(-1, 1) if w.ndim == 1 else w.reshape(-1, *w.shape[-2:])
+        return matrix.reshape(matrix.shape[-2:]).T if matrix.ndim == 2 or len(matrix) == 1 else None
+    return w.reshape(len(w), -1)

@@ -1,0 +1,1 @@
+from magik_trainingkit.ops import *  # noqa: F403

@@ -1,0 +1,1 @@
+from magik_trainingkit.quantize_ops import *  # noqa: F403

@@ -1,0 +1,9 @@
+"""What is wrong with a network that is to be trained."""
+
+from __future__ import annotations
+
+from magik_core.errors import MagikError
+
+
+class TrainingError(MagikError):
+    """A layer, or what it is given, is none that the chip can compute."""

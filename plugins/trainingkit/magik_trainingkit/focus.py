@@ -1,0 +1,19 @@
+"""Focus: an image of half the size and four times the channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from magik_trainingkit.layer import Layer
+
+
+class Focus(Layer):
+    """The pixels of even rows and columns, of odd rows, of odd columns, and of both, behind one another."""
+
+    def __init__(self, target_device: str = "Txx") -> None:
+        super().__init__()
+        self.target_device = target_device
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)], dim=1)

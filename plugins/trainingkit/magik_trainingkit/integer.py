@@ -1,0 +1,106 @@
+"""Evaluate a layer with the program that magik makes of it: the board's integers, by the board's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from magik_trainingkit.graph import Node
+
+if TYPE_CHECKING:
+    import onnx
+
+    from magik_core.net import Net
+
+OPSET = 13
+ALIGNMENT = 64
+KEPT = 4  # shapes of a layer's input whose programs are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A layer's program, and the numbers that it was made of."""
+
+    numbers: tuple[Tensor, ...]
+    net: Net
+
+    def is_of(self, numbers: Sequence[Tensor]) -> bool:
+        return len(numbers) == len(self.numbers) and all(map(torch.equal, numbers, self.numbers))
+
+
+_PROGRAMS: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Program]] = WeakKeyDictionary()
+
+
+def evaluate(
+    layer: nn.Module, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], rank: int
+) -> Tensor:
+    """What the program of some nodes in a row computes.
+
+    It is made once for each shape, and again when numbers of the layer have changed.
+
+    Args: sources: a node for each input, which says what its codes are; the first of `nodes` reads them all.
+        rank: of the result.
+    """
+    arrays = [x.detach().float().cpu().contiguous().numpy() for x in inputs]
+    numbers = [c.detach().cpu() for node in nodes for c in node.constants]
+    key = (*(a.shape for a in arrays), *(_settings(node) for node in (*sources, *nodes)))
+    known = _PROGRAMS.setdefault(layer, {})
+    if key not in known or not known[key].is_of(numbers):
+        while len(known) >= KEPT:
+            known.pop(next(iter(known)))
+        known[key] = Program(tuple(n.clone() for n in numbers), _net(sources, nodes, [a.shape for a in arrays], rank))
+    (y,) = known[key].net.run({f"x{i}": a for i, a in enumerate(arrays)}).values()
+    return torch.from_numpy(y).to(inputs[0].device)
+
+
+def _settings(node: Node) -> tuple[object, ...]:
+    return (node.op, str(sorted(node.attributes.items())), node.quantizer and _settings(node.quantizer))
+
+
+def _net(sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], rank: int) -> Net:
+    from magik_core import pipeline
+    from magik_core.builtin import onnx_frontend
+    from magik_core.net import Net
+    from magik_core.pack import pack
+    from magik_core.plan import plan
+
+    model = onnx_frontend.of_proto(_model(sources, nodes, shapes, rank), Path("layer.onnx"))
+    program = pipeline.quantized(model).program()
+    return Net(pack(program, plan(program, ALIGNMENT), names=True), threads=torch.get_num_threads())
+
+
+def _model(
+    sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], rank: int
+) -> onnx.ModelProto:
+    from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+    tensors: list[TensorProto] = []
+    made: list[NodeProto] = []
+
+    def add(node: Node, inputs: Sequence[str], out: str) -> None:
+        names = [f"{out}/{place}" for place in range(len(node.constants))]
+        tensors.extend(
+            numpy_helper.from_array(c.numpy(force=True), n) for c, n in zip(node.constants, names, strict=True)
+        )
+        if node.quantizer is not None:
+            add(node.quantizer, names[:1], f"{out}/weight")
+            names[0] = f"{out}/weight"
+        made.append(helper.make_node(node.op, [*inputs, *names], [out], out, **node.attributes))
+
+    x = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i, shape in enumerate(shapes)]
+    for i, source in enumerate(sources):
+        add(source, [f"x{i}"], f"source{i}")
+    before = [f"source{i}" for i in range(len(sources))]
+    for i, node in enumerate(nodes):
+        out = "y" if node is nodes[-1] else f"value{i}"
+        add(node, before, out)
+        before = [out]
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [f"d{i}" for i in range(rank)])
+    graph = helper.make_graph(made, "layer", x, [y], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])

@@ -1,0 +1,79 @@
+"""What all operators share: settings that old pickles lack, names, marks of inputs and outputs."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from torch import Tensor, nn
+
+from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_trainingkit import graph, integer
+from magik_trainingkit.graph import VERSION, Node
+from magik_trainingkit.values import Pixels, Value
+
+
+@cache
+def _defaults(kind: type) -> Mapping[str, Any]:
+    """Arguments of a class that have defaults."""
+    arguments = inspect.signature(kind).parameters.values()
+    return {a.name: a.default for a in arguments if a.default is not a.empty}
+
+
+class Layer(nn.Module):
+    """Base of the operators: its arguments are its attributes.
+
+    Pickles of older kits lack some of them; these have their defaults.
+    """
+
+    name = ""  # of the layer in its network; rules.check sets it
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for name, value in _defaults(type(self)).items():
+            if name not in self.__dict__ and name not in self._modules:
+                setattr(self, name, value)
+
+    @property
+    def where(self) -> str:
+        """The layer, for messages."""
+        kind = type(self).__name__
+        return f"{kind} '{self.name}'" if self.name else kind
+
+    def rules(self) -> Sequence[Any]:
+        """What of the layer its chip cannot compute."""
+        return ()
+
+    def run(self, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], rank: int) -> Tensor:
+        """What the layer's program computes."""
+        return integer.evaluate(self, sources, nodes, inputs, rank)
+
+
+def source(x: Value | Pixels, device: str) -> Node:
+    """The node that says what the codes of an input are."""
+    if isinstance(x, Pixels):
+        return preprocess(x.mean, x.var, x.clip_min, device)
+    if x.bits == REAL:
+        return Node("Identity")
+    attributes = {"output_bitwidth": x.bits, "clip_min_value": -1.0 if x.clip_min < 0 else 0.0, "clip_max_value": 1.0}
+    return Node("QuantizeFeature", (), {**attributes, "target_device": device, "version": VERSION})
+
+
+def preprocess(mean: float, var: float, clip_min: float, device: str) -> Node:
+    """The mark behind an input of pixels."""
+    given = {"mean": float(mean), "var": float(var), "output_bitwidth": 8, "clip_min_value": clip_min}
+    return mark("preprocess_end", {"op_type": "Preprocess", "attr": given}, device)
+
+
+def mark(target: str, attributes: Mapping[str, Any], device: str) -> Node:
+    """A node that only says what is where."""
+    text = json.dumps(attributes)
+    return Node("NOp", (), {"op_target": target, "op_attr": text, "target_device": device, "version": VERSION})
+
+
+def marked(x: Tensor, target: str, attributes: Mapping[str, Any], device: str) -> Tensor:
+    """The tensor behind a mark, while torch writes ONNX; else the tensor."""
+    return graph.emit(mark(target, attributes, device), x, x.shape) if graph.is_exporting() else x

@@ -1,0 +1,75 @@
+"""What flows between layers: a tensor with the width of its codes and the sign of its range."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_trainingkit.errors import TrainingError
+
+
+class Value(NamedTuple):
+    """A layer's result.
+
+    Args: bits: of its codes, 32 for none; clip_min: 0 or negative, which says whether it is signed.
+    """
+
+    tensor: Tensor
+    bits: int
+    clip_min: float
+
+
+class Pixels(NamedTuple):
+    """What Preprocess hands to a first layer: (pixel - mean) / var, as the user has normalized it."""
+
+    tensor: Tensor
+    bits: int
+    mean: float
+    var: float
+    clip_min: float
+
+
+def unpack(x: Any, where: str) -> Value | Pixels:
+    """What a layer is given: the result of another, of Preprocess, or a bare tensor, which has no codes."""
+    if isinstance(x, Tensor):
+        return Value(x, REAL, 0.0)
+    if isinstance(x, tuple) and len(x) == 5:
+        return Pixels(*x)
+    if isinstance(x, tuple) and len(x) == 3:
+        return Value(*x)
+    found = f"{len(x)} values" if isinstance(x, tuple) else type(x).__name__
+    need, hint = "(tensor, bits, clip_min) of another layer", "use ops.Shortcut in the place of + between layers"
+    raise TrainingError(
+        "a layer is given something that no layer makes", where=where, found=found, need=need, hint=hint
+    )
+
+
+def need_value(x: Any, where: str) -> Value:
+    """As `unpack`, for layers that pixels may not reach."""
+    found = unpack(x, where)
+    if isinstance(found, Value):
+        return found
+    raise TrainingError(
+        "a layer is given pixels", where=where, found="the result of Preprocess", need="a layer with first_layer=True"
+    )
+
+
+def need_pixels(x: Any, where: str) -> Pixels:
+    """As `unpack`, for a first layer."""
+    found = unpack(x, where)
+    if isinstance(found, Pixels):
+        return found
+    raise TrainingError(
+        "a first layer is given no pixels", where=where, found="a tensor", need="the result of ops.Preprocess"
+    )
+
+
+def same(values: list[Value], where: str) -> Value:
+    """The first of values that have to be of one width and sign."""
+    kinds = sorted({(v.bits, v.clip_min < 0) for v in values})
+    if len(kinds) > 1:
+        found = ", ".join(f"{bits} bits {'signed' if is_signed else 'unsigned'}" for bits, is_signed in kinds)
+        raise TrainingError("inputs that are put together differ", where=where, found=found, need="one width and sign")
+    return values[0]

@@ -1,0 +1,167 @@
+"""Layers with weights: sums, a normalization, an activation function, codes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from magik_core.builtin.trainingkit.arithmetic import REAL, is_odd
+from magik_trainingkit import activations, fake_quant, graph, rules
+from magik_trainingkit.batch_norm_2d import batchNorm2d, no_norm
+from magik_trainingkit.graph import VERSION, Node
+from magik_trainingkit.layer import Layer, marked, source
+from magik_trainingkit.padding import fill
+from magik_trainingkit.values import Pixels, Value, need_pixels, need_value
+
+
+class Weighted(Layer):
+    """Base of convolutions and matrix products: `sum` computes one from a tensor and weights.
+
+    A subclass says which node it is, what the node's own fields are, and its module of weights.
+    """
+
+    node: str
+    is_depthwise = False
+    activation_fn: Any
+    quantize: Any
+    first_layer = False
+    last_layer: bool
+    enable_batch_norm: bool
+    weight_bitwidth: int
+    input_bitwidth: int
+    output_bitwidth: int
+    clip_max_value: float
+    weight_factor: float
+    target_device: str
+
+    @property
+    def weights(self) -> nn.Module:
+        raise NotImplementedError
+
+    @property
+    def norm(self) -> batchNorm2d | None:
+        return None
+
+    def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
+        """Sums of products; value: what padding reads."""
+        raise NotImplementedError
+
+    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node) -> list[Node]:
+        """`sum` as standard nodes."""
+        raise NotImplementedError
+
+    def fields(self) -> dict[str, Any]:
+        """Fields of the node that a subclass adds."""
+        return {}
+
+    # ---- forward
+
+    def forward(self, x: Any) -> Any:
+        given = need_pixels(x, self.where) if self._reads_pixels(x) else need_value(x, self.where)
+        how = activations.of(self.activation_fn)
+        clip_min = -float(self.clip_max_value) if how.is_signed else 0.0
+        if not self.quantize:
+            y = activations.apply(self._normalized(self.sum(given.tensor, *self._weight(), 0.0)), self.activation_fn)
+            return y if self.last_layer else (y, REAL, clip_min)
+        rules.check_layer(self)
+        value = fill(given.clip_min, self.target_device) if isinstance(given, Value) else 0.0
+        is_coded = REAL not in (self.weight_bitwidth, self._output_bits(), given.bits)
+        if is_coded and graph.is_exporting():
+            shape = self.sum(given.tensor, *self._weight(), value).shape
+            y = graph.emit(self._node(given, how), given.tensor, shape)
+        elif is_coded and not self.training:
+            y = self.run(
+                [source(given, self.target_device)], [self._node(given, how)], [given.tensor], given.tensor.ndim
+            )
+        else:
+            y = self._trained(given, how, value, clip_min)
+        return self._leave(y, clip_min)
+
+    def _reads_pixels(self, x: Any) -> bool:
+        return bool(self.first_layer) and bool(self.quantize or isinstance(x, tuple))
+
+    def _output_bits(self) -> int:
+        return REAL if self.last_layer else self.output_bitwidth
+
+    def _weight(self) -> tuple[Tensor, Tensor | None]:
+        return self.weights.weight, self.weights.bias  # type: ignore[return-value]
+
+    def _normalized(self, y: Tensor) -> Tensor:
+        return y if self.norm is None else self.norm(y)
+
+    def _leave(self, y: Tensor, clip_min: float) -> Any:
+        if not self.last_layer:
+            return y, self.output_bitwidth, clip_min
+        return marked(y, "output", {"op_type": "output", "attr": self.name}, self.target_device)
+
+    def _trained(self, x: Value | Pixels, how: activations.Activation, value: float, clip_min: float) -> Tensor:
+        """What training computes, and what has no codes at the end."""
+        w, bias = self._weight()
+        if not self.training and not graph.is_exporting() and x.bits != REAL and self.weight_bitwidth != REAL:
+            nodes = self.real_nodes(x.tensor, w, bias, value, self._quantizer())
+            y = self.run([source(x, self.target_device)], nodes, [x.tensor], x.tensor.ndim)
+        else:
+            y = self.sum(x.tensor, self._quantized(w), bias, value)
+        y = self._normalized(y)
+        if self._output_bits() == REAL:
+            return activations.apply(y, self.activation_fn)
+        y = y + how.offset if how.offset else y
+        y = activations.sloped(y, self.activation_fn) if how.has_slope else y
+        return fake_quant.feature(y, self._output_bits(), clip_min, float(self.clip_max_value), self.target_device)
+
+    def _quantized(self, w: Tensor) -> Tensor:
+        if graph.is_exporting() and self.weight_bitwidth != REAL:
+            return graph.emit(self._quantizer(), w, w.shape)
+        bits, factor = self.weight_bitwidth, self.weight_factor
+        return fake_quant.weight(w, bits, factor, self.target_device, is_depthwise=self.is_depthwise)
+
+    # ---- nodes
+
+    def _quantizer(self) -> Node:
+        device = "Txx" if self.is_depthwise and is_odd(self.target_device) else self.target_device
+        given = {"weight_bitwidth": self.weight_bitwidth, "input_bitwidth": self.input_bitwidth}
+        given |= {"output_bitwidth": self._output_bits(), "is_quantize_per_channel": 1, "need_scale_weight": 0}
+        texts = {"data_format": "NCHW", "target_device": device, "tensor_name": self.name}
+        return Node("QuantizeWeight", (), {**given, **texts, "factor": float(self.weight_factor)})
+
+    def _node(self, x: Value | Pixels, how: activations.Activation) -> Node:
+        w, bias = self._weight()
+        zeros = torch.zeros(len(w), device=w.device)
+        bias = zeros if bias is None else bias
+        norm = no_norm(len(w), w) if self.norm is None else self.norm.constants()
+        if how.offset and self.norm is None:
+            bias = bias + how.offset
+        elif how.offset:
+            norm = (norm[0], norm[1] + how.offset, *norm[2:])
+        alpha = activations.slope(self.activation_fn).to(w.device) if how.has_slope else torch.zeros(1, device=w.device)
+        text = json.dumps(self._params(x, how), sort_keys=True)
+        return Node(self.node, [w, bias, *norm, alpha], {"param_str": text})
+
+    def _params(self, x: Value | Pixels, how: activations.Activation) -> dict[str, Any]:
+        m = float(self.clip_max_value)
+        return {
+            "input_bitwidth": x.bits,
+            "output_bitwidth": self._output_bits(),
+            "weight_bitwidth": self.weight_bitwidth,
+            "clip_min_value": -m if how.is_signed else 0.0,
+            "clip_max_value": m,
+            "weight_factor": float(self.weight_factor),
+            "epsilon": 0.0 if self.norm is None else float(self.norm.batch_norm.eps),
+            "target_device": self.target_device,
+            "weight_target_device": "Txx" if self.is_depthwise else self.target_device,
+            "input_min_value": float(x.clip_min),
+            "with_negtive_alpha": how.has_slope,
+            "pre_lstm_layer": False,
+            "is_output": False,
+            "activate_name": how.name,
+            "is_dwconv": self.is_depthwise,
+            "data_format": "NCHW",
+            "quantize_feature_version": VERSION,
+            "quantize_feature_tensor_name": f"{self.name}/QuantizeFeature",
+            "quantize_weight_tensor_name": f"{self.name}/QuantizeWeight",
+            **({"is_input": True, "feature_var": float(x.var)} if isinstance(x, Pixels) else {}),
+            **self.fields(),
+        }

@@ -1,0 +1,58 @@
+"""Weights of every kind of node: in f32 with features of 32 bits they are what their codes mean in integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from magik_core.lower import lower
+from magik_core.ops.cases import Case, Input, case, floats, weights
+from magik_core.program import WeightParams
+from magik_core.quantize import quantize
+from magik_core.recipe import REAL, Recipe
+from magik_core.weights import has_weights, real_weights, weight_bits, with_weights
+from tests import harness
+
+CASES = [
+    case("Conv", weights(6, 2, 3, 3), x=(1, 4, 5, 5), group=2),
+    case("Conv", weights(4, 1, 3, 3), x=(1, 4, 5, 5), group=4),
+    case("Conv", weights(4, 3, 3), floats(4), x=(1, 3, 7)),
+    case("ConvTranspose", weights(4, 3, 2, 2), x=(1, 4, 5, 5)),
+    case("ConvTranspose", weights(4, 3, 2, 2), x=(1, 4, 5, 5), group=2),
+    case("Gemm", weights(5, 3), x=(2, 5)),
+    case("Gemm", weights(3, 5), floats(3), x=(2, 5), transB=1),
+    case("MatMul", weights(5, 3), x=(2, 4, 5)),
+    case("MatMul", weights(1, 5, 3), x=(2, 4, 5)),
+    case("MatMul", weights(5), x=(2, 4, 5)),
+]
+
+
+@pytest.mark.parametrize("item", CASES, ids=str)
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+def test_reals_are_those_of_the_codes(item: Case, bits: int) -> None:
+    model = harness.model_of(item)
+    ranges = harness.ranges_of(item, model)
+    coded = lower(model, quantize(model, ranges, Recipe(weight_bits=bits), harness.channel_scales))
+    asked = Recipe(feature_bits=REAL, weight_bits=bits)
+    quantization = quantize(model, ranges, asked, harness.channel_scales)
+    real = lower(with_weights(model, real_weights(model, quantization)), quantization)
+    codes, held = coded.tensors["node/w"], real.tensors["node/w"]
+    assert isinstance(codes.quant, WeightParams) and codes.data is not None and held.data is not None
+    axes = [1] * codes.data.ndim
+    axes[codes.data.shape.index(len(codes.quant.scales))] = -1  # the last one of a depthwise convolution
+    scales = np.array(codes.quant.scales).reshape(axes)
+    assert codes.quant.bits == bits and np.array_equal(held.data, (codes.data * scales).astype(np.float32))
+
+
+def test_matrices_that_are_lowered_as_activations_stay() -> None:
+    model = harness.model_of(case("MatMul", weights(2, 5, 3), x=(2, 4, 5)))
+    (node,) = model.graph
+    assert has_weights(node) and weight_bits(model, Recipe(weight_bits=4)) == {"node": 4}
+    quantization = quantize(model, {}, Recipe(feature_bits=REAL, weight_bits=2), harness.channel_scales)
+    assert real_weights(model, quantization) == {}
+
+
+def test_nodes_without_constants_have_no_weights() -> None:
+    model = harness.model_of(case("MatMul", Input((2, 5, 3)), x=(2, 4, 5)))
+    assert not has_weights(next(iter(model.graph)))
+    assert weight_bits(model, Recipe()) == {}

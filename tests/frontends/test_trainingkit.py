@@ -1,0 +1,148 @@
+"""Graphs of the training kit, those of older kits too, by what their nodes say; without PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import magik_core as magik
+from magik_core.builtin.onnx_quantized.table import table
+from magik_core.builtin.trainingkit import DOMAIN, OPERATORS
+from magik_core.builtin.trainingkit.arithmetic import Grid, feature_grid, input_grid
+from magik_core.errors import MagikError
+from magik_core.net import load
+
+RNG = np.random.default_rng(4)
+W = RNG.normal(size=(4, 2, 3, 3)).astype(np.float32)
+FEATURE = {"output_bitwidth": 4, "clip_min_value": -1.0, "clip_max_value": 2.0, "target_device": "T40"}
+PARAMS: Mapping[str, Any] = {
+    "input_bitwidth": 8, "output_bitwidth": 8, "weight_bitwidth": 8, "clip_min_value": 0.0, "clip_max_value": 2.0,
+    "weight_factor": 3.0, "epsilon": 0.0, "target_device": "T40", "input_min_value": 0.0,
+    "conv_param": {"strides": [1, 1], "dilations": [1, 1], "groups": 1, "padding": "VALID"},
+}  # fmt: skip
+
+
+def model(nodes: list[Any], shape: tuple[int, ...], *tensors: tuple[str, np.ndarray]) -> Any:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [f"d{i}" for i in range(4)])
+    graph = helper.make_graph(nodes, "net", [x], [y], [numpy_helper.from_array(a, n) for n, a in tensors])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)])
+
+
+def node(op: str, inputs: list[str], out: str = "y", **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(op, inputs, [out], op.lower(), **attributes)
+
+
+def conv(x: str = "x", out: str = "y", **given: Any) -> onnx.NodeProto:
+    return node("QuantizeConv2DInference", [x, "w", "b"], out, param_str=json.dumps({**PARAMS, **given}))
+
+
+CONV = (("w", W), ("b", np.zeros(4, np.float32)))
+
+
+def run(path: Path, proto: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+    (path / "m.onnx").write_bytes(proto.SerializeToString())
+    (y,) = load(magik.convert(path / "m.onnx", path / "net.bin").outputs[1]).run({"x": x}).values()
+    return y
+
+
+def rounded(x: np.ndarray, grid: Grid) -> np.ndarray:
+    code = np.clip(np.floor(x.astype(np.float64) / grid.scale + grid.zero_point + 0.5), 0, grid.top)
+    return (grid.scale * (code - grid.zero_point)).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 9, 11])
+def test_a_feature_is_rounded_whatever_kit_has_written_it(tmp_path: Path, count: int) -> None:
+    x = RNG.uniform(-2.5, 2.5, (1, 2, 5, 5)).astype(np.float32)
+    more = [(f"c{i}", np.zeros(2, np.float32)) for i in range(count - 1)]
+    proto = model([node("QuantizeFeature", ["x", *(n for n, _ in more)], **FEATURE)], x.shape, *more)
+    expected = rounded(x / np.float32(2), feature_grid(4, True, "T40"))
+    np.testing.assert_allclose(run(tmp_path, proto, x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "var"), [(0.0, 255.0), (128.0, 128.0), (127.5, 127.5), (100.0, 60.0)])
+def test_pixels_get_the_codes_they_are(tmp_path: Path, mean: float, var: float) -> None:
+    pixels = RNG.integers(0, 256, (1, 2, 6, 6))
+    x = ((pixels - mean) / var).astype(np.float32)
+    text = json.dumps({"op_type": "Preprocess", "attr": {"mean": mean, "var": var, "output_bitwidth": 8}})
+    marks = [node("NOp", ["x"], "i", op_target="input", op_attr='{"op_type":"Prelu","attr":{"kernel":alpha}}'),
+             node("NOp", ["i"], "p", op_target="preprocess_end", op_attr=text)]  # fmt: skip
+    layer = conv("p", is_input=True, feature_var=var, input_min_value=-1.0 if mean else 0.0)
+    y = run(tmp_path, model([*marks, layer], x.shape, *CONV), x)
+    grid = input_grid(mean, var)
+    np.testing.assert_allclose(rounded(x, grid), x, atol=1e-5)
+    assert len(np.unique(y)) > 8
+    program = magik.convert(tmp_path / "m.onnx", tmp_path / "net.bin").program
+    q = program.tensors[program.inputs[0]].quant
+    assert (q.zero_point, q.scale) == (mean, grid.scale)
+    if mean in (0.0, 127.5, 128.0):  # then older graphs, without marks, mean the same
+        older = model([conv(is_input=True, feature_var=var, input_min_value=-1.0 if mean else 0.0)], x.shape, *CONV)
+        np.testing.assert_array_equal(run(tmp_path, older, x), y)
+
+
+def test_weights_of_a_float_layer_keep_their_codes(tmp_path: Path) -> None:
+    x = RNG.uniform(-1, 1, (1, 2, 5, 5)).astype(np.float32)
+    given = {"weight_bitwidth": 2, "factor": 3.0, "target_device": "T40"}
+    nodes = [node("QuantizeWeight", ["w", "w"], "q", **given), node("Conv", ["x", "q"])]
+    weights = RNG.uniform(-1, 1, (1, 2, 1, 1)).astype(np.float32)
+    y = run(tmp_path, model(nodes, x.shape, ("w", weights)), x)
+    most = np.abs(weights).max()
+    thirds = np.array([-1.0, -1 / 3, 1 / 3, 1.0]) * most
+    real = thirds[np.abs(weights.reshape(-1, 1) - thirds).argmin(1)]
+    np.testing.assert_allclose(y[:, 0], np.tensordot(real, x[0], 1)[None], atol=1e-5)
+
+
+def test_the_least_gain_and_a_larger_image(tmp_path: Path) -> None:
+    x = RNG.uniform(-1, 1, (1, 2, 3, 3)).astype(np.float32)
+    nodes = [
+        node("aweight", ["g"], "a"),
+        node("Mul", ["x", "a"], "s"),
+        node("QuantizeFeature", ["s"], "q", **{**FEATURE, "output_bitwidth": 8}),
+        node("NOp", ["q"], "n", op_target="output"),
+        node("Upsample", ["n", "scales"], mode="nearest"),
+    ]
+    gain = np.array([0.001, 2], np.float32).reshape(1, 2, 1, 1)
+    proto = model(nodes, x.shape, ("g", gain), ("scales", np.array([1, 1, 2, 3], np.float32)))
+    expected = rounded(x * np.maximum(gain, np.float32(0.01)) / np.float32(2), feature_grid(8, True, "T40"))
+    np.testing.assert_allclose(run(tmp_path, proto, x), expected.repeat(2, axis=2).repeat(3, axis=3), atol=1e-6)
+
+
+def test_every_operator_is_converted_or_in_a_list() -> None:
+    converted = {op for domain, op in table() if domain == DOMAIN}
+    assert converted - {"Upsample"} <= OPERATORS and OPERATORS - converted == {"QuantizeLSTMV2"}
+
+
+NAN = {"clip_max_value": float("nan")}
+BAD = [
+    ([conv(clip_max_value=0)], "clip_max_value 0.0", "a number above 0"),
+    ([conv(weight_bitwidth=9)], "weight_bitwidth 9", "a whole number in [2, 8]"),
+    ([conv(weight_bitwidth=32)], "weight_bitwidth 32", "2 to 8"),
+    ([conv(target_device="T99")], "target_device 'T99'", "one of: Txx, Xs1, Xs2, T40, T41, A1, X2500, T02"),
+    ([conv(conv_param={"strides": 1, "dilations": [1, 1]})], "strides 1", "2 whole numbers in [1, 65536]"),
+    ([conv(epsilon=1e-5)], "''", "f32 numbers that are part of the model"),
+    ([node("QuantizeConv2DInference", ["x", "w", "b"], param_str="{")], "param_str '{'", "a JSON object"),
+    ([node("QuantizeConv2DInference", ["x", "x", "b"], param_str=json.dumps(dict(PARAMS)))], "'x'",
+     "f32 numbers that are part of the model"),
+    ([node("QuantizeConv2DInference", ["x", "w", "w"], param_str=json.dumps(dict(PARAMS)))],
+     "weights [4, 2, 3, 3], 72 biases", ""),
+    ([node("QuantizeFeature", ["x"], **{**FEATURE, **NAN})], "clip_max_value nan", "a finite number"),
+    ([node("QuantizeFeature", ["x"], **FEATURE, is_fixpoint=1)], "is_fixpoint 1", "is_fixpoint 0"),
+    ([node("NOp", ["x"], op_attr='{"op_type": "Preprocess", "attr": {"mean": 0.3}}')], "mean 0.3",
+     "a whole number or a half in [0, 255]"),
+    ([node("NOp", ["x"], "n"), node("Upsample", ["n", "b"], mode="zero")], "mode 'zero'", "nearest"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "found", "need"), BAD)
+def test_fields_without_a_sensible_value_are_refused(tmp_path: Path, nodes: list[Any], found: str, need: str) -> None:
+    with pytest.raises(MagikError) as error:
+        run(tmp_path, model(nodes, (1, 2, 5, 5), *CONV), np.zeros((1, 2, 5, 5), np.float32))
+    problems = [p for p in error.value.problems if (p.found, p.need) == (found, need)]
+    assert problems and "in m.onnx" in problems[0].where
