@@ -165,7 +165,7 @@ def test_a_newer_file_is_refused_with_both_versions(stripped: bytes) -> None:
             read(data)
         assert str(error.value) == (
             "error: a model file needs a newer magik\nwhere: model\nfound: reader version 7\n"
-            " need: version 1 or older, which this magik reads\n\n hint: pip install --upgrade magik-core"
+            " need: version 2 or older, which this magik reads\n\n hint: pip install --upgrade magik-core"
         )
 
 
