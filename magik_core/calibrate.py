@@ -133,7 +133,7 @@ def watch(
     for _, cell in over_time:
         watching |= {name: watching.get(name, []) for name in cell.reads}
     session = FloatSession(model, list(watching))
-    gc.collect()  # graphs refer to themselves: copies that nothing needs would stay beside the activations
+    gc.collect()  # copies of the graph that nothing needs would stay beside the activations
     problems: list[Problem] = []
     for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
         bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -239,6 +240,7 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
         normal=settings.normal,
         constants=constants,
     )
+    gc.collect()  # graphs refer to themselves: the copies behind this one would stay, with all of their weights
     carry.declare(graph, settings.states)
     passes.run(graph, tuple(plugins.load().passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
     verify_graph(graph, "passes")
