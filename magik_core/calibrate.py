@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from magik_core import light
 from magik_core.cells import Cell, cells
 from magik_core.errors import DataError, GraphError, Problem
-from magik_core.graph import for_runtime
+from magik_core.graph import spell
 from magik_core.quantizers import Quantizer
 
 Arrays = dict[str, np.ndarray]
@@ -42,7 +43,9 @@ class FloatSession:
         """Make a session for the values `names`; None: the outputs of the model."""
         import onnxruntime as ort
 
-        proto = for_runtime(model)
+        proto, weights = light.to_proto(model)
+        proto = spell(proto)
+        _as_external(proto, weights)
         inputs = {v.name for v in proto.graph.input}
         own = [v.name for v in proto.graph.output]
         self.names = tuple(own if names is None else dict.fromkeys(names))
@@ -53,6 +56,8 @@ class FloatSession:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False  # it would keep twice of what the largest sample needs
         options.log_severity_level = 4  # its warnings are about the source model's spelling
+        self._weights = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(w.numpy())) for w in weights.values()]
+        options.add_external_initializers(list(weights), self._weights)
         try:
             self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
         except Exception as error:  # its errors have no base of their own
@@ -68,6 +73,18 @@ class FloatSession:
             raise _cannot_run(error) from error
         out = dict(zip(self._computed, arrays, strict=True))
         return {name: out[name] if name in out else typed[name] for name in self.names}
+
+
+def _as_external(proto: onnx.ModelProto, weights: light.Weights) -> None:
+    """Make the inputs that are weights constants whose data is handed over beside the model."""
+    kept = [value for value in proto.graph.input if value.name not in weights]
+    del proto.graph.input[:]
+    proto.graph.input.extend(kept)
+    for name, tensor in weights.items():
+        added = proto.graph.initializer.add(
+            name=name, data_type=int(tensor.dtype), dims=tensor.shape.numpy(), data_location=onnx.TensorProto.EXTERNAL
+        )
+        added.external_data.add(key="location", value="weights")
 
 
 def _cannot_run(error: Exception) -> GraphError:

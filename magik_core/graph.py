@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from magik_core import light
 from magik_core.errors import GraphError, Problem
 
 OPSET = 24  # Swish is standard from here on
@@ -195,7 +196,7 @@ def infer(model: ir.Model, *, strict: bool = True) -> None:
 
     Raises: GraphError: nodes whose inputs do not fit, all of them; without `strict` they stay unknown.
     """
-    proto = ir.to_proto(model)
+    proto, _ = light.to_proto(model)
     try:
         inferred = onnx.shape_inference.infer_shapes(proto, check_type=strict, strict_mode=strict, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
@@ -260,6 +261,15 @@ def fold(model: ir.Model) -> bool:
     return bool(result.modified)
 
 
+def in_opset(model: ir.Model) -> ir.Model:
+    """A copy of the model in opset `OPSET`.
+
+    Raises: GraphError: as `convert_opset`.
+    """
+    proto, weights = light.to_proto(model)
+    return light.from_proto(convert_opset(proto), weights)
+
+
 def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model in opset `OPSET`.
 
@@ -293,7 +303,11 @@ def _first_line(error: BaseException) -> str:
 
 def for_runtime(model: ir.Model) -> onnx.ModelProto:
     """Return a ModelProto that the installed onnxruntime runs; names of values are the model's."""
-    proto = ir.to_proto(model)
+    return spell(ir.to_proto(model))
+
+
+def spell(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The proto, its nodes written in place as the installed onnxruntime knows them."""
     newest = runtime_opset()
     if opset(proto) > newest:
         _write_older(proto, newest)

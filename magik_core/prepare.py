@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import asked, cut, graph, preprocess, verify
+from magik_core import asked, cut, graph, light, preprocess, verify
 from magik_core.errors import GraphError, Problem, UsageError
 
 MAX_ROUNDS = 16  # of inference and folding; each resolves one more level of nested If
@@ -60,10 +60,10 @@ def _copy(model: ir.Model) -> ir.Model:
     """Return a model of our own: functions inlined, the working opset, constants as initializers."""
     from onnx_ir.passes import common
 
-    inlined: ir.Model = ir.from_proto(ir.to_proto(model))
+    inlined = light.from_proto(*light.to_proto(model))
     common.InlinePass()(inlined)
     inlined.functions.clear()
-    copy: ir.Model = ir.from_proto(graph.convert_opset(ir.to_proto(inlined)))
+    copy = graph.in_opset(inlined)
     common.RemoveInitializersFromInputsPass()(copy)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     copy.graph.opset_imports.clear()
@@ -160,7 +160,7 @@ def _settle(model: ir.Model) -> ir.Model:
         before = graph.count_unknown(model)
         if not graph.fold(model) and graph.count_unknown(model) == before:
             break
-    model = ir.from_proto(ir.to_proto(model))  # branches that folding dropped still count as users
+    model = light.from_proto(*light.to_proto(model))  # branches that folding dropped still count as users
     graph.remove_dead(model)
     graph.infer(model)
     return model

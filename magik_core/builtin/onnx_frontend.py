@@ -68,11 +68,10 @@ def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
     _sort(proto)
     _import_domains(proto)
     _check(proto, path)
-    proto = graph.convert_opset(proto)
-    expanded = onnx_quantized.expand(proto, path)
-    if expanded is not proto:
-        _check(expanded, path)
-    model = _as_ir(expanded, path)
+    if onnx_quantized.has_quantization(proto):
+        proto = onnx_quantized.expand(graph.convert_opset(proto), path)
+        _check(proto, path)
+    model = graph.in_opset(_as_ir(proto, path))
     common.RemoveInitializersFromInputsPass()(model)
     model.graph.name = model.graph.name or path.stem
     return model

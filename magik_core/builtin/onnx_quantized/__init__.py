@@ -30,18 +30,24 @@ def known() -> Set[tuple[str, str]]:
     return table().keys()
 
 
+def has_quantization(proto: onnx.ModelProto) -> bool:
+    """Whether `expand` has anything to do."""
+    from magik_core.builtin import onnx_checks
+
+    standard = onnx_checks.STANDARD
+    return any(("" if node.domain in standard else node.domain, node.op_type) in known() for node in proto.graph.node)
+
+
 def expand(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """The model in the quantize-dequantize form; a float model as it is.
 
     Args:   proto: sound by onnx_checks, sorted, of opset 13 or above. path: for messages.
     Raises: GraphError: every node that cannot be converted. ModelError: text that is no text.
     """
-    from magik_core.builtin import onnx_checks
     from magik_core.builtin.onnx_quantized.expansion import Expansion
     from magik_core.builtin.onnx_quantized.source import Source
 
-    standard = onnx_checks.STANDARD
-    if not any(("" if node.domain in standard else node.domain, node.op_type) in known() for node in proto.graph.node):
+    if not has_quantization(proto):
         return proto
     source = Source(proto, path)
     wanted: dict[str, Params] = {}
