@@ -8,8 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import numerics
+from magik_core.ops.convolution import met_gain, origin
 from magik_core.recipe import Recipe
-from magik_core.source import Quantization, WeightQuantizer
+from magik_core.source import Quantization, Source, WeightQuantizer
 
 ChannelScales = Callable[[np.ndarray, int], np.ndarray]
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -59,11 +60,13 @@ def weight_codes(
 def real_weights(model: ir.Model, quantization: Quantization) -> dict[str, np.ndarray]:
     """What the codes of every node's weights mean: initializer name -> reals of its shape.
 
-    Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
+    Codes are of weights times what the node's input is multiplied by where that is folded into them, as lowering
+    folds it. Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
     """
     out: dict[str, np.ndarray] = {}
     if quantization.weights is None:
         return out
+    source = Source(model, quantization)
     for node in model.graph:
         if node.name in quantization.float_nodes:
             continue
@@ -73,9 +76,10 @@ def real_weights(model: ir.Model, quantization: Quantization) -> dict[str, np.nd
             places = _rows(node, np.arange(w.size).reshape(w.shape))
             if places is None or value.name in quantization.constants:
                 continue
-            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray(w.reshape(-1)[places]))
+            gain = _gain(node, source, w)
+            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray((w * gain).reshape(-1)[places]))
             real = np.empty(w.size, np.float32)
-            real[places] = codes * scales[:, None]
+            real[places] = codes * scales[:, None] / np.broadcast_to(gain, w.shape).reshape(-1)[places]
             out[value.name or ""] = real.reshape(w.shape)
     return out
 
@@ -93,6 +97,15 @@ def _constants(node: ir.Node) -> Iterator[ir.Value]:
     for value in node.inputs[1:3] if node.op_type in RECURRENT else node.inputs[1:2]:
         if node.op_type in WITH_WEIGHTS and value is not None and value.const_value is not None:
             yield value
+
+
+def _gain(node: ir.Node, source: Source, w: np.ndarray) -> np.ndarray:
+    """What lowering multiplies weights (O, I, …) of a node by before they get codes, to be broadcast."""
+    found = origin(node, source) if node.op_type == "Conv" else None
+    if found is None or not found[1].all():
+        return np.ones(1, np.float32)
+    last = np.moveaxis(w, 1, -1)
+    return np.moveaxis(met_gain(last.shape, found[1], node.attributes.get_int("group", 1)), -1, 1)
 
 
 def _rows(node: ir.Node, w: np.ndarray) -> np.ndarray | None:

@@ -8,10 +8,11 @@ import pytest
 from magik_core.lower import lower
 from magik_core.ops.cases import Case, Input, case, floats, weights
 from magik_core.program import WeightParams
-from magik_core.quantize import quantize
+from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import REAL, Recipe
 from magik_core.weights import has_weights, real_weights, weight_bits, with_weights
 from tests import harness
+from tests.core.test_lower import model, node
 
 CASES = [
     case("Conv", weights(6, 2, 3, 3), x=(1, 4, 5, 5), group=2),
@@ -42,6 +43,33 @@ def test_reals_are_those_of_the_codes(item: Case, bits: int) -> None:
     axes[codes.data.shape.index(len(codes.quant.scales))] = -1  # the last one of a depthwise convolution
     scales = np.array(codes.quant.scales).reshape(axes)
     assert codes.quant.bits == bits and np.array_equal(held.data, (codes.data * scales).astype(np.float32))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_reals_of_weights_that_take_over_a_factor(bits: int, groups: int) -> None:
+    """Codes are of the weights times what the raw input is multiplied by; reals meet the input that float has."""
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(6, 4 // groups, 3, 3)).astype(np.float32)
+    gain = np.array([1, 0.1, 0.01, -2], np.float32)
+    nodes = [
+        node("Sub", "x mean", "a", "less"),
+        node("Mul", "a gain", "b", "times"),
+        node("Conv", "b w", "y", "conv", pads=[1] * 4, group=groups),
+    ]
+    mean = np.array([100, 50, 0, 7], np.float32).reshape(1, 4, 1, 1)
+    graph = model(nodes, (1, 4, 5, 5), ["y"], mean=mean, gain=gain.reshape(1, 4, 1, 1), w=w)
+    recipe = Recipe(weight_bits=bits)
+    ranges = dict.fromkeys(values_to_calibrate(graph, recipe), (-100.0, 100.0))
+    quantization = quantize(graph, ranges, recipe, harness.channel_scales)
+    held = lower(graph, quantization).tensors["conv/w"]
+    assert isinstance(held.quant, WeightParams) and held.data is not None
+    scaled = held.data * np.array(held.quant.scales)[:, None, None, None]
+    met = np.array([gain[(o * groups // 6) * (4 // groups) :][: 4 // groups] for o in range(6)])
+    want = np.moveaxis(scaled / met[:, None, None, :], -1, 1)
+    (real,) = real_weights(graph, quantization).values()
+    np.testing.assert_allclose(real, want, rtol=1e-6)
+    assert np.abs(real - w).max() > 1e-4
 
 
 def test_matrices_that_are_lowered_as_activations_stay() -> None:
