@@ -46,14 +46,31 @@ def explicit_pads(node: ir.Node, to: Lowering, size: Shape, kernel: Shape, strid
             raise to.problem(node, "negative padding", pads, "0 and above")
         check_window(node, to, strides, dilations, pads)
         return tuple(pads)
-    total = [
-        max((-(-size[i] // strides[i]) - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - size[i], 0)
-        for i in range(rank)
-    ]
-    small = [t // 2 for t in total]
-    large = [t - t // 2 for t in total]
-    check_window(node, to, strides, dilations, large)
-    return (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
+    pads, _ = same_pads(
+        auto, [-(-n // s) for n, s in zip(size, strides, strict=True)], size, kernel, strides, dilations
+    )
+    check_window(node, to, strides, dilations, pads)
+    return pads
+
+
+def same_pads(
+    auto: str,
+    small: Sequence[int],
+    large: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[Shape, Shape]:
+    """(begins, then ends, of the padding; what no window meets at the end) where sizes are given and padding is not.
+
+    Args:   auto: with SAME_UPPER the larger part of the padding is at the end, else at the beginning;
+            small: sizes with one window per element, y of a convolution and x of a transposed one; large: of the other.
+    Source: ONNX Conv and ConvTranspose, auto_pad.
+    """
+    total = [(small[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - large[i] for i in range(len(kernel))]
+    less, more = [max(t, 0) // 2 for t in total], [max(t, 0) - max(t, 0) // 2 for t in total]
+    pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
+    return pads, tuple(max(-t, 0) for t in total)
 
 
 def check_window(

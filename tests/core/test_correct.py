@@ -141,6 +141,13 @@ WINDOWS = [  # operator, shapes of x and w, attributes
         "group: int = 2, strides: ints = [3,2], output_padding: ints = [1,0]",
     ),
     ("ConvTranspose", (1, 4, 5, 4), (4, 3, 4, 4), 'strides: ints = [2,2], auto_pad: string = "SAME_UPPER"'),
+    ("ConvTranspose", (1, 4, 5, 4), (4, 3, 3, 3), "strides: ints = [2,2], output_shape: ints = [8,9]"),
+    (
+        "ConvTranspose",
+        (1, 4, 5, 4),
+        (4, 3, 3, 3),
+        'strides: ints = [2,2], output_shape: ints = [8,7], auto_pad: string = "VALID"',
+    ),
     ("ConvTranspose", (1, 4, 6), (4, 2, 3), "dilations: ints = [2], strides: ints = [2], pads: ints = [3,1]"),
 ]
 
