@@ -13,7 +13,7 @@ import onnx
 import onnx_ir as ir
 
 from magik_core.cells import Cell, cells
-from magik_core.errors import DataError, GraphError, Problem
+from magik_core.errors import MAX_PROBLEMS, DataError, GraphError, Problem
 from magik_core.graph import for_runtime
 from magik_core.quantizers import Quantizer
 
@@ -21,7 +21,6 @@ Arrays = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)
 In = TypeVar("In")
 Out = TypeVar("Out")
-MAX_PROBLEMS = 20
 
 
 class Observer(Protocol):
