@@ -12,7 +12,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, carry, correct, equalize, inputs, node_bits, outputs, passes, plugins, states
+from magik_core import calibrate, carry, correct, effects, equalize, inputs, node_bits, outputs, passes, plugins, states
 from magik_core.config import Config
 from magik_core.debugging import session
 from magik_core.errors import DataError, UsageError, together
@@ -134,6 +134,8 @@ def _quantized(
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
+    for text in effects.remarks(graph, recipe, quantization):
+        notes(text)
     return Quantized(graph, quantization, corrected, imported, plugins.load().onnx_ops, samples, settings)
 
 
