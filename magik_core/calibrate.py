@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from magik_core import light
 from magik_core.cells import Cell, cells
-from magik_core.errors import DataError, GraphError, Problem
+from magik_core.errors import MAX_PROBLEMS, DataError, GraphError, Problem
 from magik_core.graph import spell
 from magik_core.quantizers import Quantizer
 
@@ -22,7 +22,6 @@ Arrays = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)
 In = TypeVar("In")
 Out = TypeVar("Out")
-MAX_PROBLEMS = 20
 
 
 class Observer(Protocol):

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from magik_core.mean_inputs import Mean, MeanRounding, met_by_taps
 from magik_core.program import QuantParams
+from magik_core.weights import Place, replace_constant
 
 _WITH_BIAS = ("Conv", "ConvTranspose", "Gemm")
 
@@ -25,12 +26,12 @@ def mean_inputs(model: ir.Model, values: Mapping[str, QuantParams] | None = None
 
 
 def correct_biases(
-    model: ir.Model, weights: Mapping[str, np.ndarray], means: Mapping[str, Mean], *, of_inputs: bool = False
+    model: ir.Model, weights: Mapping[Place, np.ndarray], means: Mapping[str, Mean], *, of_inputs: bool = False
 ) -> ir.Model:
     """A copy of `model` whose biases make up for what quantization did to the weights, on average.
 
-    For every Conv, ConvTranspose and Gemm whose weight W has a quantized form W' in `weights` (initializer
-    name -> the reals that its codes mean, shape of the initializer):
+    For every Conv, ConvTranspose and Gemm whose weight W has a quantized form W' in `weights` (node and
+    index of its input -> the reals that its codes mean, shape of the initializer):
 
         bias += E[op(x, W)] - E[op(x, W')] = op(E[x], W - W')
 
@@ -47,10 +48,10 @@ def correct_biases(
     """
     out: ir.Model = ir.from_proto(ir.to_proto(model))
     for node in list(out.graph):
-        weight = node.inputs[1] if _is_correctable(node) else None
-        if weight is None or weight.const_value is None or weight.name not in weights or _input(node) not in means:
+        weight, place = node.inputs[1] if _is_correctable(node) else None, (node.name or "", 1)
+        if weight is None or weight.const_value is None or place not in weights or _input(node) not in means:
             continue
-        quantized = weights[weight.name or ""].astype(np.float64)
+        quantized = weights[place].astype(np.float64)
         w = quantized if of_inputs else weight.const_value.numpy() - quantized
         _add_to_bias(node, _mean_output(node, w, met_by_taps(node, means[_input(node)].value())))
     return out
@@ -87,15 +88,8 @@ def _mean_output(node: ir.Node, w: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _add_to_bias(node: ir.Node, shift: np.ndarray) -> None:
     """Give the node a bias of its own: the old one may be shared."""
-    old, graph = _bias(node), node.graph
-    assert isinstance(graph, ir.Graph)
+    old = _bias(node)
     start = np.zeros(1) if old is None or old.const_value is None else old.const_value.numpy()
     bias = start.astype(np.float64) + shift / node.attributes.get_float("beta", 1.0)
-    name = f"{node.outputs[0].name}/corrected_bias"
-    name += "/again" if name in graph.initializers else ""
-    value = ir.Value(name=name, const_value=ir.tensor(bias.astype(np.float32), name=name))
-    graph.register_initializer(value)
     node.resize_inputs(3)
-    node.replace_input_with(2, value)
-    if old is not None and old.name and old.is_initializer() and not old.uses() and not old.is_graph_output():
-        graph.initializers.pop(old.name)
+    replace_constant(node, 2, f"{node.outputs[0].name}/corrected_bias", bias.astype(np.float32))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MAX_PROBLEMS = 20  # of one stage that are told in full
 MOST_TEXT = 200  # characters of a source's text in a message
 
 
@@ -104,6 +105,13 @@ class BuildError(MagikError):
 
 class PluginError(MagikError):
     """A plugin that is broken or missing."""
+
+
+def capped(problems: Sequence[Problem]) -> Sequence[Problem]:
+    """The first MAX_PROBLEMS of some problems, and how many more there are."""
+    left = len(problems) - MAX_PROBLEMS
+    more = [Problem(f"and {left} more problems of the same stage")] if left > 0 else []
+    return [*problems[:MAX_PROBLEMS], *more]
 
 
 def short(text: object, most: int = MOST_TEXT) -> str:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from magik_core import numerics
 from magik_core.graph import attribute, static_shape
+from magik_core.ops.convolution import same_pads
 from magik_core.program import QuantParams
 
 
@@ -73,13 +74,12 @@ def _begins(
 ) -> tuple[int, ...]:
     """Padding before each axis, `auto_pad` and `output_shape` resolved."""
     auto, rank = attribute(node, "auto_pad", "NOTSET"), len(w)
-    if auto == "VALID" or (auto == "NOTSET" and attribute(node, "output_shape") is None):
+    if attribute(node, "output_shape") is None and auto in ("NOTSET", "VALID"):
         return tuple(attribute(node, "pads", (0,) * 2 * rank))[:rank] if auto == "NOTSET" else (0,) * rank
     small, large = (x, y) if node.op_type == "ConvTranspose" else (y, x)
     more = attribute(node, "output_padding", (0,) * rank)
-    spans = [(small[i] - 1) * strides[i] + dilations[i] * (w[i] - 1) + 1 + more[i] for i in range(rank)]
-    total = [max(spans[i] - large[i], 0) for i in range(rank)]
-    return tuple(t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in total)
+    whole = [large[i] - more[i] for i in range(rank)]
+    return same_pads(auto, small, whole, w, strides, dilations)[0][:rank]
 
 
 def _met(size: int, out: int, stride: int, shift: int) -> slice:

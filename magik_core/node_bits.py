@@ -15,7 +15,7 @@ from typing import Any
 from magik_core import config_text
 from magik_core.config import NODE_BITS, Config
 from magik_core.config_text import show
-from magik_core.errors import Problem, UsageError
+from magik_core.errors import Problem, UsageError, capped
 from magik_core.missing import nearest
 from magik_core.pack import write
 from magik_core.program import Program, QuantParams
@@ -71,8 +71,8 @@ def load(settings: Config) -> dict[str, Choice]:
     found = config_text.read(Path(NODE_BITS))
     problems = [p for node, row in found.items() for p in _problems(node, row)]
     if problems:
-        raise UsageError(problems=problems)
-    return {node: _choice(row, settings) for node, row in found.items()}
+        raise UsageError(problems=capped(problems))
+    return {node: _choice(f"{NODE_BITS}: {node}", row, settings) for node, row in found.items()}
 
 
 def updates(loaded: Mapping[str, Choice]) -> list[str]:
@@ -87,11 +87,11 @@ def _changes(choice: Choice) -> str:
     return "".join(words)
 
 
-def _choice(row: Mapping[str, Any], settings: Config) -> Choice:
+def _choice(where: str, row: Mapping[str, Any], settings: Config) -> Choice:
     limits = (float(row["MIN"]), float(row["MAX"])) if settings.load_op_quant_min_max and "MIN" in row else None
     if not settings.load_op_quant_bit:
-        return Choice(range=limits)
-    return Choice(row.get("QUANT_FEATURE_BIT"), row.get("QUANT_WEIGHT_BIT"), limits)
+        return Choice(range=limits, where=where)
+    return Choice(row.get("QUANT_FEATURE_BIT"), row.get("QUANT_WEIGHT_BIT"), limits, where)
 
 
 def _problems(node: str, row: Any) -> list[Problem]:

@@ -18,6 +18,9 @@ MAX_SHIFT = 62
 AVERAGE_BITS = 16  # fraction bits of a mean before it is rescaled
 FIXED_BITS = 20  # fraction bits of the numbers inside of a recurrent layer
 FIXED_MOST = 2**30  # their largest size
+LEAST_SCALE = 1e-30  # a smaller one is that of a tensor that is always zero
+LEAST_RANGE = 1e-25  # of 16 bits it has a larger scale
+F32_MOST = float(np.finfo(np.float32).max)
 
 
 def multiplier(ratio: float) -> tuple[int, int]:
@@ -192,13 +195,13 @@ def dequantize(codes: Array, q: QuantParams) -> Array:
 def params_of_range(low: float, high: float, bits: int = 8) -> QuantParams:
     """Scale and zero point that cover [low, high] and real zero.
 
-    Raises: QuantizeError: the range is not finite.
+    Raises: QuantizeError: the range is not finite in f32.
     """
     low, high = min(low, 0.0), max(high, 0.0)
-    if not math.isfinite(high - low):
+    if not (low >= -F32_MOST and high <= F32_MOST):
         raise QuantizeError("a range is not finite", found=f"[{low:g}, {high:g}]", need="finite bounds")
     top = (1 << bits) - 1
     scale = float(np.float32((high - low) / top))
-    if scale < 1e-30:  # a tensor that is always zero
+    if scale < LEAST_SCALE:
         return QuantParams(1.0, 0.0, bits)
     return QuantParams(scale, float(min(max(_half_up(-low / scale), 0), top)), bits)

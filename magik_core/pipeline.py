@@ -12,7 +12,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, carry, correct, equalize, inputs, node_bits, outputs, passes, plugins, states
+from magik_core import calibrate, carry, correct, effects, equalize, inputs, node_bits, outputs, passes, plugins, states
 from magik_core.config import Config
 from magik_core.debugging import session
 from magik_core.errors import DataError, UsageError, together
@@ -23,7 +23,7 @@ from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
-from magik_core.quantize import check_names, quantize, values_to_calibrate
+from magik_core.quantize import check_recipe, quantize, values_to_calibrate
 from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
@@ -126,7 +126,7 @@ def _quantized(
     """The graph of an opened model with its quantization, after a rehearsal of what follows."""
     graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, recipe)
-    check_names(graph, recipe)
+    check_recipe(graph, recipe)
     _, samples = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
         lambda: None if recipe.is_float else inputs.samples(graph, settings, settings.quant_dataset_path),
@@ -134,6 +134,8 @@ def _quantized(
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
+    for text in effects.remarks(graph, recipe, quantization):
+        notes(text)
     return Quantized(graph, quantization, corrected, imported, plugins.load().onnx_ops, samples, settings)
 
 
@@ -203,7 +205,7 @@ def check(
         lambda: read(model, settings.frontend, settings.request(example_inputs)),
     )
     graph, recipe = _graph(source, settings, constants, _silent), _recipe(settings)
-    check_names(graph, recipe)
+    check_recipe(graph, recipe)
     program = _rehearse(graph, recipe, settings, _imported(graph, recipe))
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import carry, numerics, states
-from magik_core.errors import Problem, QuantizeError, UsageError
+from magik_core.errors import MAX_PROBLEMS, Problem, QuantizeError, UsageError, capped
 from magik_core.imported import NOTHING, Imported
 from magik_core.missing import nearest
 from magik_core.ops import by_onnx
@@ -157,23 +157,37 @@ def _in_float(model: ir.Model, recipe: Recipe) -> tuple[set[str], set[str]]:
     return skipped, real
 
 
-def check_names(model: ir.Model, recipe: Recipe) -> None:
-    """Raises: UsageError: every node and every operator type of the recipe that the graph cannot have."""
+def check_recipe(model: ir.Model, recipe: Recipe) -> None:
+    """Raises: UsageError: all nodes and operator types that the graph cannot have, and ranges that codes cannot."""
     names, types = [n.name or "" for n in model.graph], set(by_onnx()) | {n.op_type for n in model.graph}
     makers = {v.name or "": n.name or "" for n in model.graph for v in n.outputs}
-    problems = []
+    problems = _wrong_ranges(recipe)
     for name in sorted({*recipe.skip_nodes, *recipe.nodes} - set(names)):
-        near = makers.get(name) or nearest(name, names)
+        near = makers.get(name) or (nearest(name, names) if len(problems) < MAX_PROBLEMS else None)
         hint = f"did you mean {near}?" if near else "magik inspect lists the nodes"
+        where = (recipe.nodes[name].where if name in recipe.nodes else "") or name
         problems.append(
-            Problem("the graph has no node of this name", name, need="a node as it is after rewriting", hint=hint)
+            Problem("the graph has no node of this name", where, need="a node as it is after rewriting", hint=hint)
         )
     for name in sorted({*recipe.skip_ops, *recipe.ops} - types):
         near = nearest(name, types)
         hint = f"did you mean {near}?" if near else "magik inspect lists the types"
         problems.append(Problem("unknown operator type", name, need="an ONNX operator type", hint=hint))
     if problems:
-        raise UsageError(problems=problems)
+        raise UsageError(problems=capped(problems))
+
+
+def _wrong_ranges(recipe: Recipe) -> list[Problem]:
+    """Ranges of the recipe that have no scale, or none in f32."""
+    problems, most = list[Problem](), numerics.F32_MOST
+    need = f"bounds from {-most:.3g} to {most:.3g} that are {numerics.LEAST_RANGE:g} apart, 0 included"
+    for name, choice in (*recipe.nodes.items(), *recipe.ops.items()):
+        low, high = choice.range or (0.0, 1.0)
+        is_small = max(high, 0.0) - min(low, 0.0) < numerics.LEAST_RANGE
+        if is_small or not (-most <= low <= high <= most):
+            where, found = choice.where or f"the range of '{name}'", f"[{low:g}, {high:g}]"
+            problems.append(Problem("codes cannot have this range", where, found, need))
+    return problems
 
 
 def _with_real_weights(model: ir.Model, imported: Imported) -> set[str]:

@@ -18,11 +18,13 @@ class Choice:
         feature_bits: of the node's output, one of FEATURE_BITS; 32 computes the node in f32.
         weight_bits: one of WEIGHT_BITS; 32 computes the node in f32.
         range: (low, high) of the node's output in the place of the calibrated one.
+        where: what it comes from, for messages; "" is the caller.
     """
 
     feature_bits: int | None = None
     weight_bits: int | None = None
     range: tuple[float, float] | None = None
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

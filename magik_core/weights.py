@@ -8,9 +8,11 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import numerics
+from magik_core.ops.convolution import met_gain, origin
 from magik_core.recipe import Recipe
-from magik_core.source import Quantization, WeightQuantizer
+from magik_core.source import Quantization, Source, WeightQuantizer
 
+Place = tuple[str, int]  # a node and the index of its input
 ChannelScales = Callable[[np.ndarray, int], np.ndarray]
 RECURRENT = ("LSTM", "GRU", "RNN")
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", *RECURRENT)
@@ -56,43 +58,70 @@ def weight_codes(
     return codes.astype(np.int8 if bits <= 8 else np.int16), scales
 
 
-def real_weights(model: ir.Model, quantization: Quantization) -> dict[str, np.ndarray]:
-    """What the codes of every node's weights mean: initializer name -> reals of its shape.
+def real_weights(model: ir.Model, quantization: Quantization) -> dict[Place, np.ndarray]:
+    """What the codes of every node's weights mean: (node, index of the input) -> reals of its shape.
 
-    Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
+    Codes are of weights times what the node's input is multiplied by where that is folded into them, as lowering
+    folds it. Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
     """
-    out: dict[str, np.ndarray] = {}
+    out: dict[Place, np.ndarray] = {}
     if quantization.weights is None:
         return out
+    source = Source(model, quantization)
     for node in model.graph:
         if node.name in quantization.float_nodes:
             continue
-        for value in _constants(node):
+        for index, value in _constants(node):
             assert value.const_value is not None
             w = value.const_value.numpy().astype(np.float32)
             places = _rows(node, np.arange(w.size).reshape(w.shape))
             if places is None or value.name in quantization.constants:
                 continue
-            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray(w.reshape(-1)[places]))
+            gain = _gain(node, source, w)
+            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray((w * gain).reshape(-1)[places]))
             real = np.empty(w.size, np.float32)
-            real[places] = codes * scales[:, None]
-            out[value.name or ""] = real.reshape(w.shape)
+            real[places] = codes * scales[:, None] / np.broadcast_to(gain, w.shape).reshape(-1)[places]
+            out[node.name or "", index] = real.reshape(w.shape)
     return out
 
 
-def with_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> ir.Model:
-    """A copy of the graph that computes with these weights, by initializer."""
+def with_weights(model: ir.Model, weights: Mapping[Place, np.ndarray]) -> ir.Model:
+    """A copy of the graph that computes with these weights; nodes that share some get some of their own."""
     out = ir.from_proto(ir.to_proto(model))
-    for name, w in weights.items():
-        out.graph.initializers[name].const_value = ir.tensor(w, name=name)
+    nodes = {node.name or "": node for node in out.graph}
+    for (name, index), w in weights.items():
+        replace_constant(nodes[name], index, f"{name}/own_weights{index}", w)
     return out
 
 
-def _constants(node: ir.Node) -> Iterator[ir.Value]:
+def replace_constant(node: ir.Node, index: int, name: str, array: np.ndarray) -> None:
+    """Give an input of a node a constant of its own, by `name` or a longer one; an unread old one goes."""
+    old, graph = node.inputs[index], node.graph
+    assert isinstance(graph, ir.Graph)
+    while name in graph.initializers:
+        name += "/again"
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    node.replace_input_with(index, value)
+    if old is not None and old.name and old.is_initializer() and not old.uses() and not old.is_graph_output():
+        graph.initializers.pop(old.name)
+
+
+def _constants(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:
     """The inputs of a node that are its weights: input 1, and the second matrix of a recurrent layer."""
-    for value in node.inputs[1:3] if node.op_type in RECURRENT else node.inputs[1:2]:
-        if node.op_type in WITH_WEIGHTS and value is not None and value.const_value is not None:
-            yield value
+    for index, value in enumerate(node.inputs[: 3 if node.op_type in RECURRENT else 2]):
+        if index and node.op_type in WITH_WEIGHTS and value is not None and value.const_value is not None:
+            yield index, value
+
+
+def _gain(node: ir.Node, source: Source, w: np.ndarray) -> np.ndarray:
+    """What lowering multiplies weights (O, I, …) of a node by before they get codes, to be broadcast."""
+    found = origin(node, source) if node.op_type == "Conv" else None
+    if found is None or not found[1].all():
+        return np.ones(1, np.float32)
+    last = np.moveaxis(w, 1, -1)
+    return np.moveaxis(met_gain(last.shape, found[1], node.attributes.get_int("group", 1)), -1, 1)
 
 
 def _rows(node: ir.Node, w: np.ndarray) -> np.ndarray | None:

@@ -106,6 +106,7 @@ LAYERS: tuple[set[str], ...] = (
         "numerics",
         "layout",
         "graph",
+        "light",
         "container",
         "library",
         "kernels",

@@ -22,9 +22,8 @@ def with_real_weights(subject: Quantized, program: Program) -> Program:
 def with_real_features(subject: Quantized, program: Program) -> Program:
     """Every step in f32; weights that are codes in `program` are their reals, biases those that are lowered."""
     weighted = _weighted(subject, program)
-    own = {v.name for node in subject.corrected.graph if node.name in weighted for v in node.inputs if v is not None}
     reals = real_weights(subject.corrected, subject.quantization)
-    copy = with_weights(subject.corrected, {name: array for name, array in reals.items() if name in own})
+    copy = with_weights(subject.corrected, {place: array for place, array in reals.items() if place[0] in weighted})
     if subject.imported:
         drop(copy)
     return lower(copy, Quantization(), ops=subject.ops)

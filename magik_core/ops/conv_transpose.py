@@ -21,6 +21,7 @@ from magik_core.ops.convolution import (
     kernel_of,
     pair,
     rescale,
+    same_pads,
     two_axes,
 )
 from magik_core.ops.sums import channel_multipliers, quantize_affine
@@ -190,21 +191,16 @@ class ConvTranspose(Op):
 def _pads(node: ir.Node, to: Lowering, kernel: Shape, strides: Shape, dilations: Shape) -> tuple[Shape, Shape]:
     """(begins, then ends, that are cut off; sizes added at the end), `auto_pad` and `output_shape` resolved."""
     rank, auto = len(kernel), to.attribute(node, "auto_pad", "NOTSET")
-    more = list(to.attribute(node, "output_padding", (0,) * rank))
+    more = tuple(to.attribute(node, "output_padding", (0,) * rank))
     size, wanted = to.shape(node.inputs[0])[2:], to.shape(node.outputs[0])[2:]
     if to.attribute(node, "output_shape") is None and auto in ("NOTSET", "VALID"):
         pads = tuple(to.attribute(node, "pads", (0,) * 2 * rank)) if auto == "NOTSET" else (0,) * 2 * rank
         if min(pads) < 0:
             raise to.problem(node, "negative padding", pads, "0 and above")
-        return pads, tuple(more)
-    begins, ends = [], []
-    for i, n in enumerate(wanted):
-        total = (size[i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 + more[i] - n
-        more[i] += max(-total, 0)  # too small: the rest is added, not cut off
-        total = max(total, 0)
-        begins.append(total // 2 if auto == "SAME_UPPER" else total - total // 2)
-        ends.append(total - begins[-1])
-    return (*begins, *ends), tuple(more)
+        return pads, more
+    whole = [n - m for n, m in zip(wanted, more, strict=True)]
+    pads, missing = same_pads(auto, size, whole, kernel, strides, dilations)
+    return pads, tuple(m + rest for m, rest in zip(more, missing, strict=True))  # too small: added, not cut off
 
 
 def _weights(i: int, o: int, *kernel: int, groups: int = 1) -> Array:

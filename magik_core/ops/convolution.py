@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from magik_core.lowering import Lowering
     from magik_core.ops.conv import Conv
+    from magik_core.source import Source
 
 Pair = tuple[int, int]
 MAX_STRIDE = 1024  # of strides, dilations and pads; window.h refuses more
@@ -45,14 +46,31 @@ def explicit_pads(node: ir.Node, to: Lowering, size: Shape, kernel: Shape, strid
             raise to.problem(node, "negative padding", pads, "0 and above")
         check_window(node, to, strides, dilations, pads)
         return tuple(pads)
-    total = [
-        max((-(-size[i] // strides[i]) - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - size[i], 0)
-        for i in range(rank)
-    ]
-    small = [t // 2 for t in total]
-    large = [t - t // 2 for t in total]
-    check_window(node, to, strides, dilations, large)
-    return (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
+    pads, _ = same_pads(
+        auto, [-(-n // s) for n, s in zip(size, strides, strict=True)], size, kernel, strides, dilations
+    )
+    check_window(node, to, strides, dilations, pads)
+    return pads
+
+
+def same_pads(
+    auto: str,
+    small: Sequence[int],
+    large: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[Shape, Shape]:
+    """(begins, then ends, of the padding; what no window meets at the end) where sizes are given and padding is not.
+
+    Args:   auto: with SAME_UPPER the larger part of the padding is at the end, else at the beginning;
+            small: sizes with one window per element, y of a convolution and x of a transposed one; large: of the other.
+    Source: ONNX Conv and ConvTranspose, auto_pad.
+    """
+    total = [(small[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - large[i] for i in range(len(kernel))]
+    less, more = [max(t, 0) // 2 for t in total], [max(t, 0) - max(t, 0) // 2 for t in total]
+    pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
+    return pads, tuple(max(-t, 0) for t in total)
 
 
 def check_window(
@@ -86,6 +104,22 @@ def head_of(node: ir.Node, to: Lowering, rank: int, dtype: str) -> Head:
     Where it is a raw model input less a mean and times a factor, per channel, the raw input itself:
     the factor goes into the weights, the mean into the bias and into what padding adds.
     """
+    found = origin(node, to)
+    if found is None:
+        x = to.take(node, 0, dtype, layout.channels_last(rank))
+        channels = x.shape[-1]
+        return Head(x, np.ones(channels), _zeros(x, channels))
+    value, gain, offset = found
+    x = to.relayout(to.codes(value), layout.channels_last(rank))
+    x = to.wide(x) if dtype == "u16" else x
+    assert isinstance(x.quant, QuantParams)
+    if not gain.all():
+        raise LowerError("a channel of the input is multiplied by zero", where=f"input '{value.name}'")
+    return Head(x, gain, _near_halves(_zeros(x, len(gain)) - offset / gain / x.quant.scale))
+
+
+def origin(node: ir.Node, to: Source) -> tuple[ir.Value, Array, Array] | None:
+    """(value, gain, offset) where the first input of a node is gain * value + offset per channel of a model input."""
     value = node.inputs[0]
     assert value is not None
     channels = to.shape(value)[1]
@@ -94,17 +128,15 @@ def head_of(node: ir.Node, to: Lowering, rank: int, dtype: str) -> Head:
     while value.name not in inputs and not to.is_settled(value):
         step = _affine(value.producer(), to, channels)
         if step is None:
-            return Head(
-                x := to.take(node, 0, dtype, layout.channels_last(rank)), np.ones(channels), _zeros(x, channels)
-            )
+            return None
         value, a, b = step
         offset, gain = offset + gain * b, gain * a
-    x = to.relayout(to.codes(value), layout.channels_last(rank))
-    x = to.wide(x) if dtype == "u16" else x
-    assert isinstance(x.quant, QuantParams)
-    if not gain.all():
-        raise LowerError("a channel of the input is multiplied by zero", where=f"input '{value.name}'")
-    return Head(x, gain, _near_halves(_zeros(x, channels) - offset / gain / x.quant.scale))
+    return value, gain, offset
+
+
+def met_gain(shape: Shape, gain: Array, groups: int) -> Array:
+    """What each weight of (O, …, I) is multiplied by before it gets a code, f32, from the gain of its channel."""
+    return per_tap(shape, gain, groups).reshape(shape).astype(np.float32)
 
 
 def _near_halves(zero: Array) -> Array:
@@ -118,7 +150,7 @@ def _zeros(x: Tensor, channels: int) -> Array:
     return np.full(channels, float(x.quant.zero_point))
 
 
-def _affine(node: ir.Node | None, to: Lowering, channels: int) -> tuple[ir.Value, Array, Array] | None:
+def _affine(node: ir.Node | None, to: Source, channels: int) -> tuple[ir.Value, Array, Array] | None:
     """(what the node reads, a, b) where it computes a * x + b with constants per channel."""
     if node is None or node.op_type not in ("Add", "Sub", "Mul", "Div"):
         return None
@@ -150,7 +182,7 @@ def emit_convolution(node: ir.Node, to: Lowering, window: Conv, w: Array, bias: 
         to.emit(node, window, inputs, y)
         return
     head = head_of(node, to, w.ndim, dtype)
-    w = w * per_tap(w.shape, head.gain, window.groups).reshape(w.shape).astype(np.float32)
+    w = w * met_gain(w.shape, head.gain, window.groups)
     sums = quantize_affine(node, to, w, bias, head.x, to.quant(y), head.zero, window.groups)
     window, codes = replace(window, twice=sums.twice), sums.codes
     inputs = sums.inputs(to, name, head.x, window.store)

@@ -70,7 +70,7 @@ def quantize_affine(
     for _ in range(DOUBLINGS):
         unit = x.quant.scale * scales
         b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1) + y.zero_point % 1 * y.scale / unit
-        total = np.abs(np.round(b)) + _most(codes, zero, x.quant.top)
+        total = np.abs(numerics.round_half_up(np.clip(b, -(2.0**62), 2.0**62))) + _most(codes, zero, x.quant.top)
         is_long = total > numerics.INT32_MAX
         too_large = is_long & (twice | (total > MAX_SUM) | (unit < MIN_FACTOR * y.scale))
         if not known:

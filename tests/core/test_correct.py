@@ -10,6 +10,7 @@ from magik_core import graph, numerics
 from magik_core.calibrate import FloatSession, watch
 from magik_core.correct import correct_biases, mean_inputs
 from magik_core.program import QuantParams
+from magik_core.weights import with_weights
 
 TEXT = """<ir_version: 10, opset_import: ["" : 20]>
 g (float[1,2,6,6] x) => (float[1,4] y) {
@@ -50,8 +51,13 @@ def weight(model, name):
 
 
 def coarse(model, *names):
-    """Weights floored: a quantization with a strong mean error."""
-    return {n: np.floor(weight(model, n) * 4) / 4 for n in names}
+    """Weights floored, by their place: a quantization with a strong mean error."""
+    return {places(model)[n]: np.floor(weight(model, n) * 4) / 4 for n in names}
+
+
+def places(model):
+    """Where each weight is read: its node and the index of the input."""
+    return {node.inputs[1].name: (node.name, 1) for node in model.graph if len(node.inputs) > 1}
 
 
 def means(model, samples, value):
@@ -71,8 +77,7 @@ def seen(model, samples):
 def test_the_mean_of_the_output_comes_back(model, samples, name, value):
     weights = coarse(model, name)
     corrected = correct_biases(model, weights, seen(model, samples))
-    for m in (corrected, quantized := ir.from_proto(ir.to_proto(model))):
-        m.graph.initializers[name].const_value = ir.tensor(weights[name], name=name)
+    corrected, quantized = with_weights(corrected, weights), with_weights(model, weights)
     expected = means(model, samples, value)
     assert np.abs(means(quantized, samples, value) - expected).max() > 0.05
     assert np.allclose(means(corrected, samples, value), expected, atol=2e-5)
@@ -98,7 +103,7 @@ def test_the_model_given_stays_and_shared_biases_part(model, samples):
 
 
 def test_exact_weights_change_nothing(model, samples):
-    same = {n: weight(model, n) for n in ("w1", "w2", "w3", "w4")}
+    same = {places(model)[n]: weight(model, n) for n in ("w1", "w2", "w3", "w4")}
     corrected = correct_biases(model, same, seen(model, samples))
     for x in samples:
         assert np.array_equal(FloatSession(corrected).run(x)["y"], FloatSession(model).run(x)["y"])
@@ -110,7 +115,7 @@ def test_the_rounding_of_inputs_is_made_up_for(model, samples):
     rounding = mean_inputs(model, {"x": q})
     assert list(rounding) == ["x"]
     watch(model, samples, rounding.items())
-    corrected = correct_biases(model, {"w1": weight(model, "w1")}, rounding, of_inputs=True)
+    corrected = correct_biases(model, {places(model)["w1"]: weight(model, "w1")}, rounding, of_inputs=True)
     rounded = [{"x": numerics.dequantize(numerics.quantize(s["x"], q), q)} for s in samples]
     expected = means(model, samples, "a")
     assert np.abs(means(model, rounded, "a") - expected).max() > 0.05
@@ -136,6 +141,13 @@ WINDOWS = [  # operator, shapes of x and w, attributes
         "group: int = 2, strides: ints = [3,2], output_padding: ints = [1,0]",
     ),
     ("ConvTranspose", (1, 4, 5, 4), (4, 3, 4, 4), 'strides: ints = [2,2], auto_pad: string = "SAME_UPPER"'),
+    ("ConvTranspose", (1, 4, 5, 4), (4, 3, 3, 3), "strides: ints = [2,2], output_shape: ints = [8,9]"),
+    (
+        "ConvTranspose",
+        (1, 4, 5, 4),
+        (4, 3, 3, 3),
+        'strides: ints = [2,2], output_shape: ints = [8,7], auto_pad: string = "VALID"',
+    ),
     ("ConvTranspose", (1, 4, 6), (4, 2, 3), "dilations: ints = [2], strides: ints = [2], pads: ints = [3,1]"),
 ]
 
@@ -155,6 +167,6 @@ def test_mean_inputs_make_the_mean_of_the_output(op, x, w, attributes):
     outputs = [FloatSession(model, ["y"]).run(s)["y"] for s in samples]
     node = model.graph[0]
     node.name, node.outputs[0].shape = "n", ir.Shape(outputs[0].shape)
-    corrected = correct_biases(model, {"w": np.zeros(w)}, seen(model, samples))
+    corrected = correct_biases(model, {("n", 1): np.zeros(w)}, seen(model, samples))
     expected = np.mean([y.astype(np.float64).mean(axis=(0, *range(2, y.ndim))) for y in outputs], axis=0)
     np.testing.assert_allclose(weight(corrected, "y/corrected_bias"), expected, rtol=1e-5, atol=1e-5)

@@ -107,7 +107,7 @@ def test_a_range_holds_zero(a: float, b: float, bits: int) -> None:
     assert zero.tolist() == [0.0]
 
 
-@pytest.mark.parametrize("bad", [(-math.inf, 1.0), (0.0, math.inf), (math.nan, 1.0), (0.0, math.nan)])
+@pytest.mark.parametrize("bad", [(-math.inf, 1.0), (0.0, math.inf), (0.0, 1e300), (math.nan, 1.0), (0.0, math.nan)])
 def test_a_range_that_is_not_finite(bad: tuple[float, float]) -> None:
     with pytest.raises(QuantizeError) as error:
         numerics.params_of_range(*bad)

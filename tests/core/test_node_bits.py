@@ -178,9 +178,27 @@ def test_names_that_the_graph_does_not_have(net: Path) -> None:
     )
     need = "a node as it is after rewriting"
     assert found == [
-        f"error: the graph has no node of this name\nwhere: conv9\n need: {need}\n\n hint: did you mean conv5?",
+        f"error: the graph has no node of this name\nwhere: {NODE_BITS}: conv9\n need: {need}\n\n"
+        " hint: did you mean conv5?",
         f"error: the graph has no node of this name\nwhere: y2\n need: {need}\n\n hint: did you mean conv2?",
         "error: unknown operator type\nwhere: Convs\n need: an ONNX operator type\n\n hint: did you mean Conv?",
+    ]
+
+
+def test_many_names_that_the_graph_does_not_have(net: Path) -> None:
+    Path(NODE_BITS).write_text(json.dumps({f"no{i}": {"QUANT_FEATURE_BIT": 8} for i in range(2000)}))
+    found = refusal(lambda: convert(net, load_op_quant_bit=True))
+    assert len(found) == 21 and found[-1] == "error: and 1980 more problems of the same stage"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"), [(0, 1e-45, "[0, 1e-45]"), (0, 1e300, "[0, 1e+300]"), (-1e39, 0, "[-1e+39, 0]")]
+)
+def test_ranges_that_codes_cannot_have(net: Path, low: float, high: float, found: str) -> None:
+    Path(NODE_BITS).write_text(json.dumps({"conv1": {"MIN": low, "MAX": high}}))
+    need = "bounds from -3.4e+38 to 3.4e+38 that are 1e-25 apart, 0 included"
+    assert refusal(lambda: convert(net, load_op_quant_min_max=True)) == [
+        f"error: codes cannot have this range\nwhere: {NODE_BITS}: conv1\nfound: {found}\n need: {need}"
     ]
 
 

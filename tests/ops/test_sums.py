@@ -199,6 +199,19 @@ def test_codes_of_a_source_get_the_bits_that_they_need() -> None:
     assert w.data is not None and (w.data == 100).all() and w.dtype == "s8"
 
 
+@pytest.mark.parametrize(("bias", "dtype"), [(381.5, "s32"), (382.5, "s64"), (-382.5, "s32"), (-383.5, "s64")])
+def test_the_largest_sum_is_that_of_the_bias_as_it_is_stored(bias: float, dtype: str) -> None:
+    """A tie is rounded up: 255 * 8421503 + 382.5 is 2^31 - 0.5, and its bias makes it 2^31."""
+    numbers = np.full((1, 66312), 127 if bias > 0 else -127, np.int64)
+    numbers[0, 0] = 6 if bias > 0 else -6
+    codes = Codes(numbers, np.ones(1), np.zeros(1, np.int64))
+    item = case("Gemm", codes.reals(), np.array([bias], np.float32), x=(1, numbers.size), transB=1)
+    quant = {"x0": QuantParams(1.0, 0.0), "y0": QuantParams(2.0**24, 128.0)}
+    program = lower(harness.model_of(item), Quantization(quant, constants={"x1": codes}))
+    assert bias_of(program).dtype == dtype
+    same_bits(program, {"x0": np.full((1, numbers.size), 255, np.float32)})
+
+
 @pytest.mark.parametrize(
     ("bias", "twice", "y_scale", "bits", "need"),
     [

@@ -46,7 +46,7 @@ static inline int64_t fx_rescale_as(int32_t acc, int32_t m, int32_t s, int is_tw
     return fx_shift(v, s);
 }
 
-/* acc + x * w, |x * w| < 2^31. Packing proves that the sum does not overflow; in a hostile file it wraps, defined. */
+/* acc + x * w, |x * w| < 2^31. Lowering proves that the sum does not overflow; in a hostile file it wraps, defined. */
 static inline int32_t fx_mac(int32_t acc, int32_t x, int32_t w)
 {
     return (int32_t)((uint32_t)acc + (uint32_t)(x * w));

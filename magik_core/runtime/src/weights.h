@@ -79,7 +79,7 @@ static inline int32_t weights_largest(struct weights w, int32_t count)
 }
 
 /* The products of `count` codes of u16 less `zero` and weights side by side, each less than 2^31. Sums of s8 take 32 bits
- * for 256 of them; those of s16 take 64 if `is_long`, else packing proves that 32 do. */
+ * for 256 of them; those of s16 take 64 if `is_long`, else lowering proves that 32 do. */
 static inline int64_t weights_dot_u16(struct weights w, const uint16_t *x, int32_t zero, int32_t count, int is_long)
 {
     const int16_t *wide = w.codes;

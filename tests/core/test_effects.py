@@ -1,0 +1,84 @@
+"""Choices for single nodes that change nothing are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import magik_core as magik
+from magik_core.config import NODE_BITS
+from magik_core.graph import serialize
+from tests.core.test_lower import model, node
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    nodes = [
+        node("Conv", "x w", "a", "conv"),
+        node("Relu", "a", "b", "relu"),
+        node("GlobalAveragePool", "b", "c", "gap"),
+        node("Flatten", "c", "y", "flat"),
+    ]
+    w = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(serialize(model(nodes, (1, 3, 6, 6), ["y"], w=w)))
+    np.save("calib.npy", np.random.default_rng(1).normal(size=(4, 3, 6, 6)).astype(np.float32))
+    return path
+
+
+def told(net: Path, rows: dict[str, dict[str, Any]] | None, **keys: Any) -> list[str]:
+    if rows is not None:
+        Path(NODE_BITS).write_text(json.dumps(rows))
+    notes: list[str] = []
+    loads = {"load_op_quant_bit": True, "load_op_quant_min_max": True}
+    magik.convert(net, "out", calibration="calib.npy", notes=notes.append, **(keys or loads))
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("node", "row", "text"),
+    [
+        ("gap", {"QUANT_WEIGHT_BIT": 4}, "QUANT_WEIGHT_BIT 4 has no effect: it has no weights"),
+        (
+            "flat",
+            {"QUANT_FEATURE_BIT": 16},
+            "QUANT_FEATURE_BIT 16 has no effect: its result has the 8 bits of what it follows or of the source",
+        ),
+        (
+            "flat",
+            {"MIN": 0, "MAX": 7},
+            "MIN 0 MAX 7 have no effect: its result has the codes of what it follows or of the source",
+        ),
+        (
+            "gap",
+            {"QUANT_FEATURE_BIT": 32, "MIN": 0, "MAX": 7},
+            "MIN 0 MAX 7 have no effect: its result is in f32",
+        ),
+        ("gap", {"MIN": 3, "MAX": 5}, "MIN 3 MAX 5 become 0 and 5: 0 is always a code"),
+        ("gap", {"MIN": -5, "MAX": -3}, "MIN -5 MAX -3 become -5 and 0: 0 is always a code"),
+    ],
+    ids=str,
+)
+def test_what_changes_nothing_is_told(net: Path, node: str, row: dict[str, Any], text: str) -> None:
+    assert told(net, {node: row}) == [f"{node}: {text}"]
+
+
+def test_what_has_an_effect_is_not_told(net: Path) -> None:
+    assert told(net, {"conv": {"QUANT_WEIGHT_BIT": 4, "QUANT_FEATURE_BIT": 12, "MIN": 0, "MAX": 3}}) == []
+    assert told(net, {"relu": {"QUANT_FEATURE_BIT": 10, "MIN": 0, "MAX": 2}, "gap": {"QUANT_FEATURE_BIT": 16}}) == []
+
+
+def test_what_was_saved_is_no_news(net: Path) -> None:
+    assert told(net, None, save_op_quant_bit=True) == []
+    assert told(net, None) == []
+
+
+def test_not_all_of_many_are_told(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magik_core.effects.MAX_PROBLEMS", 1)
+    notes = told(net, {"gap": {"QUANT_WEIGHT_BIT": 4}, "flat": {"QUANT_FEATURE_BIT": 16, "QUANT_WEIGHT_BIT": 4}})
+    assert len(notes) == 2 and notes[-1] == "and 2 more choices for single nodes"
