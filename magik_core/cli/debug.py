@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -136,7 +137,9 @@ def _badness(layer: Layer, sort: Sort) -> float:
     """What is sorted by, the worst the largest; layers without the number come last."""
     part, of = BY[sort]
     distance: Distance | None = getattr(layer, part)
-    return -float("inf") if distance is None else of(distance)
+    if distance is None:
+        return -math.inf
+    return math.inf if math.isnan(value := of(distance)) else value
 
 
 BY: dict[Sort, tuple[str, Callable[[Distance], float]]] = {
