@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -21,9 +22,18 @@ from magik_core.quantized import Quantized
 
 Arrays = Mapping[str, np.ndarray]
 Progress = Callable[[int, int], None]
-Look = Callable[[str, Tensor, np.ndarray, np.ndarray], None]  # name, tensor, what it holds, float's values
 PARTS = ("accumulated", "isolated", "features", "weights")
 MOST_PROBLEMS = 20
+
+
+class Look(Protocol):
+    """Is shown a sample: each tensor with what it holds, and the float model's values in the same order."""
+
+    def add_input(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+        """An input, by its value's name."""
+
+    def add_layer(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+        """A layer, by its node's name."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,7 @@ class _Watch:
             if usage is not None:
                 usage.observe(t, want, y)
                 if look is not None:
-                    look(site.name if site else t.name, t, y, want)
+                    look.add_layer(site.name, t, y, want) if site else look.add_input(t.name, t, y, want)
 
 
 class _Usages:

@@ -36,8 +36,7 @@ def report(
     Raises: UsageError: the folder holds other files.
     """
     with nullcontext() if folder is None else Dump(folder, subject.graph) as files:
-        look = None if files is None else files.add
-        found = measure(subject, samples, look=look, progress=partial(progress, "measure"), threads=threads)
+        found = measure(subject, samples, look=files, progress=partial(progress, "measure"), threads=threads)
     tell = partial(progress, "leave out")
     tried = trials(subject, found.layers, samples, progress=tell, threads=threads) if tries_skips else []
     return Report.of(name, found, "" if folder is None else str(folder), tried)
