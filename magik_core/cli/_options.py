@@ -107,6 +107,22 @@ SkipOps = Annotated[
     str | None, _key("--skip-ops", key="QUANT_OP_SKIP", say="Operator types that stay in f32.", metavar="A,B")
 ]
 
+Html = Annotated[str | None, typer.Option("--html", help="Also write a page with charts to this file.", metavar="FILE")]
+
+
+def page(html: str | None) -> Path | None:
+    """The file of `--html`, before anything is done for it.
+
+    Raises: UsageError: it is empty. PackError: it cannot be made.
+    """
+    from magik_core import pack
+
+    if html == "":
+        raise UsageError("--html wants a file", where="--html", found="an empty name", need="FILE")
+    if html is not None:
+        pack.check_outputs([Path(html)])
+    return None if html is None else Path(html)
+
 
 def config(path: Path | None, sets: list[str] | None, states: list[str] | None = None, **options: str | None) -> Config:
     """The config of a command line: the file, then `--set`, then the dedicated options.

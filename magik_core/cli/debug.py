@@ -54,7 +54,7 @@ Top = Annotated[int | None, typer.Option(min=1, help="Show only the first N rows
 Tries = Annotated[
     bool, typer.Option("--try-skips/--no-try-skips", help="Leave the worst layers in f32 and measure the gain.")
 ]
-Html = Annotated[Path | None, typer.Option(help="Also write a page with charts to this file.", metavar="FILE")]
+ELSEWHERE = {"DEBUG_PATH": "--data says what is compared on", "SAVE_OP_QUANT_BIT": "no file of bits is written"}
 
 
 def command(
@@ -66,7 +66,7 @@ def command(
     sort: SortBy = Sort.ORDER,
     top: Top = None,
     tries: Tries = True,
-    html: Html = None,
+    html: _options.Html = None,
     soc: _options.Soc = None,
     config: _options.ConfigFile = None,
     calib: _options.Calib = None,
@@ -102,6 +102,10 @@ def command(
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
     chosen = _options.config(config, sets, states, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
+    page = _options.page(html)
+    for key, instead in ELSEWHERE.items():
+        if getattr(chosen, key.lower()):
+            _console.words(f"warning: {key} is for convert: here {instead}", "yellow")
     from magik_core.debug import debug
 
     notes, folder = _console.note if is_verbose else _console.silent, output if dumps else None
@@ -109,13 +113,13 @@ def command(
     with _progress.progress() as tell:
         run = partial(debug, model, data, folder, config=chosen, constants=bound, size=size, tries_skips=tries)
         found = run(progress=tell, notes=notes, threads=threads)
-    if html is not None:
-        _page(html, found)
+    if page is not None:
+        _page(page, found)
     if is_json:
         _console.as_json(found.to_json())
     else:
         table(found, sort, top)
-    _words(found, html)
+    _words(found, page)
 
 
 def _page(html: Path, found: Report) -> None:

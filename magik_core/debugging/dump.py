@@ -99,9 +99,10 @@ def _own(name: str, others: set[str]) -> str:
     return file
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, hint: str = "name another folder, or pass --no-dump") -> None:
     """Hold a folder that is to be replaced against what would be lost.
 
+    Args:   hint: what works where the folder holds something else.
     Raises: UsageError: it is a file, or holds something that is no dump.
     """
     if not folder.exists():
@@ -117,7 +118,7 @@ def check_folder(folder: Path) -> None:
             where=str(folder),
             found=found,
             need="a folder of its own",
-            hint="name another folder, or pass --no-dump",
+            hint=hint,
         )
 
 

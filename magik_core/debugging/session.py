@@ -51,7 +51,7 @@ def check(settings: Config) -> None:
         return
     if not Path(settings.debug_path).exists():
         raise DataError("data to debug with not found", where=settings.debug_path)
-    check_folder(Path(FOLDER))
+    check_folder(Path(FOLDER), hint="leave DEBUG_PATH out, or convert in another working directory")
 
 
 def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:
