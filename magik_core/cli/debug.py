@@ -80,6 +80,10 @@ def command(
     states: _options.States = None,
     feature_method: _options.FeatureMethod = None,
     weight_method: _options.WeightMethod = None,
+    feature_bits: _options.FeatureBits = None,
+    weight_bits: _options.WeightBits = None,
+    skip_nodes: _options.SkipNodes = None,
+    skip_ops: _options.SkipOps = None,
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
@@ -100,6 +104,7 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
+    keys |= _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
     chosen = _options.config(config, sets, states, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     page = _options.page(html)

@@ -166,6 +166,18 @@ def test_the_pages_place_is_looked_at_first(refused, at: Path, command: str) -> 
     assert said == "error: --html wants a file\nwhere: --html\nfound: an empty name\n need: FILE\n"
 
 
+def test_bits_and_skips_are_options_as_of_convert(magik, calib: Path, at: Path) -> None:
+    run = ("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips", "--json")
+    options = ("--feature-bits", 10, "--weight-bits", 4, "--skip-nodes", "node_Conv_185", "--skip-ops", "Softmax")
+    keys = ("QUANT_FEATURE_BIT=10", "QUANT_WEIGHT_BIT=4", "QUANT_NODE_SKIP=node_Conv_185", "QUANT_OP_SKIP=Softmax")
+    found = magik(*run, *options)
+    assert found.code == 0 and found.out == magik(*run, *(f"--set={key}" for key in keys)).out
+    assert {layer["bits"] for layer in json.loads(found.out)["layers"]} == {0, 10}
+    said = magik("check", DIGITS, *options).err
+    assert "no such option" not in said.lower() and "on host: 0 blockers" in said
+    assert "where: none\n" in magik("check", DIGITS, "--skip-nodes", "none").err
+
+
 def test_one_picture(magik, calib: Path, at: Path) -> None:
     from PIL import Image
 
