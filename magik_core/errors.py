@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_TEXT = 200  # characters of a source's text in a message
+MOST_PROBLEMS = 20  # of one stage that are said in full
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,13 @@ def short(text: object, most: int = MOST_TEXT) -> str:
     line = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * most])
     line = " ".join(line.split())
     return line if len(line) <= most else f"{line[: most - 2]} …"
+
+
+def first_of(problems: Sequence[Problem]) -> list[Problem]:
+    """The first MOST_PROBLEMS, and how many more there are."""
+    more = len(problems) - MOST_PROBLEMS
+    rest = [Problem(f"and {more} more problems of the same stage")] if more > 0 else []
+    return [*problems[:MOST_PROBLEMS], *rest]
 
 
 def together(*steps: Callable[[], Any]) -> list[Any]:

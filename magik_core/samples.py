@@ -10,11 +10,10 @@ import numpy as np
 
 from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
 from magik_core.dump_info import safe
-from magik_core.errors import DataError, Problem
+from magik_core.errors import DataError, Problem, first_of
 from magik_core.images import SUFFIXES as IMAGES
 from magik_core.images import open_image
 
-MAX_PROBLEMS = 20
 _IGNORED = ("thumbs.db", "desktop.ini")
 
 
@@ -178,9 +177,6 @@ def _common_rows(entry: Path, files: Mapping[str, Path], inputs: Sequence[InputS
 
 
 def _report(problems: Sequence[Problem]) -> None:
-    """Raise all problems together, the first MAX_PROBLEMS of them in full."""
-    if len(problems) > MAX_PROBLEMS:
-        more = Problem(f"and {len(problems) - MAX_PROBLEMS} more problems of the same stage")
-        problems = [*problems[:MAX_PROBLEMS], more]
+    """Raise all problems together."""
     if problems:
-        raise DataError(problems=problems)
+        raise DataError(problems=first_of(problems))

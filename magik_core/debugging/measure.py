@@ -9,21 +9,20 @@ from typing import Protocol
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.calibrate import FloatSession
+from magik_core.calibrate import FloatSession, not_finite
 from magik_core.debugging.distance import Difference, Distance
 from magik_core.debugging.flat import Limits, flat_ends
 from magik_core.debugging.halves import with_real_features, with_real_weights
 from magik_core.debugging.rig import Rig
-from magik_core.debugging.sites import Site, not_finite, reals, sites
+from magik_core.debugging.sites import Site, reals, sites
 from magik_core.debugging.usage import Counter, Usage
-from magik_core.errors import DataError, Problem
+from magik_core.errors import DataError, Problem, first_of
 from magik_core.program import Program, QuantParams, Shape, Tensor
 from magik_core.quantized import Quantized
 
 Arrays = Mapping[str, np.ndarray]
 Progress = Callable[[int, int], None]
 PARTS = ("accumulated", "isolated", "features", "weights")
-MOST_PROBLEMS = 20
 
 
 class Look(Protocol):
@@ -103,7 +102,7 @@ def measure(
         if progress:
             progress(count, total)
     if problems:
-        raise DataError(problems=problems[:MOST_PROBLEMS])
+        raise DataError(problems=first_of(problems))
     if not count:
         raise DataError("there are no samples to debug with", found="0 samples", need="at least 1")
     return Measured(tuple(_layer(site, rigs) for site in found), usage.results(), count)
@@ -195,7 +194,8 @@ def _wanted(subject: Quantized, program: Program, found: Iterable[Site], rigs: M
 
 
 def _broken(found: Iterable[Site], floats: Arrays, sample: int) -> list[Problem]:
-    return [not_finite(site.name, sample, x) for site in found if not np.isfinite(x := floats[site.value]).all()][:1]
+    bad = ((site.name, x) for site in found if not np.isfinite(x := floats[site.value]).all())
+    return [not_finite(f"layer '{name}'", sample, x) for name, x in bad][:1]
 
 
 def _layer(site: Site, rigs: Mapping[str, _Watch]) -> Layer:

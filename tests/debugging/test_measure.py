@@ -193,7 +193,7 @@ def test_a_layer_that_is_not_finite_is_named() -> None:
     with pytest.raises(DataError) as e:
         measure(subject, [*feeds(1), bad])
     assert str(e.value).startswith(
-        "error: a layer of the float model is not finite\nwhere: layer 'square', sample 1\nfound: 108 of 108 values"
+        "error: an activation is not finite\nwhere: layer 'square', sample 1\nfound: 108 of 108 values"
     )
     with pytest.raises(DataError, match="there are no samples to debug with"):
         measure(subject, [])
