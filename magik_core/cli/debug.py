@@ -14,6 +14,7 @@ import typer
 from magik_core.cli import _console, _options, _progress
 
 if TYPE_CHECKING:
+    from magik_core.config import Config
     from magik_core.debugging.distance import Distance
     from magik_core.debugging.measure import Layer
     from magik_core.debugging.report import Report
@@ -104,13 +105,11 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    keys |= _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
-    chosen = _options.config(config, sets, states, **keys)
+    bits = _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
+    chosen = _options.config(config, sets, states, **keys, **bits)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     page = _options.page(html)
-    for key, instead in ELSEWHERE.items():
-        if getattr(chosen, key.lower()):
-            _console.words(f"warning: {key} is for convert: here {instead}", "yellow")
+    _warn(chosen)
     from magik_core.debug import debug
 
     notes, folder = _console.note if is_verbose else _console.silent, output if dumps else None
@@ -118,8 +117,17 @@ def command(
     with _progress.progress() as tell:
         run = partial(debug, model, data, folder, config=chosen, constants=bound, size=size, tries_skips=tries)
         found = run(progress=tell, notes=notes, threads=threads)
-    if page is not None:
-        _page(page, found)
+    _page(page, found)
+    _show(found, page, sort, top, is_json)
+
+
+def _warn(chosen: Config) -> None:
+    for key, instead in ELSEWHERE.items():
+        if getattr(chosen, key.lower()):
+            _console.words(f"warning: {key} is for convert: here {instead}", "yellow")
+
+
+def _show(found: Report, page: Path | None, sort: Sort, top: int | None, is_json: bool) -> None:
     if is_json:
         _console.as_json(found.to_json())
     else:
@@ -127,7 +135,9 @@ def command(
     _words(found, page)
 
 
-def _page(html: Path, found: Report) -> None:
+def _page(html: Path | None, found: Report) -> None:
+    if html is None:
+        return
     from magik_core import pack
     from magik_core.debug_html import render
 
