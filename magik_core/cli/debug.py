@@ -117,7 +117,6 @@ def command(
     with _progress.progress() as tell:
         run = partial(debug, model, data, folder, config=chosen, constants=bound, size=size, tries_skips=tries)
         found = run(progress=tell, notes=notes, threads=threads)
-    _page(page, found)
     _show(found, page, sort, top, is_json)
 
 
@@ -128,6 +127,7 @@ def _warn(chosen: Config) -> None:
 
 
 def _show(found: Report, page: Path | None, sort: Sort, top: int | None, is_json: bool) -> None:
+    _page(page, found)
     if is_json:
         _console.as_json(found.to_json())
     else:
