@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from magik_core import light
 from magik_core.cells import Cell, cells
-from magik_core.errors import MAX_PROBLEMS, DataError, GraphError, Problem
+from magik_core.errors import DataError, GraphError, Problem, capped
 from magik_core.graph import spell
 from magik_core.quantizers import Quantizer
 
@@ -159,11 +159,11 @@ def watch(
                     observer.observe(x)
             for observer, cell in over_time:
                 observer.observe(cell.over_time(arrays))
-        elif len(problems) < MAX_PROBLEMS:
-            problems.append(_not_finite(bad, index, arrays[bad]))
+        else:
+            problems.append(not_finite(f"value '{bad}'", index, arrays[bad]))
         arrays.clear()  # before the next sample runs
     if problems:
-        raise DataError(problems=problems)
+        raise DataError(problems=capped(problems))
 
 
 def each_sample(
@@ -199,11 +199,12 @@ def _is_finite(x: np.ndarray) -> bool:
     return not x.size or bool(np.isfinite(x.min()) and np.isfinite(x.max()))
 
 
-def _not_finite(name: str, index: int, x: np.ndarray) -> Problem:
+def not_finite(where: str, sample: int, x: np.ndarray) -> Problem:
+    """The problem of a float model that overflows on a sample. Args: where: the value or layer."""
     bad = int(np.count_nonzero(~np.isfinite(x)))
     return Problem(
         "an activation is not finite",
-        where=f"value '{name}', sample {index}",
+        where=f"{where}, sample {sample}",
         found=f"{bad} of {x.size} values are NaN or infinite",
         need="finite values in the float model",
         hint="check MEAN, NORMAL and COLOR: the float model itself overflows on this sample",

@@ -10,15 +10,18 @@ from typing import Any
 from magik_core import dump_info, dumps
 from magik_core.compare_layer import Layer, Limits, layer
 from magik_core.dumps import Dump
-from magik_core.errors import DataError
+from magik_core.errors import DataError, together
 from magik_core.named import Names
+
+Found = Mapping[str, Dump]  # by the name of the layer
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Layers that both folders have, in the network's order, and names that only one has.
 
-    Args: a, b: the folders that were read; order: where the order of the layers comes from.
+    Args: a, b: the folders that were read; order: where the order of the layers comes from;
+        missing: of only_a, the layers: B was to have them, as it need not have weights.
     """
 
     a: str
@@ -27,6 +30,12 @@ class Comparison:
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     order: str
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether B has all layers of A, and none differs."""
+        return self.first is None and not self.missing
 
     @property
     def first(self) -> Layer | None:
@@ -36,7 +45,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         first = self.first
         return {
-            "equal": first is None,
+            "equal": self.is_equal,
             "a": self.a,
             "b": self.b,
             "order": self.order,
@@ -44,6 +53,7 @@ class Comparison:
             "layers": [asdict(layer) for layer in self.layers],
             "only_a": list(self.only_a),
             "only_b": list(self.only_b),
+            "missing": list(self.missing),
         }
 
 
@@ -58,19 +68,18 @@ def compare(
     """
     names = Names.read(model) if model is not None else Names()
     roots = Path(a), Path(b)
-    folders = dumps.resolve(roots[0], roots[1]), dumps.resolve(roots[1], roots[0])
-    pairs, (only_a, only_b), order = _pairs(*folders, names)
+    left, right = together(lambda: dumps.resolve(*roots), lambda: dumps.resolve(*roots[::-1]))
+    pairs, only, order = _pairs(left, right, names)
     layers = tuple(_layer(x, y, names, limits or Limits()) for x, y in pairs)
-    return Comparison(str(folders[0]), str(folders[1]), layers, only_a, only_b, order)
+    return Comparison(str(left), str(right), layers, tuple(only[0]), tuple(only[1]), order, _layers(only[0]))
 
 
-def _pairs(
-    a: Path, b: Path, names: Names
-) -> tuple[list[tuple[Dump, Dump]], tuple[tuple[str, ...], tuple[str, ...]], str]:
-    """Dumps of the same layer, names that only one has, and where the order comes from."""
+def _pairs(a: Path, b: Path, names: Names) -> tuple[list[tuple[Dump, Dump]], tuple[Found, Found], str]:
+    """Dumps of the same layer, those that only one has, and where the order comes from."""
     if a.is_file() and b.is_file():
-        return [(dumps.find(a)[0], dumps.find(b)[0])], ((), ()), "one file each"
-    mine, theirs = ({names.key(d): d for d in dumps.find(folder)} for folder in (a, b))
+        return [(dumps.find(a)[0], dumps.find(b)[0])], ({}, {}), "one file each"
+    both = together(lambda: dumps.find(a), lambda: dumps.find(b))
+    mine, theirs = ({names.key(d): d for d in one} for one in both)
     order, said = _order(mine, theirs, names)
     first = _input_pairs(a, b)
     pairs = [(mine[key], theirs[key]) for key in order]
@@ -78,8 +87,13 @@ def _pairs(
         hint = "" if names else "--model NAME.mgk tells which step of the board is which node"
         found = f"A: {dumps.listed(mine)}; B: {dumps.listed(theirs)}"
         raise DataError("the folders have no layer in common", where=f"{a}, {b}", found=found, hint=hint)
-    only = (tuple(k for k in mine if k not in theirs), tuple(k for k in theirs if k not in mine))
+    only = ({k: d for k, d in mine.items() if k not in theirs}, {k: d for k, d in theirs.items() if k not in mine})
     return first + pairs, only, said
+
+
+def _layers(found: Found) -> tuple[str, ...]:
+    """Names of the layers: only a board has the weights beside them."""
+    return tuple(name for name, dump in found.items() if not dump.is_constant)
 
 
 def _input_pairs(a: Path, b: Path) -> list[tuple[Dump, Dump]]:

@@ -8,7 +8,7 @@ from html import escape
 
 from magik_core.debugging.distance import Distance
 from magik_core.debugging.measure import Layer
-from magik_core.debugging.report import Report, decibel_text, worst
+from magik_core.debugging.report import Report, decibel_text, rank, worst
 from magik_core.debugging.usage import Usage
 from magik_core.html_parts import Cell, Drawing, cards, page, table
 
@@ -92,7 +92,7 @@ def _decibels(layers: Sequence[Layer], series: Iterable[Drawn], label: str) -> I
     step = WIDTH / max(len(layers), 1)
 
     def y(value: float) -> float:
-        return HEIGHT * (1 - min(max(value, 0.0), top) / top)
+        return HEIGHT * (1 - min(max(rank(value), 0.0), top) / top)
 
     yield f'<svg viewBox="0 0 {LEFT + WIDTH} {HEIGHT + 24}" role="img" aria-label="{label}">'
     yield from _levels([(f"{v:.0f} dB", y(v)) for v in (0, BAD_DB, GOOD_DB, *((top,) if top > GOOD_DB + 10 else ()))])

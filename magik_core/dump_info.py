@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from magik_core.errors import DataError
+from magik_core.errors import DataError, short
 from magik_core.program import DTYPES, QuantParams, Tensor
 
 NODES, TENSORS = "model_node_info.json", "tensors.json"
 MOST_NAME = 200  # characters of a file's stem
+MOST_NUMBER = 1e30  # of a scale or a zero point
 
 T = TypeVar("T")
 
@@ -29,7 +30,9 @@ def nodes(folder: Path) -> tuple[str, ...]:
     """
 
     def read(value: Any) -> tuple[str, ...]:
-        return tuple(safe(str(name)) for kind in value["all_type"] for name in value.get(kind, ()))
+        kinds = _list(_object(value, "the file").get("all_type"), "all_type")
+        named = (_list(value.get(_text(kind, "an operator"), []), f"the names of {kind}") for kind in kinds)
+        return tuple(safe(_text(name, "a name")) for names in named for name in names)
 
     return _read(folder, NODES, '{"all_type": [...], "<operator>": [names]}', read) or ()
 
@@ -41,20 +44,56 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     """
 
     def read(value: Any) -> dict[str, Tensor]:
-        return {str(one["file"]): _tensor(one) for one in value}
+        rows = (_object(one, "an entry") for one in _list(value, "the file"))
+        return {_text(one.get("file"), "file"): _tensor(one) for one in rows}
 
     need = '[{"file": "NAME.bin", "layer": NAME, "shape": [...], "dtype": "u8", ...}]'
     return _read(folder, TENSORS, need, read) or {}
 
 
-def _tensor(one: Any) -> Tensor:
-    shape = tuple(one["shape"])
-    if one["dtype"] not in DTYPES or not all(type(size) is int and size > 0 for size in shape):
-        raise ValueError(f"{one['dtype']} {shape}")
+def _tensor(one: Mapping[str, Any]) -> Tensor:
+    """Raises: ValueError: says what is there instead."""
+    shape, dtype = _list(one.get("shape"), "shape"), one.get("dtype")
+    if not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"shape is {_shown(shape)}")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ValueError(f"dtype is {_shown(dtype)}")
     quant = None
     if "scale" in one:
-        quant = QuantParams(float(one["scale"]), float(one["zero_point"]), int(one["bits"]))
-    return Tensor(str(one["layer"]), str(one["dtype"]), shape, quant)
+        scale, zero_point = (_number(one.get(key), key) for key in ("scale", "zero_point"))
+        if type(bits := one.get("bits")) is not int:
+            raise ValueError(f"bits is {_shown(bits)}")
+        quant = QuantParams(scale, zero_point, bits)
+    return Tensor(_text(one.get("layer"), "layer"), dtype, tuple(shape), quant)
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is {_shown(value)}, no object")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{what} is {_shown(value)}, no list")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{what} is {_shown(value)}, no text")
+    return value
+
+
+def _number(value: Any, what: str) -> float:
+    if type(value) not in (int, float) or not abs(value) < MOST_NUMBER:
+        raise ValueError(f"{what} is {_shown(value)}, no number")
+    return float(value)
+
+
+def _shown(value: Any) -> str:
+    """As JSON has it, the beginning of it; what is not there is missing."""
+    return "missing" if value is None else short(json.dumps(value), 60)
 
 
 def _read(folder: Path, name: str, need: str, make: Callable[[Any], T]) -> T | None:
@@ -63,6 +102,14 @@ def _read(folder: Path, name: str, need: str, make: Callable[[Any], T]) -> T | N
         return None
     try:
         return make(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DataError("the description of dumps cannot be read", where=str(path), found=found, need=need) from error
+    except OSError as error:
+        found = error.strerror or str(error)
+    except UnicodeDecodeError as error:
+        found = f"no UTF-8: {error.reason} at byte {error.start}"
+    except json.JSONDecodeError as error:
+        found = f"no JSON: {error}"
+    except RecursionError:
+        found = "JSON that is nested too deep"
+    except ValueError as error:
+        found = str(error)
+    raise DataError("the description of dumps cannot be read", where=str(path), found=found, need=need)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from magik_core.dump_info import nodes, tensors
-from magik_core.errors import DataError
+from magik_core.errors import DataError, Problem
 from magik_core.kernels import NAME as KERNEL
 from magik_core.program import DTYPES, Shape, Tensor
 
@@ -48,6 +48,11 @@ class Dump:
         return f"{self.name} ({self.part})" if self.part else self.name
 
     @property
+    def is_constant(self) -> bool:
+        """Whether it is what a layer reads, weights or biases, which only boards dump."""
+        return self.part.startswith(("weight", "bt"))
+
+    @property
     def nbytes(self) -> int:
         return self.path.stat().st_size
 
@@ -74,14 +79,16 @@ def _is_layer(file: Path) -> bool:
 def find(folder: Path) -> tuple[Dump, ...]:
     """The dumps of a folder, in the order of tensors.json, step numbers, model_node_info.json or names.
 
-    Raises: DataError: the folder holds none, or what lies beside them and describes them is damaged.
+    Raises: DataError: the folder holds none, one is no file, or what lies beside them and describes them is damaged.
     """
     if folder.is_file():
         return (_dump(folder, folder.parent.name in FLOATS),)
-    files = [file for file in folder.glob("*.bin") if _is_layer(file) and file.is_file()]
+    files = [file for file in folder.glob("*.bin") if _is_layer(file)]
     if not files:
         need = "files NAME.bin, or a folder of " + ", ".join((*FOLDERS, BOARD))
         raise DataError("the folder has no dumps of layers", where=str(folder), need=need)
+    if problems := [Problem("a dump is no file", str(f), _kind(f)) for f in sorted(files) if not f.is_file()]:
+        raise DataError(problems=problems)
     said = tensors(folder)
     row = {file: i for i, file in enumerate(said)}
     place = {name: i for i, name in enumerate(nodes(folder))}
@@ -91,6 +98,12 @@ def find(folder: Path) -> tuple[Dump, ...]:
         return row.get(d.path.name, len(row)), d.step, place.get(d.name, len(place)), natural(d.name), d.part
 
     return tuple(sorted(dumps, key=order))
+
+
+def _kind(path: Path) -> str:
+    if path.is_symlink():
+        return "a link to nothing" if not path.exists() else "a link to a folder or a device"
+    return "a folder" if path.is_dir() else "a pipe or a device"
 
 
 def inputs(folder: Path) -> tuple[Dump, ...]:

@@ -51,7 +51,7 @@ class Names:
 
         Raises: DataError: the dump is of a step that the model does not have.
         """
-        if not self or dump.part.startswith(("weight", "bt")):
+        if not self or dump.is_constant:
             return None
         if dump.step >= 0:
             kernel = dump.name.partition("_")[2]

@@ -17,7 +17,7 @@ from magik_core.config import NODE_BITS, Config
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError, capped
 from magik_core.missing import nearest
-from magik_core.pack import write
+from magik_core.pack import check_outputs, write
 from magik_core.program import Program, QuantParams
 from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Choice
 
@@ -45,6 +45,15 @@ def of_program(
         own |= {"QUANT_WEIGHT_BIT": weight_bits[step.name]} if step.name in weight_bits else {}
         found[step.name] = own | {"MAX": q.scale * (q.top - q.zero_point), "MIN": q.scale * (0 - q.zero_point)}
     return found
+
+
+def check_place(settings: Config) -> None:
+    """Look at the file's place before anything is done.
+
+    Raises: PackError: SAVE_OP_QUANT_BIT asks for the file, and it cannot be made.
+    """
+    if settings.save_op_quant_bit:
+        check_outputs([Path(NODE_BITS)])
 
 
 def save(program: Program, values: Collection[str], weight_bits: Mapping[str, int]) -> None:

@@ -78,10 +78,10 @@ def convert(
     program = verify_program(replace(program, colors=inputs.colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
+    debugged = session.asked(ready, settings, progress, threads) if settings.debug_path else None
     outputs.write(program, placed, targets)
     if settings.save_op_quant_bit:
         node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
-    debugged = session.asked(ready, settings, progress, threads) if settings.debug_path else None
     return Result(
         outputs.stem(model, keep=True),
         soc.name,
@@ -111,9 +111,11 @@ def quantized(
 ) -> Quantized:
     """Do what `convert` does up to the quantization; the arguments are its own.
 
+    SAVE_OP_QUANT_BIT and DEBUG_PATH are of what comes after, and do nothing here.
+
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
-    settings = _settings(config, keys)
+    settings = _settings(config, keys).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
     source, soc, _ = _open(model, settings, chosen, example_inputs, None)
     return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
@@ -127,9 +129,10 @@ def _quantized(
     graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, recipe)
     check_recipe(graph, recipe)
-    _, samples = together(  # what is missing, before calibration
+    _, samples, _ = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
         lambda: None if recipe.is_float else inputs.samples(graph, settings, settings.quant_dataset_path),
+        lambda: inputs.read(graph, settings, settings.debug_path) if settings.debug_path else None,
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
@@ -157,6 +160,7 @@ def _open(
         lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
         lambda: () if output is None else outputs.targets(output),
         lambda: session.check(settings),
+        lambda: node_bits.check_place(settings),
     )[:4]
     return sources[0], soc, targets
 

@@ -18,6 +18,7 @@ from magik_core.cli._columns import GAP, fit
 from magik_core.errors import Problem
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+CONTROLS |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)}  # bytes of a file's name that are no text
 WIDE = 10_000  # columns of a console that is no terminal: nothing is cut or wrapped there
 
 
@@ -32,7 +33,7 @@ def err() -> Console:
 
 
 def plain(text: str) -> str:
-    """Text of a file, a board or a tool with its control characters visible: none reaches the terminal."""
+    """Text of a file, a board or a tool with control characters and stray bytes visible: none reaches the terminal."""
     return text.translate(CONTROLS)
 
 

@@ -107,6 +107,30 @@ SkipOps = Annotated[
     str | None, _key("--skip-ops", key="QUANT_OP_SKIP", say="Operator types that stay in f32.", metavar="A,B")
 ]
 
+Html = Annotated[str | None, typer.Option("--html", help="Also write a page with charts to this file.", metavar="FILE")]
+
+
+def page(html: str | None) -> Path | None:
+    """The file of `--html`, before anything is done for it.
+
+    Raises: UsageError: it is empty. PackError: it cannot be made.
+    """
+    from magik_core import pack
+
+    if html == "":
+        raise UsageError("--html wants a file", where="--html", found="an empty name", need="FILE")
+    if html is not None:
+        pack.check_outputs([Path(html)])
+    return None if html is None else Path(html)
+
+
+def precision(
+    feature_bits: str | None, weight_bits: str | None, skip_nodes: str | None, skip_ops: str | None
+) -> dict[str, str | None]:
+    """The config keys of what gets which bits."""
+    bits = {"QUANT_FEATURE_BIT": feature_bits, "QUANT_WEIGHT_BIT": weight_bits}
+    return bits | {"QUANT_NODE_SKIP": skip_nodes, "QUANT_OP_SKIP": skip_ops}
+
 
 def config(path: Path | None, sets: list[str] | None, states: list[str] | None = None, **options: str | None) -> Config:
     """The config of a command line: the file, then `--set`, then the dedicated options.

@@ -23,6 +23,10 @@ def command(
     input_shape: _options.Shape = None,
     outputs: _options.Outputs = None,
     states: _options.States = None,
+    feature_bits: _options.FeatureBits = None,
+    weight_bits: _options.WeightBits = None,
+    skip_nodes: _options.SkipNodes = None,
+    skip_ops: _options.SkipOps = None,
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
@@ -35,9 +39,9 @@ def command(
 
     A blocker cannot be converted. A notice says what the chip's accelerator would not take.
     """
-    chosen = _options.config(
-        config, sets, states, SOC=soc, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend
-    )
+    keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "OUTPUT": outputs, "FRONTEND": frontend}
+    keys |= _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
+    chosen = _options.config(config, sets, states, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound = _options.constants(constants)
     from magik_core import pipeline

@@ -31,12 +31,14 @@ def command(
     ] = 0.0,
     is_json: _options.Json = False,
 ) -> None:
-    """Compare dumped layers of two runs, say which differs first and what that looks like; exit 1 if one differs.
+    """Compare dumped layers of two runs, say which differs first and what that looks like.
+
+    Exit with 1 if a layer of A differs, or B does not have it.
 
     The folders are those of `magik debug`, of a board's debug library or of MAGIK_CPP_DUMPDATA=true.
 
     Example: magik compare magik_dump_path/ptq_model board/ --model model.mgk
-    """  # fmt: skip
+    """
     from magik_core.compare import compare
     from magik_core.compare_layer import Limits
 
@@ -45,22 +47,26 @@ def command(
         _console.as_json(found.to_json())
     else:
         _show(found)
-    if found.first is not None:
+    if not found.is_equal:
         raise typer.Exit(1)
 
 
 def _show(found: Comparison) -> None:
     _console.table(COLUMNS, [_row(layer) for layer in found.layers], spare=("numbers", "SQNR"))
     _console.words(f"A: {found.a}, B: {found.b}; in the order of {found.order}", "dim")
-    for which, names in (("A", found.only_a), ("B", found.only_b)):
+    for which, names in (("A", [n for n in found.only_a if n not in found.missing]), ("B", found.only_b)):
         if names:
             _console.words(f"only in {which}: {', '.join(names)}", "yellow")
     meanings = [f"{layer.name}: {layer.meaning}" for layer in found.layers if layer.meaning.startswith("best fit")]
     for line in meanings:
         _console.words(f"codes of {line}", "dim")
     differing = sum(not layer.is_equal for layer in found.layers)
-    if found.first is None:
+    if found.missing:
+        count = _console.many(len(found.missing), "layer")
+        _console.words(f"missing in B: {count} of A: {', '.join(found.missing)}", "red")
+    if found.is_equal:
         _console.words(f"equal: {_console.many(len(found.layers), 'layer')}", "green")
+    if found.first is None:
         return
     first = found.first
     at = f", {first.first}" if first.first else ""

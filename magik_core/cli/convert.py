@@ -62,8 +62,7 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    keys |= {"QUANT_FEATURE_BIT": feature_bits, "QUANT_WEIGHT_BIT": weight_bits}
-    keys |= {"QUANT_NODE_SKIP": skip_nodes, "QUANT_OP_SKIP": skip_ops}
+    keys |= _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
     chosen = _options.config(config, sets, states, **keys)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
     bound, notes = _options.constants(constants), _console.note if is_verbose else _console.silent

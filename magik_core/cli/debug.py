@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -13,6 +14,7 @@ import typer
 from magik_core.cli import _console, _options, _progress
 
 if TYPE_CHECKING:
+    from magik_core.config import Config
     from magik_core.debugging.distance import Distance
     from magik_core.debugging.measure import Layer
     from magik_core.debugging.report import Report
@@ -53,7 +55,7 @@ Top = Annotated[int | None, typer.Option(min=1, help="Show only the first N rows
 Tries = Annotated[
     bool, typer.Option("--try-skips/--no-try-skips", help="Leave the worst layers in f32 and measure the gain.")
 ]
-Html = Annotated[Path | None, typer.Option(help="Also write a page with charts to this file.", metavar="FILE")]
+ELSEWHERE = {"DEBUG_PATH": "--data says what is compared on", "SAVE_OP_QUANT_BIT": "no file of bits is written"}
 
 
 def command(
@@ -65,7 +67,7 @@ def command(
     sort: SortBy = Sort.ORDER,
     top: Top = None,
     tries: Tries = True,
-    html: Html = None,
+    html: _options.Html = None,
     soc: _options.Soc = None,
     config: _options.ConfigFile = None,
     calib: _options.Calib = None,
@@ -79,6 +81,10 @@ def command(
     states: _options.States = None,
     feature_method: _options.FeatureMethod = None,
     weight_method: _options.WeightMethod = None,
+    feature_bits: _options.FeatureBits = None,
+    weight_bits: _options.WeightBits = None,
+    skip_nodes: _options.SkipNodes = None,
+    skip_ops: _options.SkipOps = None,
     sets: _options.Set = None,
     constants: _options.Constants = None,
     frontend: _options.Frontend = None,
@@ -99,8 +105,11 @@ def command(
     keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
     keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
     keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    chosen = _options.config(config, sets, states, **keys)
+    bits = _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
+    chosen = _options.config(config, sets, states, **keys, **bits)
     chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
+    page = _options.page(html)
+    _warn(chosen)
     from magik_core.debug import debug
 
     notes, folder = _console.note if is_verbose else _console.silent, output if dumps else None
@@ -108,16 +117,27 @@ def command(
     with _progress.progress() as tell:
         run = partial(debug, model, data, folder, config=chosen, constants=bound, size=size, tries_skips=tries)
         found = run(progress=tell, notes=notes, threads=threads)
-    if html is not None:
-        _page(html, found)
+    _show(found, page, sort, top, is_json)
+
+
+def _warn(chosen: Config) -> None:
+    for key, instead in ELSEWHERE.items():
+        if getattr(chosen, key.lower()):
+            _console.words(f"warning: {key} is for convert: here {instead}", "yellow")
+
+
+def _show(found: Report, page: Path | None, sort: Sort, top: int | None, is_json: bool) -> None:
+    _page(page, found)
     if is_json:
         _console.as_json(found.to_json())
     else:
         table(found, sort, top)
-    _words(found, html)
+    _words(found, page)
 
 
-def _page(html: Path, found: Report) -> None:
+def _page(html: Path | None, found: Report) -> None:
+    if html is None:
+        return
     from magik_core import pack
     from magik_core.debug_html import render
 
@@ -136,7 +156,9 @@ def _badness(layer: Layer, sort: Sort) -> float:
     """What is sorted by, the worst the largest; layers without the number come last."""
     part, of = BY[sort]
     distance: Distance | None = getattr(layer, part)
-    return -float("inf") if distance is None else of(distance)
+    if distance is None:
+        return -math.inf
+    return math.inf if math.isnan(value := of(distance)) else value
 
 
 BY: dict[Sort, tuple[str, Callable[[Distance], float]]] = {

@@ -26,9 +26,7 @@ SPARE = ("kernel", "params", "dtype", "bytes", "shares with")  # that a narrow t
 
 def command(
     model: Annotated[Path, typer.Argument(help="A model file or a source model.", metavar="MODEL|OUT")],
-    html: Annotated[
-        Path | None, typer.Option(help="Also write a page with charts to this file.", metavar="FILE")
-    ] = None,
+    html: _options.Html = None,
     is_plan: Annotated[bool, typer.Option("--plan", help="The memory plan only, with every tensor's place.")] = False,
     inputs: _options.Inputs = None,
     input_shape: _options.Shape = None,
@@ -45,14 +43,15 @@ def command(
     """
     from magik_core.describe import describe
 
+    page = _options.page(html)
     asked = _options.config(None, None, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend)
     asked = _options.with_frontend_options(asked, frontend_options, factory, allows_pickle)
     found = describe(model, frontend=asked.frontend, request=asked.request())
-    if html is not None:
+    if page is not None:
         from magik_core import pack
         from magik_core.html import render
 
-        pack.write({html: render(found).encode()})
+        pack.write({page: render(found).encode()})
     if is_json:
         typer.echo(found.to_json())
     elif is_plan:
@@ -62,8 +61,8 @@ def command(
         _steps(found)
         _summary(found)
         _plan(found)
-    if html is not None:
-        _console.words(f"wrote {html}")
+    if page is not None:
+        _console.words(f"wrote {page}")
 
 
 def _steps(found: Description) -> None:

@@ -28,9 +28,7 @@ def command(
     ipc: Annotated[
         float, typer.Option("--ipc", min=0.01, max=16, help="Instructions per cycle to assume of it.", metavar="N")
     ] = 1.0,
-    html: Annotated[
-        Path | None, typer.Option(help="Also write a page with charts to this file.", metavar="FILE")
-    ] = None,
+    html: _options.Html = None,
     is_json: _options.Json = False,
 ) -> None:
     """Measure each layer: MACs, bytes, time on this computer, instructions on MIPS; estimate a chip's time.
@@ -42,6 +40,7 @@ def command(
     """
     from magik_core import plugins, profiling
 
+    page = _options.page(html)
     chip = None if soc is None else plugins.load().soc(soc)
     found = profiling.profile(
         model,
@@ -50,18 +49,18 @@ def command(
         mips=mips,
         soc=chip,
         instructions_per_cycle=ipc,
-        needs_program=html is not None,
+        needs_program=page is not None,
     )
-    if html is not None:
-        _write(html, found)
+    if page is not None:
+        _write(page, found)
     if is_json:
         typer.echo(found.to_json())
     else:
         _show(found)
     for note in found.notes:
         _console.words(f"note: {note}", "dim")
-    if html is not None:
-        _console.words(f"wrote {html}")
+    if page is not None:
+        _console.words(f"wrote {page}")
 
 
 def _write(html: Path, found: Profile) -> None:

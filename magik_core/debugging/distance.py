@@ -15,7 +15,8 @@ class Distance:
     """Between what a layer computes and what the float model has there; d is the difference.
 
     Args:
-        sqnr_db: 10 log10(sum of float^2 / sum of d^2) over all samples; infinite without a difference.
+        sqnr_db: 10 log10(sum of float^2 / sum of d^2) over all samples; infinite without a difference, minus that
+            where d is infinite, NaN where one is NaN, as all of the others are then.
         cosine, cosine_min, cosine_max: of the angle between both, over samples; 1 is none.
         euclidean: root of the sum of d^2, mean over samples; deviation: standard deviation of d.
         largest: of all |d|; share: of what float ranges over, so that 0.01 is one percent.
@@ -41,9 +42,12 @@ class Difference:
         self._low, self._high = math.inf, -math.inf
 
     def observe(self, want: np.ndarray, got: np.ndarray) -> None:
-        """One sample. Args: want: of the float model; got: finite or not, of the same shape."""
-        if not want.size:
-            return
+        """One sample. Args: want: of the float model, finite; got: finite or not, of the same shape."""
+        if want.size:
+            with np.errstate(invalid="ignore"):  # as infinity less infinity
+                self._observe(want, got)
+
+    def _observe(self, want: np.ndarray, got: np.ndarray) -> None:
         a, b = want.reshape(-1), got.reshape(-1)
         signal = power = product = noise = 0.0
         for start in range(0, a.size, CHUNK):
@@ -52,7 +56,7 @@ class Difference:
             signal, power, product = signal + _dot(x, x), power + _dot(y, y), product + _dot(x, y)
             noise += _dot(d, d)
             self._sum += float(d.sum())
-            self._largest = max(self._largest, float(d.max()), -float(d.min()))
+            self._largest = float(np.maximum(self._largest, np.abs(d).max()))
         cosine = _cosine(product, signal, power)
         self._samples += 1
         self._count += a.size
@@ -60,7 +64,8 @@ class Difference:
         self._noise += noise
         self._cosines += cosine
         self._lengths += math.sqrt(noise)
-        self._cosine_min, self._cosine_max = min(self._cosine_min, cosine), max(self._cosine_max, cosine)
+        self._cosine_min = float(np.minimum(self._cosine_min, cosine))  # which keep a NaN
+        self._cosine_max = float(np.maximum(self._cosine_max, cosine))
         self._low, self._high = min(self._low, float(a.min())), max(self._high, float(a.max()))
 
     def result(self) -> Distance | None:
@@ -82,10 +87,10 @@ class Difference:
 
 
 def decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise); infinite without noise, minus that without a signal."""
+    """10 log10(signal / noise); infinite without noise, minus that without a signal or with infinite noise."""
     if not noise:
         return math.inf
-    return 10 * math.log10(signal / noise) if signal else -math.inf
+    return 10 * (math.log10(signal) - math.log10(noise)) if signal else -math.inf
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:

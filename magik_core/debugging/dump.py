@@ -34,9 +34,10 @@ class Dump:
         """Raises: UsageError: the folder holds something else than such files."""
         check_folder(folder)
         self.folder = folder
-        self._inputs = [v.name or "" for v in model.graph.inputs]
+        self._is_alone = len(model.graph.inputs) == 1
         self._info = node_info(model)
-        self._names: set[str] = set()
+        self._input_names: set[str] = set()
+        self._layer_names: set[str] = set()
         self._tensors: list[dict[str, object]] = []
 
     def __enter__(self) -> Dump:
@@ -57,38 +58,29 @@ class Dump:
             shutil.rmtree(self.folder)
         os.rename(self._place, self.folder)
 
-    def add(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
-        """An input or a layer, in the order of the steps.
+    def add_layer(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+        """A layer, in the order of the steps.
 
-        Args: name: of the input or layer; array: what the program has; want: the float model's values, stored order.
+        Args: array: what the program has; want: the float model's values, stored order.
         """
-        if name in self._inputs:
-            self._input(name, t, array, want)
-            return
-        file = self._file(name)
+        file = f"{_own(name, self._layer_names)}.bin"
         values = reals(array, t)
         self._write(f"{FLOAT}/{file}", want.astype("<f4"))
         self._write(f"{CODES}/{file}", array)
         self._write(f"{REALS}/{file}", values.astype("<f4"))
         self._tensors.append({"file": file, "layer": name, **_meaning(t)})
 
-    def _input(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
-        """The sample: one input is `input.bin`, several are named as a calibration sample names them."""
-        alone = len(self._inputs) == 1
-        real, codes = (INPUT, INPUT_CODES) if alone else (f"{safe(name)}_{INPUT}", f"{safe(name)}_{INPUT_CODES}")
+    def add_input(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+        """An input of the sample: one is `input.bin`, several are named as a calibration sample names them.
+
+        Args: as of `add_layer`.
+        """
+        own = "" if self._is_alone else f"{_own(name, self._input_names)}_"
+        real, codes = f"{own}{INPUT}", f"{own}{INPUT_CODES}"
         self._write(f"{real}.bin", want.astype("<f4"))
         if (pixels := _bytes(t, array, want)) is not None:
             self._write(f"{codes}.bin", pixels)
         self._tensors.append({"file": f"{real}.bin", "layer": name, **_meaning(t)})
-
-    def _file(self, name: str) -> str:
-        """A name that no other layer has."""
-        base = file = safe(name)
-        number = 1
-        while file in self._names:
-            file, number = f"{base}_{number}", number + 1
-        self._names.add(file)
-        return f"{file}.bin"
 
     def _write(self, path: str, array: np.ndarray) -> None:
         (self._place / path).write_bytes(np.ascontiguousarray(array).tobytes())
@@ -97,9 +89,20 @@ class Dump:
         (self._place / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def check_folder(folder: Path) -> None:
+def _own(name: str, others: set[str]) -> str:
+    """A name as a file has it that is none of the others, which it joins."""
+    base = file = safe(name)
+    number = 1
+    while file in others:
+        file, number = f"{base}_{number}", number + 1
+    others.add(file)
+    return file
+
+
+def check_folder(folder: Path, hint: str = "name another folder, or pass --no-dump") -> None:
     """Hold a folder that is to be replaced against what would be lost.
 
+    Args:   hint: what works where the folder holds something else.
     Raises: UsageError: it is a file, or holds something that is no dump.
     """
     if not folder.exists():
@@ -115,7 +118,7 @@ def check_folder(folder: Path) -> None:
             where=str(folder),
             found=found,
             need="a folder of its own",
-            hint="name another folder, or pass --no-dump",
+            hint=hint,
         )
 
 

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.calibrate import FloatSession
+from magik_core.calibrate import FloatSession, not_finite
 from magik_core.debugging.distance import Difference, Distance
 from magik_core.debugging.flat import Limits, flat_ends
 from magik_core.debugging.halves import with_real_features, with_real_weights
 from magik_core.debugging.rig import Rig
-from magik_core.debugging.sites import Site, not_finite, reals, sites
+from magik_core.debugging.sites import Site, reals, sites
 from magik_core.debugging.usage import Counter, Usage
-from magik_core.errors import DataError, Problem
+from magik_core.errors import DataError, Problem, capped
 from magik_core.program import Program, QuantParams, Shape, Tensor
 from magik_core.quantized import Quantized
 
 Arrays = Mapping[str, np.ndarray]
 Progress = Callable[[int, int], None]
-Look = Callable[[str, Tensor, np.ndarray, np.ndarray], None]  # name, tensor, what it holds, float's values
 PARTS = ("accumulated", "isolated", "features", "weights")
-MOST_PROBLEMS = 20
+
+
+class Look(Protocol):
+    """Is shown a sample: each tensor with what it holds, and the float model's values in the same order."""
+
+    def add_input(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+        """An input, by its value's name."""
+
+    def add_layer(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+        """A layer, by its node's name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def measure(
         if progress:
             progress(count, total)
     if problems:
-        raise DataError(problems=problems[:MOST_PROBLEMS])
+        raise DataError(problems=capped(problems))
     if not count:
         raise DataError("there are no samples to debug with", found="0 samples", need="at least 1")
     return Measured(tuple(_layer(site, rigs) for site in found), usage.results(), count)
@@ -122,7 +131,7 @@ class _Watch:
             if usage is not None:
                 usage.observe(t, want, y)
                 if look is not None:
-                    look(site.name if site else t.name, t, y, want)
+                    look.add_layer(site.name, t, y, want) if site else look.add_input(t.name, t, y, want)
 
 
 class _Usages:
@@ -185,7 +194,8 @@ def _wanted(subject: Quantized, program: Program, found: Iterable[Site], rigs: M
 
 
 def _broken(found: Iterable[Site], floats: Arrays, sample: int) -> list[Problem]:
-    return [not_finite(site.name, sample, x) for site in found if not np.isfinite(x := floats[site.value]).all()][:1]
+    bad = ((site.name, x) for site in found if not np.isfinite(x := floats[site.value]).all())
+    return [not_finite(f"layer '{name}'", sample, x) for name, x in bad][:1]
 
 
 def _layer(site: Site, rigs: Mapping[str, _Watch]) -> Layer:

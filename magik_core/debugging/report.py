@@ -30,7 +30,8 @@ class Trial:
     @property
     def gain(self) -> float:
         """In dB."""
-        return 0.0 if self.after == self.before else self.after - self.before
+        before, after = rank(self.before), rank(self.after)
+        return 0.0 if after == before else after - before
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,13 @@ class Report:
 
 def worst(layers: Sequence[Layer], count: int = SUSPECTS) -> list[Layer]:
     """The layers that lose most by themselves, the worst first; those in f32 lose nothing."""
-    lossy = [x for x in layers if x.bits and x.isolated is not None and math.isfinite(x.isolated.sqnr_db)]
-    return sorted(lossy, key=lambda x: x.isolated.sqnr_db if x.isolated else math.inf)[:count]
+    found = ((x, math.inf if x.isolated is None else rank(x.isolated.sqnr_db)) for x in layers if x.bits)
+    return [x for x, _ in sorted((one for one in found if one[1] < math.inf), key=lambda one: one[1])][:count]
+
+
+def rank(sqnr_db: float) -> float:
+    """What decibels are sorted by: NaN is as bad as can be."""
+    return -math.inf if math.isnan(sqnr_db) else sqnr_db
 
 
 def decibel_text(value: float) -> str:

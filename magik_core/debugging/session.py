@@ -36,8 +36,7 @@ def report(
     Raises: UsageError: the folder holds other files.
     """
     with nullcontext() if folder is None else Dump(folder, subject.graph) as files:
-        look = None if files is None else files.add
-        found = measure(subject, samples, look=look, progress=partial(progress, "measure"), threads=threads)
+        found = measure(subject, samples, look=files, progress=partial(progress, "measure"), threads=threads)
     tell = partial(progress, "leave out")
     tried = trials(subject, found.layers, samples, progress=tell, threads=threads) if tries_skips else []
     return Report.of(name, found, "" if folder is None else str(folder), tried)
@@ -52,7 +51,7 @@ def check(settings: Config) -> None:
         return
     if not Path(settings.debug_path).exists():
         raise DataError("data to debug with not found", where=settings.debug_path)
-    check_folder(Path(FOLDER))
+    check_folder(Path(FOLDER), hint="leave DEBUG_PATH out, or convert in another working directory")
 
 
 def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:

@@ -9,12 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import graph, layout, numerics
-from magik_core.errors import Problem
 from magik_core.program import DTYPES, Program, QuantParams, Step, Tensor
 
 MOST_FUSED = 4  # nodes that one step computes, at most: a product, its gain and its limits
 CODES = ("s8", "s16")  # what quantized weights are stored as
-SIGNED = (ir.DataType.INT8, ir.DataType.INT16)  # codes of a quantized source, stored with half the range added
 
 
 @dataclass(frozen=True)
@@ -110,10 +108,3 @@ def stored(value: np.ndarray, t: Tensor) -> np.ndarray:
 def reals(codes: np.ndarray, t: Tensor) -> np.ndarray:
     """What a tensor's array means, in the order of the tensor."""
     return numerics.dequantize(codes, t.quant) if isinstance(t.quant, QuantParams) else codes
-
-
-def not_finite(name: str, sample: int, x: np.ndarray) -> Problem:
-    """The problem of a float model that overflows on a sample."""
-    bad = int(np.count_nonzero(~np.isfinite(x)))
-    found = f"{bad} of {x.size} values are NaN or infinite"
-    return Problem("a layer of the float model is not finite", f"layer '{name}', sample {sample}", found)

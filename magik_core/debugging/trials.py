@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core.debugging.measure import Layer, measure
-from magik_core.debugging.report import Trial, worst
+from magik_core.debugging.report import Trial, rank, worst
 from magik_core.ops import by_onnx
 from magik_core.quantized import Quantized
 
@@ -40,7 +40,7 @@ def trials(
         out.append(Trial(layer.name, layer.nodes, output, before, _sqnr(found.layers, output)))
         if progress:
             progress(number + 1, len(suspects))
-    return sorted(out, key=lambda trial: -trial.after)
+    return sorted(out, key=lambda trial: -rank(trial.after))
 
 
 def _worst_output(subject: Quantized, layers: Sequence[Layer]) -> tuple[str, float]:
@@ -48,7 +48,7 @@ def _worst_output(subject: Quantized, layers: Sequence[Layer]) -> tuple[str, flo
     outputs = {v.name for v in subject.graph.graph.outputs}
     found = {x.value: _sqnr([x], x.value) for x in layers if x.value in outputs}
     found = found or {x.value: _sqnr([x], x.value) for x in layers[-1:]}
-    return min(found.items(), key=lambda item: item[1], default=("", math.inf))
+    return min(found.items(), key=lambda item: rank(item[1]), default=("", math.inf))
 
 
 def _sqnr(layers: Iterable[Layer], value: str) -> float:

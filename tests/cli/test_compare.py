@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,43 @@ def test_reals_beside_codes_say_the_fit(magik, tmp_path: Path) -> None:
 def test_refusals(refused, tmp_path: Path) -> None:
     assert "there is no such folder of dumps" in refused("compare", tmp_path / "x", tmp_path)
     assert "error: " in refused("compare", tmp_path, code=2)
+
+
+def test_a_layer_that_b_has_not_is_a_difference(magik, tmp_path: Path) -> None:
+    a, b = folders(tmp_path)
+    (b / "ptq_model/conv2.bin").unlink()
+    done = magik("compare", a, b)
+    assert done.code == 1 and "missing in B: 1 layer of A: conv2\n" in done.err and "equal:" not in done.err
+    found = json.loads(magik("compare", a, b, "--json").out)
+    assert (found["equal"], found["missing"], found["only_a"]) == (False, ["conv2"], ["conv2"])
+    done = magik("compare", b, a)
+    assert done.code == 1 and "missing in B: 1 layer of A: more\n" in done.err
+    (b / "ptq_model/more.bin").rename(b / "ptq_model/conv1_weight.bin")
+    done = magik("compare", b, a)
+    assert done.code == 0 and "only in A: conv1 (weight)\nonly in B: conv2\n" in done.err, "a board has its weights"
+
+
+def test_dumps_that_are_no_files(magik, tmp_path: Path) -> None:
+    a, b = folders(tmp_path)
+    for folder, name in ((a, "conv1"), (b, "conv2"), (b, "more")):
+        (folder / f"ptq_model/{name}.bin").unlink()
+    (a / "ptq_model/conv1.bin").mkdir()
+    os.mkfifo(b / "ptq_model/conv2.bin")
+    (b / "ptq_model/more.bin").symlink_to("nowhere")
+    done = magik("compare", a, b)
+    said = [(a, "conv1", "a folder"), (b, "conv2", "a pipe or a device"), (b, "more", "a link to nothing")]
+    lines = (
+        f"error: a dump is no file\nwhere: {f / 'ptq_model' / name}.bin\nfound: {kind}\n" for f, name, kind in said
+    )
+    assert done.code == 1 and done.err == "\n".join(lines)
+
+
+def test_both_folders_are_looked_for(refused, tmp_path: Path) -> None:
+    said = refused("compare", tmp_path / "x", tmp_path / "y")
+    assert f"where: {tmp_path / 'x'}\n" in said and f"where: {tmp_path / 'y'}\n" in said
+
+
+def test_names_that_are_no_text_are_escaped(magik, tmp_path: Path) -> None:
+    a, b = folders(tmp_path)
+    CODES.tofile(os.fsdecode(os.fsencode(b) + b"/ptq_model/\xff\xfe.bin"))
+    assert "only in B: more, \\xff\\xfe\n" in magik("compare", a, b).err

@@ -145,10 +145,51 @@ def test_what_cannot_be_compared(run: Path, digits: Path, tmp_path: Path) -> Non
 def test_descriptions_that_are_none(tmp_path: Path, name: str, text: str) -> None:
     write(tmp_path, x=CODES)
     (tmp_path / name).write_text(text)
-    if (name, text) == ("tensors.json", "{}"):
-        assert compare(tmp_path, tmp_path).first is None
-        return
     with pytest.raises(DataError, match=f"the description of dumps cannot be read\nwhere: .*{name}"):
+        compare(tmp_path, tmp_path)
+
+
+ROW = {"file": "x.bin", "layer": "x", "shape": [2], "dtype": "u8"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("tensors.json", 3, "the file is 3, no list"),
+        ("tensors.json", [3], "an entry is 3, no object"),
+        ("tensors.json", [{**ROW, "shape": 3}], "shape is 3, no list"),
+        ("tensors.json", [{**ROW, "shape": [1, 0]}], r"shape is \[1, 0\]"),
+        ("tensors.json", [{**ROW, "dtype": [1]}], r"dtype is \[1\]"),
+        ("tensors.json", [{**ROW, "file": None}], "file is missing, no text"),
+        ("tensors.json", [{**ROW, "scale": "1"}], 'scale is "1", no number'),
+        ("tensors.json", [{**ROW, "scale": float("nan")}], "scale is NaN, no number"),
+        ("tensors.json", [{**ROW, "scale": 10**400}], "scale is 10+ …, no number"),
+        ("tensors.json", [{**ROW, "scale": 1, "zero_point": 0}], "bits is missing"),
+        ("model_node_info.json", {"all_type": 3}, "all_type is 3, no list"),
+        ("model_node_info.json", {"all_type": [[]]}, r"an operator is \[\], no text"),
+        ("model_node_info.json", {"all_type": ["Conv"], "Conv": 3}, "the names of Conv is 3, no list"),
+        ("model_node_info.json", {"all_type": ["Conv"], "Conv": [3]}, "a name is 3, no text"),
+    ],
+)
+def test_what_a_description_has_is_said(tmp_path: Path, name: str, value: object, found: str) -> None:
+    write(tmp_path, x=CODES)
+    (tmp_path / name).write_text(json.dumps(value))
+    with pytest.raises(DataError, match=f"\nfound: {found}\n need: "):
+        compare(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"[" * 200_000, "JSON that is nested too deep"),
+        (b"[1", "no JSON: Expecting"),
+        (b"\xff", "no UTF-8: invalid start byte at byte 0"),
+    ],
+)
+def test_a_description_that_is_no_json(tmp_path: Path, data: bytes, found: str) -> None:
+    write(tmp_path, x=CODES)
+    (tmp_path / "tensors.json").write_bytes(data)
+    with pytest.raises(DataError, match=f"\nfound: {found}"):
         compare(tmp_path, tmp_path)
 
 

@@ -117,7 +117,65 @@ def test_a_conversion_debugs_when_asked(magik, refused, calib: Path, at: Path) -
     (at / "magik_dump_path/mine.txt").write_text("x")
     said = refused("convert", DIGITS, *keys, "--set", "DEBUG_PATH=none")
     assert "error: data to debug with not found\nwhere: none" in said
-    assert "other files" in refused("convert", DIGITS, *keys, "--set", f"DEBUG_PATH={calib}", code=2)
+    said = refused("convert", DIGITS, *keys, "--set", f"DEBUG_PATH={calib}", code=2)
+    assert "other files" in said
+    assert " hint: leave DEBUG_PATH out, or convert in another working directory\n" in said
+
+
+@pytest.mark.parametrize("kind", ["nan", "truncated", "other size", "empty folder"])
+def test_bad_data_to_debug_with_leaves_no_model(magik, calib: Path, at: Path, kind: str) -> None:
+    data = at / ("bad" if kind == "empty folder" else "bad.npy")
+    if kind == "empty folder":
+        data.mkdir()
+    else:
+        array = np.load(calib)
+        array[-1, 0, 0, 0] = np.nan if kind == "nan" else 0
+        np.save(data, array[..., :-1] if kind == "other size" else array)
+        data.write_bytes(data.read_bytes()[: -100 if kind == "truncated" else None])
+    before = files(at)
+    done = magik("convert", DIGITS, "--calib", calib, *PIXELS, "-o", at / "a", "--set", f"DEBUG_PATH={data}")
+    assert done.code == 1 and files(at) == before and f"where: {data}" in done.err
+    assert ("calibrate:" in done.err) == (kind == "nan"), "what can be seen early is"
+
+
+def test_the_place_of_the_file_of_bits_is_looked_at_first(refused, calib: Path, at: Path) -> None:
+    (at / "magik_node_quant_bit_info.json").mkdir()
+    said = refused("convert", DIGITS, "--calib", calib, *PIXELS, "-o", at / "a", "--set", "SAVE_OP_QUANT_BIT=true")
+    assert said == (
+        "error: an output cannot be written\nwhere: magik_node_quant_bit_info.json\nfound: Is a directory\n"
+    )
+
+
+def test_keys_that_only_convert_has_are_said(magik, calib: Path, at: Path) -> None:
+    run = ("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips")
+    done = magik(*run, "--set", "DEBUG_PATH=/nope", "--set", "SAVE_OP_QUANT_BIT=true")
+    assert done.code == 0 and files(at) == {"calib.npy": calib.read_bytes()}
+    assert done.err.startswith(
+        "warning: DEBUG_PATH is for convert: here --data says what is compared on\n"
+        "warning: SAVE_OP_QUANT_BIT is for convert: here no file of bits is written\n"
+    )
+    assert "warning" not in magik(*run).err
+
+
+@pytest.mark.parametrize("command", ["debug", "inspect", "profile"])
+def test_the_pages_place_is_looked_at_first(refused, at: Path, command: str) -> None:
+    (at / "page").mkdir()
+    said = refused(command, "none.onnx", "--html", at / "page")
+    assert said == f"error: an output cannot be written\nwhere: {at / 'page'}\nfound: Is a directory\n"
+    said = refused(command, "none.onnx", "--html", "", code=2)
+    assert said == "error: --html wants a file\nwhere: --html\nfound: an empty name\n need: FILE\n"
+
+
+def test_bits_and_skips_are_options_as_of_convert(magik, calib: Path, at: Path) -> None:
+    run = ("debug", DIGITS, "--calib", calib, *PIXELS, "--no-dump", "--no-try-skips", "--json")
+    options = ("--feature-bits", 10, "--weight-bits", 4, "--skip-nodes", "node_Conv_185", "--skip-ops", "Softmax")
+    keys = ("QUANT_FEATURE_BIT=10", "QUANT_WEIGHT_BIT=4", "QUANT_NODE_SKIP=node_Conv_185", "QUANT_OP_SKIP=Softmax")
+    found = magik(*run, *options)
+    assert found.code == 0 and found.out == magik(*run, *(f"--set={key}" for key in keys)).out
+    assert {layer["bits"] for layer in json.loads(found.out)["layers"]} == {0, 10}
+    said = magik("check", DIGITS, *options).err
+    assert "no such option" not in said.lower() and "on host: 0 blockers" in said
+    assert "where: none\n" in magik("check", DIGITS, "--skip-nodes", "none").err
 
 
 def test_one_picture(magik, calib: Path, at: Path) -> None:

@@ -90,6 +90,14 @@ def test_values_that_are_not_finite_are_named(model):
     assert "MEAN" in problems[0].hint
 
 
+def test_problems_beyond_the_twentieth_are_counted(model):
+    samples = [*GOOD, *feeds(*[[np.nan, 1]] * 25)]
+    with pytest.raises(DataError) as caught:
+        calibrate(model, samples, {"x": 8}, found()["MSE"])
+    assert len(caught.value.problems) == 21
+    assert caught.value.problems[-1].what == "and 5 more problems of the same stage"
+
+
 def test_a_float_session_gives_outputs_inputs_and_values(model):
     outputs = FloatSession(model).run(GOOD[0])
     assert list(outputs) == ["y"] and np.allclose(outputs["y"], np.log([[1, 2]]))

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from magik_core.debug_html import render
 from magik_core.debugging.measure import measure
-from magik_core.debugging.report import Report, decibel_text, worst
+from magik_core.debugging.report import Report, Trial, decibel_text, worst
 from magik_core.debugging.trials import trials
 from tests.core.test_report import Page
 from tests.debugging.nets import chain, feeds, quantized
@@ -72,6 +72,22 @@ def test_names_are_escaped_and_exact_layers_are_drawn() -> None:
 
 def test_an_empty_report_is_a_page() -> None:
     Page(render(Report("m", 1, (), ())))
+
+
+def test_layers_of_infinity_and_nan_are_the_worst() -> None:
+    one = small()
+    values = (20.0, math.nan, math.inf, -math.inf)
+    layers = [
+        replace(layer, name=str(value), isolated=replace(layer.isolated, sqnr_db=value))
+        for layer, value in zip(one.layers, values, strict=True)
+        if layer.isolated is not None
+    ]
+    assert [layer.name for layer in worst(layers)] == ["nan", "-inf", "20.0"]
+    text = render(replace(one, layers=tuple(layers)))
+    Page(text)
+    assert not re.search(r'c[xy]="(nan|-?inf)', text)
+    gains = [Trial("a", ("a",), "y", before, after).gain for before, after in ((math.nan, 5.0), (1.0, math.nan))]
+    assert gains == [math.inf, -math.inf] and Trial("a", ("a",), "y", math.nan, -math.inf).gain == 0.0
 
 
 def test_words() -> None:

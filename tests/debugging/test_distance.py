@@ -52,3 +52,12 @@ def test_many_elements_are_summed_in_parts() -> None:
     assert found.sqnr_db == pytest.approx(10 * math.log10(np.sum(want.astype(np.float64) ** 2) / np.sum(d**2)))
     assert found.deviation == pytest.approx(d.std()) and found.largest == np.abs(d).max()
     assert found.share == pytest.approx(np.abs(d).max() / (float(want.max()) - float(want.min())))
+
+
+def test_infinite_noise_and_nan_are_told() -> None:
+    wide = of(([1, -2], [math.inf, -2]), ([1, 2], [1, 2]))
+    assert wide is not None and decibels(5.0, math.inf) == -math.inf
+    assert (wide.sqnr_db, wide.largest, wide.euclidean, wide.share) == (-math.inf, *[math.inf] * 3)
+    assert all(math.isnan(v) for v in (wide.cosine, wide.cosine_min, wide.cosine_max, wide.deviation))
+    lost = of(([1, 2], [1, 2]), ([1, 2], [math.nan, 2]), ([1, 2], [1, 2]))
+    assert lost is not None and all(math.isnan(v) for v in vars(lost).values()), lost

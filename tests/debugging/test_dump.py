@@ -17,12 +17,13 @@ from magik_core.errors import UsageError
 from magik_core.program import QuantParams, Tensor
 from magik_core.quantized import Quantized
 from tests.cli.models import files
-from tests.debugging.nets import Feeds, branches, chain, feeds, quantized
+from tests.core.test_lower import model, node
+from tests.debugging.nets import SHAPE, Feeds, branches, chain, feeds, quantized
 
 
 def dumped(folder: Path, subject: Quantized, samples: list[Feeds]) -> None:
     with Dump(folder, subject.graph) as dump:
-        measure(subject, samples, parts=("accumulated",), look=dump.add)
+        measure(subject, samples, parts=("accumulated",), look=dump)
 
 
 def read(path: Path, dtype: str, *shape: int) -> np.ndarray:
@@ -71,7 +72,7 @@ def test_names_as_files(tmp_path: Path) -> None:
     t = Tensor("t", "u8", (2,), QuantParams(0.5), None, (0,))
     with Dump(tmp_path / "dump", subject.graph) as dump:
         for name in ("a/b", "a_b", "a:b"):
-            dump.add(name, t, np.array([1, 2], np.uint8), np.float32([0.5, 1]))
+            dump.add_layer(name, t, np.array([1, 2], np.uint8), np.float32([0.5, 1]))
     assert sorted(p.name for p in (tmp_path / "dump/ptq_model").iterdir()) == ["a_b.bin", "a_b_1.bin", "a_b_2.bin"]
 
 
@@ -81,22 +82,41 @@ def test_wide_pixels_are_bytes_too_and_other_inputs_are_not(tmp_path: Path) -> N
     pixels = np.float32([[[[0, 7, 255]]]])
     for n, x in enumerate((pixels, pixels + 0.5, pixels - 1)):
         with Dump(tmp_path / str(n), subject.graph) as dump:
-            dump.add("x", wide, x.astype(np.uint16), x)
+            dump.add_input("x", wide, x.astype(np.uint16), x)
         assert ((tmp_path / str(n) / "input_uint8.bin").exists()) == (n == 0)
     assert (tmp_path / "0/input_uint8.bin").read_bytes() == bytes([0, 7, 255])
 
 
 def test_several_inputs_are_named_as_a_sample(tmp_path: Path) -> None:
-    from tests.core.test_lower import model, node
-
     graph = model([node("Relu", "x", "y", "n")], (1, 4), ["y"])
     graph.graph.inputs.append(graph.graph.inputs[0].__class__(name="state/in"))
     t = Tensor("t", "u8", (4,), QuantParams(0.5), None, (0,))
     with Dump(tmp_path / "dump", graph) as dump:
         for name in ("x", "state/in"):
-            dump.add(name, t, np.arange(4, dtype=np.uint8), np.arange(4, dtype=np.float32) / 2)
+            dump.add_input(name, t, np.arange(4, dtype=np.uint8), np.arange(4, dtype=np.float32) / 2)
     found = {name for name in files(tmp_path / "dump") if name.endswith(".bin")}
     assert found == {"x_input.bin", "x_input_uint8.bin", "state_in_input.bin", "state_in_input_uint8.bin"}
+
+
+def test_a_layer_may_have_the_name_of_an_input(tmp_path: Path) -> None:
+    samples, folder = feeds(1), tmp_path / "dump"
+    dumped(folder, quantized(model([node("Relu", "x", "y", "x")], SHAPE, ["y"]), samples), samples)
+    np.testing.assert_array_equal(read(folder / "input.bin", "<f4", 1, 6, 6, 3), samples[0]["x"].transpose(0, 2, 3, 1))
+    assert (folder / "float_model/x.bin").exists()
+    assert [t["file"] for t in json.loads((folder / "tensors.json").read_text())] == ["input.bin", "x.bin"]
+
+
+def test_inputs_that_differ_by_a_slash_have_files_of_their_own(tmp_path: Path) -> None:
+    graph = model([node("Relu", "x", "y", "n")], (1, 4), ["y"])
+    graph.graph.inputs[0].name = "a/b"
+    graph.graph.inputs.append(graph.graph.inputs[0].__class__(name="a_b"))
+    t = Tensor("t", "u8", (1,), QuantParams(0.5), None, (0,))
+    with Dump(tmp_path / "dump", graph) as dump:
+        for code, name in enumerate(("a/b", "a_b")):
+            dump.add_input(name, t, np.array([code], np.uint8), np.float32([code]))
+    for code, name in enumerate(("a_b_input", "a_b_1_input")):
+        assert (tmp_path / f"dump/{name}_uint8.bin").read_bytes() == bytes([code])
+        assert (tmp_path / f"dump/{name}.bin").read_bytes() == np.float32(code).tobytes()
 
 
 def test_an_older_dump_is_replaced_and_an_error_leaves_it(tmp_path: Path) -> None:
@@ -104,7 +124,7 @@ def test_an_older_dump_is_replaced_and_an_error_leaves_it(tmp_path: Path) -> Non
     dumped(folder, quantized(branches(), samples), samples)
     before = files(tmp_path)
     with pytest.raises(RuntimeError), Dump(folder, chain()) as dump:
-        dump.add("late", Tensor("t", "f32", (1,), axes=(0,)), np.zeros(1, np.float32), np.zeros(1, np.float32))
+        dump.add_layer("late", Tensor("t", "f32", (1,), axes=(0,)), np.zeros(1, np.float32), np.zeros(1, np.float32))
         raise RuntimeError
     assert files(tmp_path) == before
     dumped(folder, quantized(chain(), samples), samples)

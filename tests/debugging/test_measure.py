@@ -18,7 +18,7 @@ from magik_core.debugging.rig import Rig
 from magik_core.debugging.sites import stored, values_of
 from magik_core.debugging.trials import trials
 from magik_core.errors import DataError
-from magik_core.program import QuantParams
+from magik_core.program import QuantParams, Tensor
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe
 from magik_core.run import run
@@ -61,7 +61,14 @@ def test_accumulated_is_the_program_as_it_runs(name: str) -> None:
     samples = feeds(2)
     subject = quantized(GRAPHS[name](), samples)
     program, seen = subject.program(), {}
-    measure(subject, samples, look=lambda n, t, y, want: seen.update({t.name: y.copy()}))
+
+    class Seen:
+        def add_layer(self, name: str, t: Tensor, array: np.ndarray, want: np.ndarray) -> None:
+            seen[t.name] = array.copy()
+
+        add_input = add_layer
+
+    measure(subject, samples, look=Seen())
     values = run(
         program, {"x": numerics.quantize(samples[0]["x"].transpose(0, 2, 3, 1), subject.quantization.values["x"])}
     )
@@ -186,7 +193,7 @@ def test_a_layer_that_is_not_finite_is_named() -> None:
     with pytest.raises(DataError) as e:
         measure(subject, [*feeds(1), bad])
     assert str(e.value).startswith(
-        "error: a layer of the float model is not finite\nwhere: layer 'square', sample 1\nfound: 108 of 108 values"
+        "error: an activation is not finite\nwhere: layer 'square', sample 1\nfound: 108 of 108 values"
     )
     with pytest.raises(DataError, match="there are no samples to debug with"):
         measure(subject, [])
