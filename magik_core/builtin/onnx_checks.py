@@ -191,6 +191,32 @@ def weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
     return problems
 
 
+def recurrent(proto: onnx.ModelProto, path: Path) -> list[Problem]:
+    """Find attributes and constant shapes with which no LSTM, GRU or RNN runs: no shape of the graph follows then.
+
+    Args: proto: onnx's checker has passed it.
+    """
+    from onnx import helper
+
+    from magik_core.ops import by_onnx
+    from magik_core.ops.recurrent import Recurrent
+    from magik_core.ops.recurrent_check import problems
+
+    known = {tensor.name: tensor for tensor in proto.graph.initializer}
+    found = []
+    for node in proto.graph.node:
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Constant" and node.domain in STANDARD and "value" in attributes:
+            known[node.output[0]] = attributes["value"]
+        op = by_onnx().get(node.op_type) if node.domain in STANDARD else None
+        if op is None or not issubclass(op, Recurrent):
+            continue
+        plain = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in attributes.items()}
+        shapes = {i: tuple(known[name].dims) for i, name in enumerate(node.input) if name in known}
+        found += problems(op, f"node {label(node)} in {path.name}", plain, shapes)
+    return found
+
+
 def label(node: onnx.NodeProto) -> str:
     """Name a node; one without a name by its type and first output."""
     return f"'{node.name}'" if node.name else f"{node.op_type} -> '{next(iter(node.output), '')}'"

@@ -68,6 +68,7 @@ def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
     _sort(proto)
     _import_domains(proto)
     _check(proto, path)
+    _refuse(onnx_checks.recurrent(proto, path), GraphError)
     proto = graph.convert_opset(proto)
     expanded = onnx_quantized.expand(proto, path)
     if expanded is not proto:
