@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_NESTING = 32  # If in If: far above real models, far below Python's stack
 STANDARD = ("", "ai.onnx")
+UNLIMITED = ("clip", "min", "max", "value")  # attributes of limits, and what a Pad fills in before a MaxPool
 
 
 def _subgraphs(graph: onnx.GraphProto, depth: int = 0) -> Iterator[onnx.GraphProto]:
@@ -188,6 +189,22 @@ def weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
             nan, inf = int(np.isnan(array).sum()), int(np.isinf(array).sum())
             found = f"{nan} NaN and {inf} infinite of {array.size} values"
             problems.append(Problem("a weight is not a number", where=where, found=found, need="finite weights"))
+    return problems
+
+
+def float_attributes(proto: onnx.ModelProto, path: Path) -> list[Problem]:
+    """Find attributes that are NaN or infinite; those that are limits or constants may be infinite."""
+    import math
+
+    problems = []
+    for node in chain.from_iterable(graph.node for graph in _subgraphs(proto.graph)):
+        for a in node.attribute:
+            values = [*([a.f] if a.type == a.FLOAT else []), *a.floats]
+            wrong = [v for v in values if math.isnan(v) or (math.isinf(v) and a.name not in UNLIMITED)]
+            if wrong and node.op_type != "Constant":
+                where = f"node {label(node)} in {path.name}"
+                found = f"{a.name} {', '.join(f'{v:g}' for v in wrong[:8])}"
+                problems.append(Problem("an attribute is not a number", where, found, "finite attributes"))
     return problems
 
 

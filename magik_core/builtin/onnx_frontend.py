@@ -62,6 +62,7 @@ def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
             *onnx_checks.structure(proto, path),
             *onnx_checks.operators(proto, path, onnx_quantized.known()),
             *onnx_checks.weights(proto, path),
+            *onnx_checks.float_attributes(proto, path),
         ],
         GraphError,
     )
