@@ -135,7 +135,7 @@ def _interpolate(v: Array, table: Array, segment: int) -> Array:
     u = np.clip(v + reach, 0, 2 * reach)
     i = np.minimum(u >> segment, SEGMENTS - 1)
     rise = (table[i + 1] - table[i]) * (u - (i << segment))
-    return np.asarray(table[i] + ((rise + (1 << (segment - 1))) >> segment))
+    return np.asarray(table[i] + numerics.shift(rise, segment))
 
 
 def read_activations(node: ir.Node, defaults: tuple[str, ...]) -> tuple[Activation, ...]:

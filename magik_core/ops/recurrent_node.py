@@ -29,7 +29,7 @@ BYTE = QuantParams(2.0**-7, 128.0)  # of a y that nobody reads
 
 
 @dataclass(frozen=True)
-class Codes:
+class StepCodes:
     """A step on codes: the dtype of x and y, the parameters of y and of the states."""
 
     dtype: str
@@ -103,7 +103,7 @@ def _attributes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> dict[str, 
     return {**out, cls.switch: bool(to.attribute(node, cls.switch, 0))} if cls.switch else out
 
 
-def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> Codes | None:
+def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> StepCodes | None:
     """What a step on codes has; None where something has none."""
     q = to.quantization
     if node.name in q.float_nodes:
@@ -118,7 +118,7 @@ def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> Codes | None:
         states += list(own) if len(own) == 1 else []
     if x is None or y is None or len(states) < cls.states or any(s.zero_point % 1 for s in (y, *states)):
         return None
-    return Codes(max(x.dtype, y.dtype, key=CODES.index), y, tuple(states))
+    return StepCodes(max(x.dtype, y.dtype, key=CODES.index), y, tuple(states))
 
 
 def _state_params(node: ir.Node, to: Lowering, before: int, after: int) -> set[QuantParams]:
