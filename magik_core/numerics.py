@@ -87,7 +87,7 @@ def rescale(acc: Array, m: Array | int, s: Array | int) -> Array:
     """
     acc, m, s = (np.asarray(v, np.int64) for v in (acc, m, s))
     if float(np.abs(acc).max(initial=0)) * float(np.abs(m).max(initial=0)) <= 2.0**62:
-        return _shift(acc * m, s)
+        return shift(acc * m, s)
     return _rescale_wide(acc, m, s)
 
 
@@ -96,10 +96,15 @@ def _rescale_wide(acc: Array, m: Array, s: Array) -> Array:
     low = (acc & INT32_MAX) * m
     whole, rest = (acc >> 31) * m + (low >> 31), low & INT32_MAX
     near = np.clip(whole, -(2**32), 2**32) << np.maximum(31 - s, 0)
-    return np.where(s <= 31, near + _shift(rest, s), _shift(whole, np.maximum(s - 31, 1)))
+    return np.where(s <= 31, near + shift(rest, s), shift(whole, np.maximum(s - 31, 1)))
 
 
-def _shift(v: Array, s: Array) -> Array:
+def shift(v: Array, s: Array | int) -> Array:
+    """Divide by 2**s, rounding half up.
+
+    Args:    v: int64, |v| <= 2^62 + 2^30, beyond which it wraps; s: [1, 62].
+    Returns: int64.
+    """
     return np.asarray((v + (np.int64(1) << (s - 1))) >> s)
 
 
@@ -170,7 +175,7 @@ def fix(product: Array) -> Array:
 
     Args:    product: |product| < 2^62.
     """
-    return fixed(_shift(np.asarray(product, np.int64), np.asarray(FIXED_BITS, np.int64)))
+    return fixed(shift(np.asarray(product, np.int64), np.asarray(FIXED_BITS, np.int64)))
 
 
 def saturate(v: Array, low: int, high: int) -> Array:

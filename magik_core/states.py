@@ -13,7 +13,8 @@ from magik_core.graph import unique_name
 from magik_core.imported import Imported
 from magik_core.ops import by_onnx
 from magik_core.ops.recurrent import Recurrent
-from magik_core.ops.recurrent_node import UNIT, H, has, keeps_to_one
+from magik_core.ops.recurrent_check import H, problems_of
+from magik_core.ops.recurrent_node import UNIT, has, keeps_to_one
 from magik_core.program import QuantParams
 
 BITS = 16
@@ -33,7 +34,13 @@ class Group:
 
 
 def name_outputs(model: ir.Model) -> int:
-    """Give recurrent nodes the outputs that they leave out, so that all states are calibrated; how many."""
+    """Give recurrent nodes the outputs that they leave out, so that all states are calibrated; how many.
+
+    Raises: LowerError: attributes and shapes with which no node runs, all of them.
+    """
+    problems = [problem for node, op in _nodes(model) for problem in problems_of(op, node)]
+    if problems:
+        raise LowerError(problems=problems)
     count = 0
     for node, op in _nodes(model):
         node.resize_outputs(1 + op.states)

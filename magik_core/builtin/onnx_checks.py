@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_NESTING = 32  # If in If: far above real models, far below Python's stack
 STANDARD = ("", "ai.onnx")
+UNLIMITED = ("clip", "min", "max", "value")  # attributes of limits, and what a Pad fills in before a MaxPool
 
 
 def _subgraphs(graph: onnx.GraphProto, depth: int = 0) -> Iterator[onnx.GraphProto]:
@@ -189,6 +190,48 @@ def weights(proto: onnx.ModelProto, path: Path) -> list[Problem]:
             found = f"{nan} NaN and {inf} infinite of {array.size} values"
             problems.append(Problem("a weight is not a number", where=where, found=found, need="finite weights"))
     return problems
+
+
+def float_attributes(proto: onnx.ModelProto, path: Path) -> list[Problem]:
+    """Find attributes that are NaN or infinite; those that are limits or constants may be infinite."""
+    import math
+
+    problems = []
+    for node in chain.from_iterable(graph.node for graph in _subgraphs(proto.graph)):
+        for a in node.attribute:
+            values = [*([a.f] if a.type == a.FLOAT else []), *a.floats]
+            wrong = [v for v in values if math.isnan(v) or (math.isinf(v) and a.name not in UNLIMITED)]
+            if wrong and node.op_type != "Constant":
+                where = f"node {label(node)} in {path.name}"
+                found = f"{a.name} {', '.join(f'{v:g}' for v in wrong[:8])}"
+                problems.append(Problem("an attribute is not a number", where, found, "finite attributes"))
+    return problems
+
+
+def recurrent(proto: onnx.ModelProto, path: Path) -> list[Problem]:
+    """Find attributes and constant shapes with which no LSTM, GRU or RNN runs: no shape of the graph follows then.
+
+    Args: proto: onnx's checker has passed it.
+    """
+    from onnx import helper
+
+    from magik_core.ops import by_onnx
+    from magik_core.ops.recurrent import Recurrent
+    from magik_core.ops.recurrent_check import problems
+
+    known = {tensor.name: tensor for tensor in proto.graph.initializer}
+    found = []
+    for node in proto.graph.node:
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Constant" and node.domain in STANDARD and "value" in attributes:
+            known[node.output[0]] = attributes["value"]
+        op = by_onnx().get(node.op_type) if node.domain in STANDARD else None
+        if op is None or not issubclass(op, Recurrent):
+            continue
+        plain = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in attributes.items()}
+        shapes = {i: tuple(known[name].dims) for i, name in enumerate(node.input) if name in known}
+        found += problems(op, f"node {label(node)} in {path.name}", plain, shapes)
+    return found
 
 
 def label(node: onnx.NodeProto) -> str:

@@ -62,12 +62,14 @@ def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
             *onnx_checks.structure(proto, path),
             *onnx_checks.operators(proto, path, onnx_quantized.known()),
             *onnx_checks.weights(proto, path),
+            *onnx_checks.float_attributes(proto, path),
         ],
         GraphError,
     )
     _sort(proto)
     _import_domains(proto)
     _check(proto, path)
+    _refuse(onnx_checks.recurrent(proto, path), GraphError)
     if onnx_quantized.has_quantization(proto):
         proto = onnx_quantized.expand(graph.convert_opset(proto), path)
         _check(proto, path)

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 F = np.float32
+NEEDED = math.nan  # onnxruntime takes 0 for it: no function that anybody has trained
 
 
 @dataclass(frozen=True)
 class Function:
     """A function of one value.
 
-    Args: alpha, beta: ONNX's defaults, None where it takes none; real: on f32; exact: in f64, of those with a table.
+    Args: alpha, beta: ONNX's defaults, None where it takes none, NEEDED where it has none or runtimes have another;
+        real: on f32; exact: in f64, of those with a table.
     """
 
     alpha: float | None
@@ -42,10 +44,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "Sigmoid": Function(None, None, lambda x, a, b: fmath.sigmoid(x), lambda x, a, b: 1 / (1 + np.exp(-x))),
     "Tanh": Function(None, None, lambda x, a, b: fmath.tanh(x), lambda x, a, b: np.tanh(x)),
     "Relu": Function(None, None, lambda x, a, b: np.where(x < 0, F(0), x)),
-    "Affine": Function(1.0, 0.0, lambda x, a, b: a * x + b),
+    "Affine": Function(NEEDED, 0.0, lambda x, a, b: a * x + b),
     "LeakyRelu": Function(0.01, None, lambda x, a, b: np.where(x < 0, a * x, x)),
-    "ThresholdedRelu": Function(1.0, None, lambda x, a, b: np.where(x < a, F(0), x)),
-    "ScaledTanh": Function(1.0, 1.0, lambda x, a, b: a * fmath.tanh(b * x), lambda x, a, b: a * np.tanh(b * x)),
+    "ThresholdedRelu": Function(NEEDED, None, lambda x, a, b: np.where(x < a, F(0), x)),
+    "ScaledTanh": Function(NEEDED, NEEDED, lambda x, a, b: a * fmath.tanh(b * x), lambda x, a, b: a * np.tanh(b * x)),
     "HardSigmoid": Function(0.2, 0.5, lambda x, a, b: clip(a * x + b, 0.0, 1.0)),
     "Elu": Function(1.0, None, lambda x, a, b: np.where(x < 0, a * (fmath.exp(x) - F(1)), x), _elu),
     "Softsign": Function(None, None, lambda x, a, b: x / (F(1) + np.abs(x))),
@@ -133,7 +135,7 @@ def _interpolate(v: Array, table: Array, segment: int) -> Array:
     u = np.clip(v + reach, 0, 2 * reach)
     i = np.minimum(u >> segment, SEGMENTS - 1)
     rise = (table[i + 1] - table[i]) * (u - (i << segment))
-    return np.asarray(table[i] + ((rise + (1 << (segment - 1))) >> segment))
+    return np.asarray(table[i] + numerics.shift(rise, segment))
 
 
 def read_activations(node: ir.Node, defaults: tuple[str, ...]) -> tuple[Activation, ...]:
@@ -142,7 +144,8 @@ def read_activations(node: ir.Node, defaults: tuple[str, ...]) -> tuple[Activati
     activation_alpha and activation_beta are given to those functions that take one, in order; where there are
     none left, ONNX's defaults.
 
-    Raises: LowerError: a function that ONNX does not have, or another number of them than `defaults` has.
+    Raises: LowerError: a function that ONNX does not have, another number of them than `defaults` has, or one
+        without a coefficient that it needs.
     """
     names, alphas, betas = (_list(node, k) for k in ("activations", "activation_alpha", "activation_beta"))
     names = names or list(defaults)
@@ -158,6 +161,14 @@ def read_activations(node: ir.Node, defaults: tuple[str, ...]) -> tuple[Activati
     for name in (known[name.lower()] for name in names):
         f = FUNCTIONS[name]
         out.append(Activation(name, _next(alphas, f.alpha), _next(betas, f.beta)))
+    missing = [(a.name, key) for a in out for key in ("alpha", "beta") if getattr(a, key) is NEEDED]
+    if missing:
+        raise LowerError(
+            f"{node.op_type}: activations without a coefficient",
+            where=f"node '{node.name}'",
+            found=", ".join(f"{name} without {key}" for name, key in missing),
+            need=" and ".join(f"activation_{key}" for key in sorted({key for _, key in missing})),
+        )
     return tuple(out)
 
 

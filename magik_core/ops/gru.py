@@ -13,7 +13,7 @@ from magik_core.ops import Array, Params
 from magik_core.ops.activation import Activation
 from magik_core.ops.cases import Case, Input, Range, case, floats, weights
 from magik_core.ops.recurrent import ONE, Recurrent, RecurrentParams, States, add_products, real_h
-from magik_core.ops.recurrent_sums import Sums
+from magik_core.ops.recurrent_sums import GateSums
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class GRU(Recurrent):
 
         return self.over_time(x, lengths, (h,), advance)
 
-    def cell(self, p: RecurrentParams, d: int, sums: Sums, x: Array, now: States, peepholes: Array | None) -> States:
+    def cell(
+        self, p: RecurrentParams, d: int, sums: GateSums, x: Array, now: States, peepholes: Array | None
+    ) -> States:
         h, size = now[0], now[0].shape[1]
         both, last = slice(2 * size), slice(2 * size, 3 * size)
         gates = self.gate(d, 0, sums.of_both(x, h, both))

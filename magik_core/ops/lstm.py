@@ -13,7 +13,7 @@ from magik_core.ops import Array, Params
 from magik_core.ops.activation import Activation
 from magik_core.ops.cases import Case, Input, Range, case, floats, weights
 from magik_core.ops.recurrent import ONE, Recurrent, RecurrentParams, States, add_products, land_c, real_c
-from magik_core.ops.recurrent_sums import Sums
+from magik_core.ops.recurrent_sums import GateSums
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ class LSTM(Recurrent):
 
         return self.over_time(x, lengths, (h, c), advance)
 
-    def cell(self, p: RecurrentParams, d: int, sums: Sums, x: Array, now: States, peepholes: Array | None) -> States:
+    def cell(
+        self, p: RecurrentParams, d: int, sums: GateSums, x: Array, now: States, peepholes: Array | None
+    ) -> States:
         assert peepholes is not None
         a_i, a_o, a_f, a_g = np.split(sums.of_both(x, now[0], slice(None)), 4, axis=1)
         p_i, p_o, p_f = np.split(peepholes.astype(np.int64), 3, axis=1)

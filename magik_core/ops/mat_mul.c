@@ -91,19 +91,20 @@ static void sums_u8(const struct walk *w, const struct params *p, const uint8_t 
 {
     memset(acc, 0, sizeof(int32_t) * (size_t)count);
     if (w->n_step == 1) {
-        for (int32_t k = 0; k < w->depth; k++, b += w->k_step)
+        for (int32_t k = 0; k < w->depth; k++)
             for (int32_t j = 0; j < count; j++)
-                acc[j] += (a[k] - p->a_zero) * (b[j] - p->b_zero);
+                acc[j] += (a[k] - p->a_zero) * (b[k * w->k_step + j] - p->b_zero);
         return;
     }
-    for (int32_t j = 0; j < count; j++, b += w->n_step) {
+    for (int32_t j = 0; j < count; j++) {
+        const uint8_t *column = b + j * w->n_step;
         int32_t sum = 0;
         if (w->k_step == 1)
             for (int32_t k = 0; k < w->depth; k++)
-                sum += (a[k] - p->a_zero) * (b[k] - p->b_zero);
+                sum += (a[k] - p->a_zero) * (column[k] - p->b_zero);
         else
             for (int32_t k = 0; k < w->depth; k++)
-                sum += (a[k] - p->a_zero) * (b[k * w->k_step] - p->b_zero);
+                sum += (a[k] - p->a_zero) * (column[k * w->k_step] - p->b_zero);
         acc[j] = sum;
     }
 }
@@ -113,14 +114,14 @@ static void sums_u16(const struct walk *w, const struct params *p, const uint16_
 {
     memset(acc, 0, sizeof(int64_t) * (size_t)count);
     if (w->n_step == 1) {
-        for (int32_t k = 0; k < w->depth; k++, b += w->k_step)
+        for (int32_t k = 0; k < w->depth; k++)
             for (int32_t j = 0; j < count; j++)
-                acc[j] += (int64_t)(a[k] - p->a_zero) * (b[j] - p->b_zero);
+                acc[j] += (int64_t)(a[k] - p->a_zero) * (b[k * w->k_step + j] - p->b_zero);
         return;
     }
-    for (int32_t j = 0; j < count; j++, b += w->n_step)
+    for (int32_t j = 0; j < count; j++)
         for (int32_t k = 0; k < w->depth; k++)
-            acc[j] += (int64_t)(a[k] - p->a_zero) * (b[k * w->k_step] - p->b_zero);
+            acc[j] += (int64_t)(a[k] - p->a_zero) * (b[j * w->n_step + k * w->k_step] - p->b_zero);
 }
 
 /* Each sum runs from 0 over k, every product and sum rounded to f32. */
@@ -130,14 +131,14 @@ static void sums_f32(const struct walk *w, const struct params *p, const float *
     for (int32_t j = 0; j < count; j++)
         acc[j] = 0.0f;
     if (w->n_step == 1) {
-        for (int32_t k = 0; k < w->depth; k++, b += w->k_step)
+        for (int32_t k = 0; k < w->depth; k++)
             for (int32_t j = 0; j < count; j++)
-                acc[j] += a[k] * b[j];
+                acc[j] += a[k] * b[k * w->k_step + j];
         return;
     }
-    for (int32_t j = 0; j < count; j++, b += w->n_step)
+    for (int32_t j = 0; j < count; j++)
         for (int32_t k = 0; k < w->depth; k++)
-            acc[j] += a[k] * b[k * w->k_step];
+            acc[j] += a[k] * b[j * w->n_step + k * w->k_step];
 }
 
 /* Body of a kernel: LAST makes an element of y of the sum `acc`. */

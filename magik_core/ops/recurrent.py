@@ -13,7 +13,7 @@ from magik_core import numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.activation import KINDS, SEGMENTS, Activation
 from magik_core.ops.convolution import clip
-from magik_core.ops.recurrent_sums import Sums
+from magik_core.ops.recurrent_sums import GateSums
 from magik_core.program import QuantParams, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -108,13 +108,17 @@ class Recurrent(Op):
         """The functions that have a table, each once."""
         return [a for a in dict.fromkeys(self._activations) if a.table() is not None]
 
+    @cached_property
+    def _limit(self) -> int:
+        """What limits a fixed number that enters f or g: [0, 2^30]."""
+        return int(numerics.round_half_up(np.array(min(self.clip, 2.0**10) * ONE)))
+
     def params(self, x: Tensors, y: Tensors) -> RecurrentParams:
         each = self._activations
         is_real = y[0].dtype == "f32"
         words = [(1, 0, 1, 0) if is_real else a.words() for a in each]
         segments, multipliers, shifts, offsets = zip(*words, strict=True)
         tables = tuple(0 if is_real or a not in self._tables else self._tables.index(a) for a in each)
-        limit = numerics.round_half_up(np.array(min(self.clip, 2.0**10) * ONE))
         h, c = _state_words(x[H]), _state_words(x[C] if self.states > 1 else None)
         return RecurrentParams(
             int(self.is_reverse),
@@ -123,7 +127,7 @@ class Recurrent(Op):
             _twice(self.alphas),
             _twice(self.betas),
             float(self.clip),
-            int(limit),
+            self._limit,
             *h,
             *c,
             *_landing_words(y[0]),
@@ -150,8 +154,7 @@ class Recurrent(Op):
         """The same of a limited x."""
         if x.dtype == np.float32:
             return self.function(direction, which, clip(x, -self.clip, self.clip))
-        limit = int(numerics.round_half_up(np.array(min(self.clip, 2.0**10) * ONE)))
-        return self.function(direction, which, numerics.fixed(x, limit))
+        return self.function(direction, which, numerics.fixed(x, self._limit))
 
     def over_time(
         self, x: Array, lengths: Array, states: Sequence[Array], advance: Advance, beyond: int = 0
@@ -180,7 +183,7 @@ class Recurrent(Op):
     ) -> tuple[Array, ...]:
         assert isinstance(p, RecurrentParams)
         states, factors = rest[: self.states], rest[-2]
-        sums = [Sums.of(d, len(b), w, r, b, factors) for d in range(len(b))]
+        sums = [GateSums.of(d, len(b), w, r, b, factors) for d in range(len(b))]
         peepholes = rest[self.states].reshape(2, len(b), -1) if self.states > 1 else None
 
         def advance(d: int, v: Array, now: States) -> States:
@@ -189,7 +192,9 @@ class Recurrent(Op):
 
         return self.over_time(x, lengths, states, advance, p.y_zero)
 
-    def cell(self, p: RecurrentParams, d: int, sums: Sums, x: Array, now: States, peepholes: Array | None) -> States:
+    def cell(
+        self, p: RecurrentParams, d: int, sums: GateSums, x: Array, now: States, peepholes: Array | None
+    ) -> States:
         """h, fixed, and the other states in codes, after one time of one direction.
 
         Args: x: codes (N, I); now: codes (N, H) each; peepholes: (2, 3 H).

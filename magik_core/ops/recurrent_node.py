@@ -13,6 +13,7 @@ from magik_core.errors import LowerError, QuantizeError
 from magik_core.ops import Array
 from magik_core.ops.activation import Activation, read_activations
 from magik_core.ops.recurrent import PER_DIRECTION, Recurrent
+from magik_core.ops.recurrent_check import DIRECTIONS, LENGTHS, PEEPHOLES, B, C, H, R, W, X, problems_of
 from magik_core.ops.recurrent_sums import Side, factors
 from magik_core.ops.sums import add_weight, imported_weights
 from magik_core.program import CODES, QuantParams, Shape, Tensor
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from magik_core.layout import Axes
     from magik_core.lowering import Lowering
 
-DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
-X, W, R, B, LENGTHS, H, C, PEEPHOLES = range(8)  # inputs of the ONNX nodes
 UNIT = QuantParams(2.0**-15, 2.0**15, 16)  # of an h that stays in [-1, 1]
 BYTE = QuantParams(2.0**-7, 128.0)  # of a y that nobody reads
 
 
 @dataclass(frozen=True)
-class Codes:
+class StepCodes:
     """A step on codes: the dtype of x and y, the parameters of y and of the states."""
 
     dtype: str
@@ -40,6 +39,9 @@ class Codes:
 
 def lower(cls: type[Recurrent], node: ir.Node, to: Lowering) -> None:
     """Emit the step of a node."""
+    problems = problems_of(cls, node)
+    if problems:
+        raise LowerError(problems=problems)
     op = cls(**_attributes(cls, node, to))
     w, r = (to.need_constant(node, i, what) for i, what in ((W, "W"), (R, "R")))
     dirs, hidden = r.shape[0], r.shape[2]
@@ -89,8 +91,6 @@ def keeps_to_one(cls: type[Recurrent], node: ir.Node) -> bool:
 
 def _attributes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> dict[str, Any]:
     direction = to.attribute(node, "direction", "forward")
-    if direction not in DIRECTIONS:
-        raise to.problem(node, "unknown direction", direction, ", ".join(DIRECTIONS))
     spare = (Activation("Relu"),) * (PER_DIRECTION - len(cls.defaults))
     flat = [a for functions in functions_of(cls, node, DIRECTIONS[direction]) for a in (*functions, *spare)]
     out = {
@@ -103,7 +103,7 @@ def _attributes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> dict[str, 
     return {**out, cls.switch: bool(to.attribute(node, cls.switch, 0))} if cls.switch else out
 
 
-def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> Codes | None:
+def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> StepCodes | None:
     """What a step on codes has; None where something has none."""
     q = to.quantization
     if node.name in q.float_nodes:
@@ -118,7 +118,7 @@ def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> Codes | None:
         states += list(own) if len(own) == 1 else []
     if x is None or y is None or len(states) < cls.states or any(s.zero_point % 1 for s in (y, *states)):
         return None
-    return Codes(max(x.dtype, y.dtype, key=CODES.index), y, tuple(states))
+    return StepCodes(max(x.dtype, y.dtype, key=CODES.index), y, tuple(states))
 
 
 def _state_params(node: ir.Node, to: Lowering, before: int, after: int) -> set[QuantParams]:

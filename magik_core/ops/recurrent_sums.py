@@ -61,7 +61,7 @@ def factors(x: Side, h: Side) -> tuple[Array, Array, Array]:
 
 
 @dataclass(frozen=True)
-class Sums:
+class GateSums:
     """The gates of one direction: w (rows, I) and r (rows, H) as f64, which hold their sums exactly; b (B H)."""
 
     w: Array
@@ -70,7 +70,7 @@ class Sums:
     factors: Array
 
     @classmethod
-    def of(cls, direction: int, directions: int, w: Array, r: Array, b: Array, table: Array) -> Sums:
+    def of(cls, direction: int, directions: int, w: Array, r: Array, b: Array, table: Array) -> GateSums:
         count = len(w) // directions
         own = slice(direction * count, (direction + 1) * count)
         return cls(w[own].astype(np.float64), r[own].astype(np.float64), b[direction], table[:, own].astype(np.int64))
@@ -85,7 +85,7 @@ class Sums:
         """Fixed (N, rows): what enters gates."""
         m_x, m_h, s = self.factors[:, rows]
         acc = of_x * m_x + of_h * m_h + self.b[rows if biases is None else biases]
-        return numerics.fixed((acc + (np.int64(1) << (s - 1))) >> s)
+        return numerics.fixed(numerics.shift(acc, s))
 
     def of_both(self, x: Array, h: Array, rows: slice) -> Array:
         return self.total(rows, self.of_x(x, rows), self.of_h(h, rows))

@@ -12,7 +12,7 @@ from magik_core.ops import Array, Params
 from magik_core.ops.activation import Activation
 from magik_core.ops.cases import Case, Input, Range, case, floats, weights
 from magik_core.ops.recurrent import Recurrent, RecurrentParams, States, add_products
-from magik_core.ops.recurrent_sums import Sums
+from magik_core.ops.recurrent_sums import GateSums
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class RNN(Recurrent):
 
         return self.over_time(x, lengths, (h,), advance)
 
-    def cell(self, p: RecurrentParams, d: int, sums: Sums, x: Array, now: States, peepholes: Array | None) -> States:
+    def cell(
+        self, p: RecurrentParams, d: int, sums: GateSums, x: Array, now: States, peepholes: Array | None
+    ) -> States:
         return (self.gate(d, 0, sums.of_both(x, now[0], slice(None))),)
 
 

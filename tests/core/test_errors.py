@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from magik_core.errors import DataError, MagikError, ModelError, Problem, UsageError, first_of, together
+from magik_core.errors import DataError, MagikError, ModelError, Problem, UsageError, capped, together
 
 
 def test_the_five_fields_in_order() -> None:
@@ -41,7 +41,7 @@ def test_together_lets_a_bug_through() -> None:
         together(lambda: 1 // 0)
 
 
-def test_the_first_of_many_problems_and_their_count() -> None:
+def test_the_capped_many_problems_and_their_count() -> None:
     problems = [Problem(str(i)) for i in range(22)]
-    assert first_of(problems[:20]) == problems[:20]
-    assert first_of(problems) == [*problems[:20], Problem("and 2 more problems of the same stage")]
+    assert capped(problems[:20]) == problems[:20]
+    assert capped(problems) == [*problems[:20], Problem("and 2 more problems of the same stage")]

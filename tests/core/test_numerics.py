@@ -60,6 +60,13 @@ def in_shift(c: Probe, py: ModuleType) -> bool:
     return same_bits(c("shift", I64, (v, I64), (s, I32)), py.rescale(v, 1, s))
 
 
+def in_shift_wrap(c: Probe, py: ModuleType) -> bool:
+    v, s = shift_points()
+    ends = np.array([-(2**63), -(2**63) + 1, 2**63 - 2, 2**63 - 1], I64)
+    v, s = np.append(v, np.repeat(ends, 62)), np.append(s, np.tile(np.arange(1, 63, dtype=I32), 4))
+    return same_bits(c("shift_wrap", I64, (v, I64), (s, I32)), py.shift(v, s))
+
+
 def in_fixed(c: Probe, py: ModuleType) -> bool:
     v = fixed_points()
     return same_bits(c("fixed", I32, (v, I64)), py.fixed(v))
@@ -160,6 +167,7 @@ def in_dequantize(c: Probe, py: ModuleType) -> bool:
 
 COMPARISONS: dict[str, Callable[[Probe, ModuleType], bool]] = {
     "shift": in_shift,
+    "shift_wrap": in_shift_wrap,
     "rescale": in_rescale,
     "rescale_wide": in_rescale_wide,
     "rescale_as": in_rescale_as,
@@ -248,7 +256,7 @@ def test_quantize_anywhere(probe: Probe, x: float, scale: float, zero: int) -> N
 
 SHIFT_C, SHIFT_PY = "((int64_t)1 << (s - 1))", "(np.int64(1) << (s - 1))"
 TWICE_C, TWICE_PY = "-(1 << 30) : 1 << 30", "-(2**30), 2**30"
-SHIFTS = {"shift", "rescale", "rescale_wide", "rescale_as", "fix"}
+SHIFTS = {"shift", "shift_wrap", "rescale", "rescale_wide", "rescale_as", "fix"}
 AVERAGES = {"average", "average_wide"}
 AVERAGE_C, AVERAGE_PY = "(count >> 1)", "(n >> 1)"
 MUTANTS = [
@@ -293,7 +301,7 @@ def test_a_mutant_of_numerics_is_noticed(
     assert source.count(old_py) == 1
     mutant = ModuleType("mutant")
     exec(compile(source.replace(old_py, new_py), "mutant", "exec"), mutant.__dict__)
-    for name in ("rescale", "rescale_twice", "average", "quantize", "fix"):
+    for name in ("shift", "rescale", "rescale_twice", "average", "quantize", "fix"):
         monkeypatch.setattr(numerics, name, getattr(mutant, name))
     assert differing(probe, numerics) == names
 

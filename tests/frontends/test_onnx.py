@@ -191,6 +191,24 @@ def test_weights_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_attributes_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    """A clip may be infinite, and a constant anything."""
+    proto = proto_of("agraph (float[4] x) => (float[4] y) { y = Relu(x) }")
+    make = onnx.helper.make_node
+    proto.graph.node.extend(
+        [
+            make("RNN", ["x"], ["a"], "rnn", clip=np.inf, activations=["HardSigmoid"], activation_beta=[0.5, np.inf]),
+            make("Elu", ["x"], ["b"], "elu", alpha=np.nan),
+            make("Constant", [], ["c"], value_float=-np.inf),
+        ]
+    )
+    what, need = "an attribute is not a number", "finite attributes"
+    assert problems_of(write(tmp_path / "m.onnx", proto), GraphError) == (
+        Problem(what, "node 'rnn' in m.onnx", "activation_beta inf", need),
+        Problem(what, "node 'elu' in m.onnx", "alpha nan", need),
+    )
+
+
 def test_a_weight_of_too_few_bytes(tmp_path: Path) -> None:
     proto = proto_of(TEXT, c=C)
     proto.graph.initializer[0].dims[1] = 1 << 40

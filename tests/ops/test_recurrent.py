@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from magik_core.calibrate import FloatSession
 from magik_core.errors import LowerError
 from magik_core.graph import OPSET
-from magik_core.ops.activation import FUNCTIONS
+from magik_core.ops.activation import FUNCTIONS, NEEDED
 from magik_core.ops.cases import Case, Input, case, floats
 from tests import harness
 
@@ -29,7 +29,7 @@ def layer(op: str, *more: Input | np.ndarray | None, steps: int = 5, dirs: int =
     return case(op, w, r, *more, x=(steps, 2, 3), hidden_size=4, **given)
 
 
-NAMES = ", ".join(FUNCTIONS)
+NAMES, BARE, ALPHA = ", ".join(FUNCTIONS), "activations without a coefficient", "activation_alpha"
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,17 @@ NAMES = ", ".join(FUNCTIONS)
     [
         (layer("LSTM", activations=["Sigmoid", "Tanh"]), "LSTM: another number of activations", "Sigmoid, Tanh", "3"),
         (layer("GRU", activations=["Sigmoid", "Cos"]), "GRU: unknown activations", "Sigmoid, Cos", NAMES),
+        (layer("RNN", activations=["ThresholdedRelu"]), f"RNN: {BARE}", "ThresholdedRelu without alpha", ALPHA),
+        (layer("RNN", activations=["Affine"]), f"RNN: {BARE}", "Affine without alpha", ALPHA),
+        (
+            layer("LSTM", activations=["Sigmoid", "Affine", "ScaledTanh"], activation_alpha=[2.0]),
+            f"LSTM: {BARE}",
+            "ScaledTanh without alpha, ScaledTanh without beta",
+            "activation_alpha and activation_beta",
+        ),
         (layer("LSTM", Input((1, 32))), "LSTM needs a constant B", "a computed tensor", "a constant"),
     ],
-    ids=["activations", "function", "B"],
+    ids=["activations", "function", "threshold", "affine", "scaled", "B"],
 )
 def test_a_refusal_names_what_it_found(item: Case, what: str, found: str, need: str) -> None:
     m = harness.model_of(item)
@@ -48,6 +56,24 @@ def test_a_refusal_names_what_it_found(item: Case, what: str, found: str, need: 
     (problem,) = caught.value.problems
     assert (problem.what, problem.found, problem.need) == (what, found, need)
     assert problem.where == "node 'node'"
+
+
+@pytest.mark.parametrize("name", [k for k, f in FUNCTIONS.items() if NEEDED not in (f.alpha, f.beta)])
+def test_functions_have_the_defaults_of_onnxruntime(name: str) -> None:
+    item = layer("RNN", activations=[name])
+    m, feeds = harness.model_of(item), {"x0": 3 * harness.data_of(item)["x0"]}
+    program = harness.in_float(m)
+    y = harness.as_source(program, harness.in_numpy(program, feeds))
+    for a, b in zip(y, harness.reference(m, feeds), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_the_beta_of_affine_is_zero() -> None:
+    item = layer("RNN", activations=["Affine"], activation_alpha=[0.5])
+    m, feeds = harness.model_of(item), harness.data_of(item)
+    program = harness.in_float(m)
+    y = harness.as_source(program, harness.in_numpy(program, feeds))
+    np.testing.assert_allclose(y[0], harness.reference(m, feeds)[0], rtol=1e-5, atol=1e-5)
 
 
 def test_an_unknown_direction_is_refused() -> None:

@@ -10,6 +10,7 @@
     }
 
 PROBE(shift, int64_t, fx_shift(v[i], s[i]), const int64_t *v, const int32_t *s)
+PROBE(shift_wrap, int64_t, fx_shift_wrap((uint64_t)v[i], s[i]), const int64_t *v, const int32_t *s)
 PROBE(rescale, int64_t, fx_rescale(acc[i], m[i], s[i]), const int32_t *acc, const int32_t *m, const int32_t *s)
 PROBE(rescale_wide, int64_t, fx_rescale_wide(acc[i], m[i], s[i]), const int64_t *acc, const int32_t *m, const int32_t *s)
 PROBE(rescale_as, int64_t, fx_rescale_as(acc[i], m[i], s[i], is_twice[i]), const int32_t *acc, const int32_t *m, const int32_t *s,

@@ -18,6 +18,12 @@ static inline int64_t fx_shift(int64_t v, int32_t s)
     return (v + ((int64_t)1 << (s - 1))) >> s;
 }
 
+/* The same of any sum: what a hostile file has made too large wraps, as an unsigned number. */
+static inline int64_t fx_shift_wrap(uint64_t v, int32_t s)
+{
+    return (int64_t)(v + (uint64_t)((int64_t)1 << (s - 1))) >> s;
+}
+
 /* acc * m / 2^s, rounded half up; s in [1, 62] */
 static inline int64_t fx_rescale(int32_t acc, int32_t m, int32_t s)
 {

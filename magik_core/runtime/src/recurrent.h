@@ -110,9 +110,9 @@ static inline size_t recurrent_scratch(const struct magik_step *n)
 /* sums[j] += v[k] * w[k][j], over k in order */
 static inline void recurrent_add(const float *v, int32_t count, const float *w, int32_t stride, int32_t columns, float *sums)
 {
-    for (int32_t k = 0; k < count; k++, w += stride)
+    for (int32_t k = 0; k < count; k++)
         for (int32_t j = 0; j < columns; j++)
-            sums[j] += v[k] * w[j];
+            sums[j] += v[k] * w[k * stride + j];
 }
 
 /* f, g or h (0, 1, 2) of a limited v */

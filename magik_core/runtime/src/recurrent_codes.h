@@ -132,8 +132,8 @@ static inline int32_t recurrent_sum(const struct recurrent_codes *k, int32_t row
     const int32_t s = k->factors[2 * k->rows + row];
     uint64_t b;
     memcpy(&b, k->b + sizeof b * (size_t)bias, sizeof b);
-    const uint64_t sum = (uint64_t)of_x * (uint64_t)m_x + (uint64_t)of_h * (uint64_t)m_h + b + ((uint64_t)1 << (s - 1));
-    return fx_fixed((int64_t)sum >> s);
+    const uint64_t sum = (uint64_t)of_x * (uint64_t)m_x + (uint64_t)of_h * (uint64_t)m_h + b;
+    return fx_fixed(fx_shift_wrap(sum, s));
 }
 
 /* Rows [from, to) of the gates, from x and h. */
