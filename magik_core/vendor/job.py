@@ -10,9 +10,10 @@ from typing import Any
 from magik_core import config_text
 from magik_core.config import Config
 from magik_core.config_nested import FORMATS, format_problem, image_shape
-from magik_core.errors import Problem, UsageError, together
+from magik_core.errors import Problem, UsageError, short, together
 from magik_core.vendor import ptq
 
+MAX_SIZE = 2**31 - 1  # of an axis
 SUFFIX = ".mk.h"  # that every output path has to have
 FLAG_OF_KEY: Mapping[str, str] = {
     "SOC": "target_device",
@@ -104,9 +105,9 @@ def _image(flags: Mapping[str, str], of_data: tuple[int, int] | None, channels: 
     """Height, width and channels; without --img_width and --img_height those of the calibration pictures."""
     texts = {name: flags[name] for name in ("img_width", "img_height", "img_channel") if name in flags}
     problems = [
-        Problem("wrong value of an option", f"--{name}", text, "a whole number above 0")
+        Problem("wrong value of an option", f"--{name}", short(text), f"a whole number above 0, up to {MAX_SIZE}")
         for name, text in texts.items()
-        if not text.isdecimal() or int(text) == 0
+        if not text.isdecimal() or len(text) > config_text.MAX_DIGITS or not 0 < int(text) <= MAX_SIZE
     ]
     missing = [name for name in ("img_width", "img_height") if name not in texts]
     if texts and missing and (len(missing) == 1 or of_data is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,8 @@ def test_text_forms(key: str, text: str, value: object) -> None:
     assert getattr(Config().with_overrides({key: text}), key.lower()) == value
 
 
-@pytest.mark.parametrize(("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many")])
+@pytest.mark.parametrize(("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many"),
+                                           ("QUANT_FEATURE_BIT", "9" * 5000), ("MEAN", "[" * 5000)])  # fmt: skip
 def test_text_that_is_no_value(key: str, text: str) -> None:
     with pytest.raises(UsageError, match=key):
         Config().with_overrides({key: text})
@@ -264,6 +266,7 @@ def test_the_vendors_misspellings(key: str, value: object, meant: str, caplog: p
         ("[1, 2]", "holds no keys", "", "[1, 2]"),
         ('{"SOC": "a", "SOC": "b"}', "is given twice", ": SOC", ""),
         ("[" * 200_000, "is nested too deeply", "", ""),
+        (f'{{"SOC": {"9" * 5000}}}', "a number in the config file is too long", "", f"5000 digits: {'9' * 38} …"),
     ],
 )
 def test_a_file_that_is_no_config(tmp_path: Path, text: str, what: str, where: str, found: str) -> None:
@@ -282,6 +285,17 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.cfg").write_bytes(b"{\xff}")
     with pytest.raises(UsageError, match="byte 1 is not UTF-8"):
         Config.load(tmp_path / "binary.cfg")
+
+
+def test_only_a_file_of_a_sensible_size_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.cfg")
+    for path, found in ((tmp_path / "pipe.cfg", "a named pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(UsageError, match=f"cannot read the config file\nwhere: {path}\nfound: {found}\n need: a f"):
+            Config.load(path)
+    monkeypatch.setattr(config_text, "MAX_BYTES", 10)
+    (tmp_path / "large.cfg").write_text('{"SOC": "T40"}')
+    with pytest.raises(UsageError, match="found: 14 bytes\n need: at most 10 bytes"):
+        Config.load(tmp_path / "large.cfg")
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:

@@ -65,7 +65,10 @@ def test_a_flag_may_be_repeated_and_may_have_numbers_below_zero() -> None:
         ({"img_channel": "1"}, "error: the size of the input is not whole\n need: --img_width and --img_height"),
         ({"img_width": "a", "img_height": "3"}, "error: wrong value of an option\nwhere: --img_width\nfound: a\n"
                                                 " need: a whole number above 0"),
-        ({"img_width": "9" * 30, "img_height": "3"}, "error: wrong value of a config key\nwhere: INPUT_SHAPE"),
+        ({"img_width": "9" * 30, "img_height": "3"}, "where: --img_width\nfound: 999999999999999999999999999999\n"
+                                                     " need: a whole number above 0, up to 2147483647"),
+        ({"img_width": "9" * 5000, "img_height": "3"}, "error: wrong value of an option\nwhere: --img_width\nfound: 9"),
+        ({"mean": "9" * 5000}, "error: wrong value of an option\nwhere: --mean\nfound: [\"9"),
         ({"framework": "onxx"}, "error: there is no such format of models\nwhere: --framework\nfound: \"onxx\""),
         ({"post_training_quantization": "true"}, "error: there is nothing to quantize with\n"
                                                  "where: --post_training_quantization"),
