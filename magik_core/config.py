@@ -252,6 +252,12 @@ class Config(BaseModel):
         )
 
     @property
+    def corrections(self) -> dict[str, str]:
+        """Data to correct biases on, by key: those that are asked for."""
+        named = {"WEIGHT_CORRECT_PATH": self.weight_correct_path, "FEATURE_CORRECT_PATH": self.feature_correct_path}
+        return {key: path for key, path in named.items() if path}
+
+    @property
     def ends(self) -> tuple[str, ...]:
         """The outputs to end at: where OUTPUT names some, those that come back as states are needed too."""
         more = dict.fromkeys(name for name in self.states.values() if name not in self.output)

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from magik_core import calibrate, carry, correct, equalize, inputs, node_bits, outputs, passes, plugins, states
 from magik_core.config import Config
 from magik_core.debugging import session
-from magik_core.errors import DataError, UsageError, together
+from magik_core.errors import UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
@@ -28,7 +28,7 @@ from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
 from magik_core.result import Result
-from magik_core.samples import Samples
+from magik_core.samples import Samples, check_found
 from magik_core.soc import SoC
 from magik_core.source import Quantization
 from magik_core.streamed import Streamed
@@ -127,9 +127,11 @@ def _quantized(
     graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, recipe)
     check_names(graph, recipe)
-    _, samples = together(  # what is missing, before calibration
+    paths = () if recipe.is_float else settings.corrections.values()
+    _, samples, *_ = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
         lambda: None if recipe.is_float else inputs.samples(graph, settings, settings.quant_dataset_path),
+        *(partial(inputs.samples, graph, settings, path) for path in paths),
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
@@ -257,6 +259,7 @@ def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> 
             lambda: _check_method("QUANT_FEATURE_METHOD", recipe.feature_method, "activation"),
             lambda: _check_method("QUANT_WEIGHT_METHOD", recipe.weight_method, "weight"),
             lambda: None if is_quantized and not settings.quant_dataset_path else _check_dataset(settings),
+            *(partial(check_found, path, f"data of {key}") for key, path in settings.corrections.items()),
         )
 
 
@@ -274,8 +277,7 @@ def _check_dataset(settings: Config) -> None:
             need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
             hint="pass --calib DIR, or --float to quantize nothing",
         )
-    if not Path(settings.quant_dataset_path).exists():
-        raise DataError("calibration data not found", where=settings.quant_dataset_path)
+    check_found(settings.quant_dataset_path)
 
 
 def _quantization(

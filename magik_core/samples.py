@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from magik_core import model_file
 from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
 from magik_core.dump_info import safe
 from magik_core.errors import DataError, Problem
@@ -66,9 +67,8 @@ def open_samples(path: str | Path, inputs: Sequence[InputSpec], size: int | None
 
     Raises: DataError: everything that is missing, of another kind or of the wrong size, together.
     """
+    check_found(path)
     root = Path(path)
-    if not root.exists():
-        raise DataError("calibration data not found", where=str(root))
     entries = _entries(root) if root.is_dir() else [root]
     if not entries:
         raise DataError("calibration folder is empty", where=str(root), need="images, .npy, .npz or .bin files")
@@ -87,6 +87,13 @@ def open_samples(path: str | Path, inputs: Sequence[InputSpec], size: int | None
     return Samples(groups, inputs, size)
 
 
+def check_found(path: str | Path, what: str = "calibration data") -> None:
+    """Raises: DataError: there is nothing at `path`."""
+    if not Path(path).exists():
+        need = "a folder or file of images, .npy, .npz or .bin"
+        raise DataError(f"{what} not found", where=str(path), found=model_file.missing(Path(path)), need=need)
+
+
 def load_file(path: str | Path, spec: InputSpec) -> np.ndarray:
     """One input from one file, f32 of the model's shape.
 
@@ -94,7 +101,8 @@ def load_file(path: str | Path, spec: InputSpec) -> np.ndarray:
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError("input file not found", where=str(file))
+        found, need = "a folder" if file.is_dir() else model_file.missing(file), f"one of {', '.join(KINDS)}"
+        raise DataError("input file not found", where=str(file), found=found, need=need)
     _kind(file)
     rows = read_rows(file, spec)
     if len(rows) != 1:

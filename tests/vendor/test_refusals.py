@@ -48,6 +48,20 @@ def test_all_wrong_flags_at_once() -> None:
     assert len(problems(flags.parse, ["x", "--foo", "--mean", "--input_prepad", "7"])) == 4
 
 
+def test_wrong_values_are_told_beside_wrong_flags(tool) -> None:
+    more = "--mean a --var 0 --img_width -1 --img_channel x --framework onxx"
+    done = tool(f"magik-transform-tools --save_quantize_model maybe {more}")
+    assert done.code == 2 and [line for line in done.err.splitlines() if line.startswith("where: ")] == [
+        "where: --save_quantize_model", "where: --framework", "where: --mean", "where: --var", "where: --img_width",
+        "where: --img_channel",
+    ]  # fmt: skip
+
+
+def test_a_wrong_mean_does_not_hide_a_wrong_size() -> None:
+    texts = problems(job, {**BASE, "mean": "a", "img_width": "0", "img_height": "3"})
+    assert [text.splitlines()[1] for text in texts] == ["where: --mean", "where: --img_width"]
+
+
 def test_a_flag_may_be_repeated_and_may_have_numbers_below_zero() -> None:
     args = ["-i", "a", "--inputpath=a", "--mean", "-1,-2.5", "-3", "--save_quantize_model"]
     assert flags.parse(args) == {"inputpath": "a", "mean": "-1,-2.5,-3", "save_quantize_model": "true"}
