@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from magik_core import carry, inputs, pipeline
-from magik_core.config import Config
 from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
 from magik_core.debugging.session import report
 from magik_core.errors import UsageError, together
-from magik_core.pipeline import Notes, Progress
+from magik_core.pipeline import Keys, Notes, Progress
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe
 from magik_core.samples import check_found
@@ -28,7 +27,7 @@ def debug(
     data: Data | None = None,
     output: str | Path | None = None,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     constants: Mapping[str, Any] | None = None,

@@ -19,6 +19,7 @@ from magik_core.errors import UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
+from magik_core.limits import check_threads
 from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
@@ -37,6 +38,7 @@ from magik_core.weights import real_weights, weight_bits, with_weights
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
+Keys = Config | Mapping[str, Any]
 
 
 def _silent(*_: object) -> None:
@@ -47,7 +49,7 @@ def convert(
     model: str | Path | ir.Model | object,
     output: str | Path | None = None,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     is_float: bool = False,
@@ -62,14 +64,15 @@ def convert(
     Args:
         model: a source file, a graph already loaded, or what a frontend takes, such as a torch.nn.Module, which
             is traced with `example_inputs`; output: the path to write, with or without a suffix.
-        config: or the path of its file; keys: `soc="T41"`, `calibration="images/"`, any of its keys in lower case.
+        config: or the path of its file, or its keys and values; keys: `soc="T41"`, `calibration="images/"`, any of
+            its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
         threads: of the calibration, they change no byte; constants: in the place of inputs, such as a sampling rate.
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     started = time.perf_counter()
-    settings = _settings(config, keys)
+    settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
@@ -100,7 +103,7 @@ def convert(
 def quantized(
     model: str | Path | ir.Model | object,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     progress: Progress = _silent,
@@ -113,7 +116,7 @@ def quantized(
 
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
-    settings = _settings(config, keys)
+    settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe)
     source, soc, _ = _open(model, settings, chosen, example_inputs, None)
     return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
@@ -189,7 +192,7 @@ def _place(program: Program, soc: SoC) -> Plan:
 def check(
     model: str | Path | ir.Model | object,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     example_inputs: Sequence[Any] = (),
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -222,13 +225,21 @@ def _rehearse(graph: ir.Model, recipe: Recipe, settings: Config, imported: Impor
     return carry.bind(program, carry.pairs(graph))
 
 
-def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Config:
+def _settings(config: Keys | str | Path | None, keys: Mapping[str, Any], threads: int = 1) -> Config:
+    together(lambda: check_threads(threads), lambda: _check_config(config))
     if isinstance(config, (str, Path)):
         config = Config.load(config)
     named = {("quant_dataset_path" if k == "calibration" else k).upper(): v for k, v in keys.items() if v is not None}
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
-    base = {} if config is None else {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
-    return Config.parse({**base, **plain})
+    if isinstance(config, Config):
+        config = {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
+    return Config.parse({**(config or {}), **plain})
+
+
+def _check_config(config: object) -> None:
+    if not isinstance(config, (Config, Mapping, str, Path, type(None))):
+        found, need = f"a {type(config).__name__}", "a Config, the path of a config file, or its keys and values"
+        raise UsageError("this is no config", where="config", found=found, need=need)
 
 
 def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | None, notes: Notes) -> ir.Model:

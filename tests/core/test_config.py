@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import magik_core as magik
 from magik_core import config_text
 from magik_core.config import KEYS, NOT_BUILT, Config
 from magik_core.errors import UsageError
@@ -311,6 +312,19 @@ def test_the_last_entry_stands_for_all_further_inputs() -> None:
     assert (a.mean, b.mean, c.mean) == ((1, 2, 3), (4, 4, 4), (4, 4, 4))
     assert a.normal == c.normal == (2, 2, 2)
     assert a.color == c.color == "BGR"
+
+
+def test_a_config_as_keys_and_values_and_what_is_none() -> None:
+    with pytest.raises(UsageError, match="unknown config key\nwhere: FOO"):
+        magik.convert("none.onnx", config={"FOO": 1})
+    with pytest.raises(UsageError, match="there is no SoC 'T99'"):
+        magik.convert("none.onnx", config={"SOC": "T99"}, calibration="none")
+    with pytest.raises(UsageError) as caught:
+        magik.convert("none.onnx", config=3)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "error: this is no config\nwhere: config\nfound: a int\n"
+        " need: a Config, the path of a config file, or its keys and values"
+    )
 
 
 def test_what_is_not_said_is_the_models() -> None:
