@@ -128,6 +128,15 @@ def test_flags_as_keys(tmp_path: Path) -> None:
     assert job({**BASE, "framework": "pytorch"}).config.frontend == ""
 
 
+@pytest.mark.parametrize(
+    ("word", "channels"), [("GRAY", 1), ("GARY", 1), (["GRAY"], 1), (["GARY"], 1), (["BRG"], 3), ("RGB", 3), ([], 3)]
+)
+def test_the_format_of_the_calibration_says_the_channels(tmp_path: Path, word: object, channels: int) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"format": word, "path": "x", "width": 32, "height": 24}))
+    assert job({**BASE, "ptq_config_path": str(path)}).image == (24, 32, channels)
+
+
 @pytest.mark.parametrize("soc", ["Txx", "T02", "Xs1", "Xs2"])
 def test_the_first_generation_reads_another_file(soc: str) -> None:
     asked = Job(Path("m"), Path("d/facedet.mk.h"), Config(soc=soc))
