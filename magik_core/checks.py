@@ -10,9 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magik_core.ops.concat import Concat
-from magik_core.ops.recurrent import H, Recurrent
-from magik_core.program import QuantParams, WeightParams
 from magik_core.soc import Finding
 
 if TYPE_CHECKING:
@@ -125,16 +122,23 @@ def step_bytes(program: Program, step: Step, *, mib: int) -> Finding:
 
 def _weight_bits(program: Program, step: Step) -> list[int]:
     """Bits of each of a step's weights."""
+    from magik_core.program import WeightParams  # numpy comes with it, and finding a chip needs none
+
     return [t.quant.bits for t in program.reads(step) if t.is_constant and isinstance(t.quant, WeightParams)]
 
 
 def _feature_bits(t: Tensor) -> int:
     """Bits of an activation's codes; 0 without codes."""
+    from magik_core.program import QuantParams
+
     return t.quant.bits if isinstance(t.quant, QuantParams) else 0
 
 
 def _states(program: Program) -> frozenset[str]:
     """Tensors that hold states of recurrent layers, and those to and from which these are moved as they are."""
+    from magik_core.ops.concat import Concat
+    from magik_core.ops.recurrent import H, Recurrent
+
     found: set[str] = set()
     for step in program.steps:
         if isinstance(step.op, Recurrent):

@@ -63,9 +63,9 @@ def programs(cases: list[Case] | None = None) -> Iterator[tuple[str, Program, Ma
                 yield f"{i} u16 {case}", program, harness.data_of(case, program, seed=3)
         yield f"{i} f32 {case}", harness.in_float(model), harness.data_of(case, seed=4)
     rng = np.random.default_rng(5)
-    for name, program in nets().items():
-        shape = (T, 1, SIZE) if name.startswith("memory") else (1, 3, 9, 7)
-        yield name, program, {"x": rng.uniform(-1, 1, shape).astype(np.float32)}
+    for found, shape in ((nets(), (1, 3, 9, 7)), (memory_nets(), (T, 1, SIZE))):
+        for name, program in found.items():
+            yield name, program, {"x": rng.uniform(-1, 1, shape).astype(np.float32)}
     for name, (model, carried) in streams.nets().items():
         for kind, program in streams.programs(model, carried).items():
             yield f"{name} {kind}", program, {"x": streams.frames(model, 1)}
@@ -136,7 +136,7 @@ RANGES = {"x": (-1, 1), "m": (-120, 155), "a": (-6, 6), "a1": (0, 6), "b": (-8, 
 
 def nets() -> dict[str, Program]:
     """The net in codes, in f32, with both (so that Quantize and Dequantize are there), with a border table, with
-    weights of s16 too, with sums rounded twice; some with codes of u16, some with memory."""
+    weights of s16 too, with sums rounded twice; some with codes of u16."""
     params = {name: numerics.params_of_range(*limit) for name, limit in RANGES.items()}
     params |= dict.fromkeys("degy", params["f"])
     raw = {**params, "x": QuantParams(1.0, 0.0)}
@@ -150,8 +150,12 @@ def nets() -> dict[str, Program]:
         "net border twice": Quantization(raw, frozenset(), weight_codes, rounds_twice=True),
     }
     out = {k: lower(harness.infer(net(mean="border" in k)), q) for k, q in quantizations.items()}
-    memory = {f"memory {op} {bits}": memory_net(op, *bits) for op, bits in MEMORY.items()}
-    return {**out, "net widths": mixed_net(), "net u16": u16_net(), **memory}
+    return {**out, "net widths": mixed_net(), "net u16": u16_net()}
+
+
+def memory_nets() -> dict[str, Program]:
+    """Nets of a recurrent layer and attention."""
+    return {f"memory {op} {bits}": memory_net(op, *bits) for op, bits in MEMORY.items()}
 
 
 MEMORY = {"LSTM": (8, 4), "GRU": (12, 8), "RNN": (16, 16)}  # bits of features and weights
