@@ -20,6 +20,7 @@ from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Recipe
 log = logging.getLogger(__name__)
 
 NODE_BITS = "magik_node_quant_bit_info.json"  # in the working directory, as the vendor has it
+MAX_F32 = (2 - 2.0**-23) * 2.0**127
 COLORS = ("RGB", "BGR", "GRAY")
 MISSPELLED_COLORS = {"BRG": "BGR", "GARY": "GRAY"}  # in the vendor's guide
 MISSPELLED_KEYS = {  # likewise
@@ -174,11 +175,20 @@ class Config(BaseModel):
             raise ValueError(f"one of: {_listed(known)}")
         return value
 
+    @field_validator("mean", "normal")
+    @classmethod
+    def _f32_holds_them(cls, value: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        if any(abs(v) > MAX_F32 for row in value for v in row):
+            raise ValueError(f"numbers that f32 holds: up to {MAX_F32:.4g}")
+        return value
+
     @field_validator("normal")
     @classmethod
     def _normal_divides(cls, value: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
         if any(v == 0 for row in value for v in row):
             raise ValueError("a divisor other than 0")
+        if any(abs(v) < 1 / MAX_F32 for row in value for v in row):
+            raise ValueError(f"divisors whose reciprocals f32 holds: from {1 / MAX_F32:.4g}")
         return value
 
     @field_validator("color")
@@ -250,6 +260,12 @@ class Config(BaseModel):
             skip_ops=frozenset(VENDOR_OPS.get(name, name) for name in self.quant_op_skip),
             is_float=is_float,
         )
+
+    @property
+    def corrections(self) -> dict[str, str]:
+        """Data to correct biases on, by key: those that are asked for."""
+        named = {"WEIGHT_CORRECT_PATH": self.weight_correct_path, "FEATURE_CORRECT_PATH": self.feature_correct_path}
+        return {key: path for key, path in named.items() if path}
 
     @property
     def ends(self) -> tuple[str, ...]:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from magik_core.errors import UsageError
+from magik_core import model_file
+from magik_core.errors import ModelError, UsageError, short
 
+MAX_BYTES = 16 << 20
+MAX_DIGITS = 400  # of an integer: more than a float has, and fewer than int() refuses
 TEXTS = (
     "SOC",
     "FRONTEND",
@@ -39,7 +42,11 @@ def dumps(values: Mapping[str, Any]) -> str:
 
 
 def show(value: Any) -> str:
-    return json.dumps(value, default=str)
+    """A value for a message."""
+    try:
+        return short(json.dumps(value, default=str))
+    except (ValueError, RecursionError):  # an integer too long to spell, or a list in itself
+        return f"a value of type {type(value).__name__}"
 
 
 def read(path: Path) -> Mapping[str, Any]:
@@ -48,9 +55,10 @@ def read(path: Path) -> Mapping[str, Any]:
     Raises: UsageError: it cannot be read, is not JSON, or has a key twice; says where.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError("cannot read the config file", where=str(path), found=error.strerror or "") from None
+        text = model_file.read_bytes(path, MAX_BYTES, what="the config file").decode("utf-8-sig")
+    except ModelError as error:
+        (p,) = error.problems
+        raise UsageError("cannot read the config file", where=p.where, found=p.found, need=p.need) from None
     except UnicodeDecodeError as error:
         raise UsageError(
             "the config file is not text",
@@ -59,13 +67,16 @@ def read(path: Path) -> Mapping[str, Any]:
             need="JSON in UTF-8",
         ) from None
     try:
-        out = json.loads(text, object_pairs_hook=_once)
+        out = json.loads(text, object_pairs_hook=_once, parse_int=_integer)
     except json.JSONDecodeError as error:
         where = f"{path}, line {error.lineno}, column {error.colno}"
         found = "".join(text.splitlines()[error.lineno - 1 : error.lineno]).strip() or "the end of the file"
         raise UsageError("the config file is not JSON", where=where, found=found, need=error.msg) from None
     except _Twice as error:
         raise UsageError("a config key is given twice", where=f"{path}: {error}", need="each key once") from None
+    except _Long as error:
+        found, need = f"{len(str(error))} digits: {short(error, 40)}", f"at most {MAX_DIGITS} digits"
+        raise UsageError("a number in the config file is too long", where=str(path), found=found, need=need) from None
     except RecursionError:
         raise UsageError("the config file is nested too deeply", where=str(path), need="a flat object") from None
     if not isinstance(out, dict):
@@ -75,6 +86,16 @@ def read(path: Path) -> Mapping[str, Any]:
 
 class _Twice(Exception):
     """A key of a JSON object appears twice."""
+
+
+class _Long(ValueError):
+    """An integer has too many digits."""
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise _Long(text)
+    return int(text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,24 +111,22 @@ def value(key: str, text: str) -> Any:
     """The JSON value that a command line's text stands for; what fits no form stays text."""
     text = text.strip()
     if text.startswith(("[", "{")):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return text  # the type check then names the key
+        return _json(text)
     if key in NAMES:
         return [part.strip() for part in text.split(",") if part.strip()]
     if key in ("INPUT_SHAPE", "MEAN", "NORMAL"):
-        rows = [[_number(part) for part in _cells(key, row)] for row in text.split(";") if row.strip()]
+        rows = [[_json(part) for part in _cells(key, row)] for row in text.split(";") if row.strip()]
         return rows if len(rows) != 1 else rows[0]
-    return text if key in TEXTS else _number(text)
+    return text if key in TEXTS else _json(text)
 
 
 def _cells(key: str, row: str) -> list[str]:
     return (row.lower().replace("x", ",") if key == "INPUT_SHAPE" else row).split(",")
 
 
-def _number(text: str) -> Any:
+def _json(text: str) -> Any:
+    """A JSON value, or the text that is none: the type check then names the key."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError):
         return text

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from magik_core import carry, inputs, pipeline
-from magik_core.config import Config
 from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
 from magik_core.debugging.session import report
-from magik_core.errors import DataError, UsageError, together
-from magik_core.pipeline import Notes, Progress
+from magik_core.errors import UsageError, together
+from magik_core.pipeline import Keys, Notes, Progress
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe
+from magik_core.samples import check_found
 from magik_core.streamed import Streamed
 
 Data = str | Path | Iterable[Mapping[str, np.ndarray]]
@@ -27,7 +27,7 @@ def debug(
     data: Data | None = None,
     output: str | Path | None = None,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     constants: Mapping[str, Any] | None = None,
@@ -78,12 +78,7 @@ def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[
 
 def _check(data: Data | None, folder: Path | None) -> None:
     """What is wrong before anything was calibrated. Raises: MagikError: all of it."""
-    is_missing = isinstance(data, (str, Path)) and not Path(data).exists()
     together(
         lambda: None if folder is None else check_folder(folder),
-        lambda: _missing(str(data)) if is_missing else None,
+        lambda: check_found(data, "data to debug with") if isinstance(data, (str, Path)) else None,
     )
-
-
-def _missing(path: str) -> None:
-    raise DataError("data to debug with not found", where=path)

@@ -14,6 +14,7 @@ import numpy as np
 from magik_core.dump_info import nodes, tensors
 from magik_core.errors import DataError, Problem
 from magik_core.kernels import NAME as KERNEL
+from magik_core.model_file import missing
 from magik_core.program import DTYPES, Shape, Tensor
 
 FLOATS = ("float_model", "ptq_model_dequantize")  # folders inside a folder of dumps: f32 in every file
@@ -63,7 +64,8 @@ def resolve(path: Path, other: Path) -> Path:
     Raises: DataError: there is no such folder or file.
     """
     if not path.exists():
-        raise DataError("there is no such folder of dumps", where=str(path))
+        need = "a folder of dumps, or one of them"
+        raise DataError("there is no such folder of dumps", where=str(path), found=missing(path), need=need)
     if path.is_file() or any(_is_layer(file) for file in path.glob("*.bin")):
         return path
     dequantized, quantized = "ptq_model_dequantize", "ptq_model"

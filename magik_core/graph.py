@@ -55,6 +55,15 @@ def sole_consumer(value: ir.Value) -> ir.Node | None:
     return nodes[0] if len(nodes) == 1 and not value.is_graph_output() else None
 
 
+def limited(node: ir.Node) -> ir.Node | None:
+    """Return the node whose result a Relu or Clip limits: nothing else reads it, and the limits are constants."""
+    if node.op_type not in ("Relu", "Clip") or not node.inputs or node.inputs[0] is None:
+        return None
+    bounds = [constant(v) for v in node.inputs[1:] if v is not None]
+    is_fixed = all(bound is not None and bound.size == 1 for bound in bounds)
+    return node.inputs[0].producer() if is_fixed and sole_consumer(node.inputs[0]) is node else None
+
+
 def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     """Return the shape where every size is a number, else None."""
     if value is None or value.shape is None:

@@ -1,13 +1,14 @@
-"""What a value of the graph has to be for a tensor of a program to hold it."""
+"""What a value of the graph has to be for a tensor of a program to hold it, and a number of threads to be one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 
 from magik_core import layout
-from magik_core.errors import LowerError, Problem
+from magik_core.errors import LowerError, Problem, RunError
 from magik_core.graph import static_shape
 from magik_core.ops import MAX_DIMS
 from magik_core.program import Shape
@@ -24,6 +25,12 @@ def oversize(shape: Shape) -> tuple[str, str] | None:
         return f"{len(shape)} axes", f"at most {MAX_DIMS}"
     count = layout.count(shape)
     return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
+
+
+def check_threads(threads: object) -> None:
+    """Raises: RunError: no whole number, or one below 1."""
+    if not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise RunError("the number of threads is wrong", found=str(threads), need="1 or more")
 
 
 def check_node(node: ir.Node, op: type[Op]) -> None:

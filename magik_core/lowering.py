@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from magik_core import layout, limits, numerics
 from magik_core.errors import LowerError, Problem, QuantizeError
+from magik_core.graph import limited
 from magik_core.layout import Axes
 from magik_core.ops import Op
 from magik_core.ops.dequantize import Dequantize
@@ -58,20 +59,14 @@ class Lowering(Source):
         """Take over a Relu or Clip that alone reads the node: (value to write, low, high)."""
         y = node.outputs[0]
         user = self.sole_consumer(y)
-        if user is None or user.op_type not in ("Relu", "Clip") or user.inputs[0] is not y:
+        if user is None or limited(user) is not node or user.inputs[0] is not y:
             return y, -np.inf, np.inf
         floats = self.quantization.float_nodes
         if (user.name in floats) != (node.name in floats):
             return y, -np.inf, np.inf
         low, high = 0.0, np.inf
         if user.op_type == "Clip":
-            if any(
-                i < len(user.inputs) and user.inputs[i] is not None and self.constant(user, i) is None for i in (1, 2)
-            ):
-                return y, -np.inf, np.inf
             bounds = [self.constant(user, i) for i in (1, 2)]
-            if any(b is not None and b.size != 1 for b in bounds):
-                return y, -np.inf, np.inf
             low = -np.inf if bounds[0] is None else float(bounds[0].reshape(()))
             high = np.inf if bounds[1] is None else float(bounds[1].reshape(()))
         self.done.add(user.name or "")

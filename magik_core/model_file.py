@@ -80,7 +80,7 @@ def unreadable(path: Path, error: OSError, what: str = "the model") -> ModelErro
 
 def _nothing(path: Path, error: OSError | ValueError, need: str, what: str) -> ModelError:
     number = error.errno if isinstance(error, OSError) else 0
-    found = _missing(path)
+    found = missing(path)
     if number == errno.ELOOP:
         found = "a link that leads back to itself"
     elif os.path.islink(path):
@@ -91,7 +91,7 @@ def _nothing(path: Path, error: OSError | ValueError, need: str, what: str) -> M
     return ModelError(f"there is no such {what.split()[-1]}", where=str(path), found=found, need=need)
 
 
-def _missing(path: Path) -> str:
+def missing(path: Path) -> str:
     """Where a path ends that leads nowhere."""
     for folder in path.parents:
         if os.path.isdir(folder):

@@ -14,6 +14,7 @@ from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, PackError, Problem, RunError
 from magik_core.library import COLORS, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, choosable, library
+from magik_core.limits import check_threads
 from magik_core.program import DTYPES, QuantParams, Shape
 
 Array = np.ndarray
@@ -111,8 +112,7 @@ class Net:
         isa: str | None = None,
         library_path: str | None = None,
     ) -> None:
-        if threads < 1:
-            raise RunError("the number of threads is wrong", found=str(threads), need="1 or more")
+        check_threads(threads)
         self._lib = library(library_path)
         self._pool = None
         self._data = _aligned(len(data))
@@ -198,9 +198,10 @@ class Net:
         """Run on arrays in the source model's terms.
 
         Args:    feeds: per input name (or one array): floats in the source's axis order, raw pixels where MEAN
-                 and NORMAL were folded in; or codes in the board's layout, dtype of the board's tensor.
+                 and NORMAL were folded in; or codes in the board's layout, dtype of the board's tensor. A NaN or an
+                 infinity has no code; an input that is f32 on the board takes them.
         Returns: per output name f32 arrays (integers stay integers) in the source's axis order.
-        Raises:  RunError: names, shapes or dtypes that do not fit, all at once.
+        Raises:  RunError: names, shapes, dtypes or values that do not fit, all at once.
         """
         codes = self.run_quantized(feeds)
         out = {}
@@ -314,12 +315,12 @@ class Net:
     def _feed(self, feeds: Mapping[str, Array] | Array) -> None:
         named = feeds if isinstance(feeds, Mapping) else {p.name: feeds for p in self.inputs[:1]}
         problems = [
-            Problem("an input is missing", found=", ".join(named) or "nothing", need=p.name)
+            Problem("an input is missing", found=", ".join(map(str, named)) or "nothing", need=p.name)
             for p in self.inputs
             if p.name not in named
         ]
         problems += [
-            Problem("an input has an unknown name", found=n, need=", ".join(p.name for p in self.inputs))
+            Problem("an input has an unknown name", found=str(n), need=", ".join(p.name for p in self.inputs))
             for n in named
             if n not in {p.name for p in self.inputs}
         ]
@@ -345,7 +346,7 @@ def _mask(isa: str) -> int:
 def encode(p: Port, value: Array) -> Array:
     """An input array as the board's tensor.
 
-    Raises: RunError: shape or dtype fit neither the source's terms nor the board's.
+    Raises: RunError: shape or dtype fit neither the source's terms nor the board's, or values have no code.
     """
     own = DTYPES[p.dtype]
     if p.quant is not None and value.dtype == own and value.shape == p.board_shape:
@@ -363,7 +364,16 @@ def encode(p: Port, value: Array) -> Array:
         )
     stored = value.transpose(p.axes)
     if p.quant is not None:
-        return numerics.quantize(stored.astype(np.float32), p.quant)
+        with np.errstate(over="ignore"):
+            reals = stored.astype(np.float32)
+        bad = np.count_nonzero(~np.isfinite(reals))
+        if bad:
+            found, need = (
+                f"{bad} of {reals.size} values are NaN, infinite or beyond f32",
+                "numbers that codes stand for",
+            )
+            raise RunError("an input is not finite", where=f"input '{p.name}'", found=found, need=need)
+        return numerics.quantize(reals, p.quant)
     if p.dtype == "bool":
         return (stored != 0).astype(own)
     if own.kind in "iu" and not _holds(own, stored):

@@ -15,10 +15,11 @@ import onnx_ir as ir
 from magik_core import calibrate, carry, correct, effects, equalize, inputs, node_bits, outputs, passes, plugins, states
 from magik_core.config import Config
 from magik_core.debugging import session
-from magik_core.errors import DataError, UsageError, together
+from magik_core.errors import UsageError, together
 from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
+from magik_core.limits import check_threads
 from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
@@ -28,7 +29,7 @@ from magik_core.quantized import Quantized
 from magik_core.read import read
 from magik_core.recipe import REAL, Recipe
 from magik_core.result import Result
-from magik_core.samples import Samples
+from magik_core.samples import Samples, check_found
 from magik_core.soc import SoC
 from magik_core.source import Quantization
 from magik_core.streamed import Streamed
@@ -37,6 +38,7 @@ from magik_core.weights import real_weights, weight_bits, with_weights
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
+Keys = Config | Mapping[str, Any]
 
 
 def _silent(*_: object) -> None:
@@ -47,7 +49,7 @@ def convert(
     model: str | Path | ir.Model | object,
     output: str | Path | None = None,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     is_float: bool = False,
@@ -62,14 +64,15 @@ def convert(
     Args:
         model: a source file, a graph already loaded, or what a frontend takes, such as a torch.nn.Module, which
             is traced with `example_inputs`; output: the path to write, with or without a suffix.
-        config: or the path of its file; keys: `soc="T41"`, `calibration="images/"`, any of its keys in lower case.
+        config: or the path of its file, or its keys and values; keys: `soc="T41"`, `calibration="images/"`, any of
+            its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
         threads: of the calibration, they change no byte; constants: in the place of inputs, such as a sampling rate.
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     started = time.perf_counter()
-    settings = _settings(config, keys)
+    settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
     source, soc, targets = _open(model, settings, chosen, example_inputs, output)
     ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
@@ -100,7 +103,7 @@ def convert(
 def quantized(
     model: str | Path | ir.Model | object,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     progress: Progress = _silent,
@@ -115,7 +118,7 @@ def quantized(
 
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
-    settings = _settings(config, keys).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
+    settings = _settings(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
     source, soc, _ = _open(model, settings, chosen, example_inputs, None)
     return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
@@ -129,9 +132,11 @@ def _quantized(
     graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, recipe)
     check_recipe(graph, recipe)
-    _, samples, _ = together(  # what is missing, before calibration
+    paths = () if recipe.is_float else settings.corrections.values()
+    _, samples, *_ = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
         lambda: None if recipe.is_float else inputs.samples(graph, settings, settings.quant_dataset_path),
+        *(partial(inputs.samples, graph, settings, path) for path in paths),
         lambda: inputs.read(graph, settings, settings.debug_path) if settings.debug_path else None,
     )
     if recipe.equalize:
@@ -193,7 +198,7 @@ def _place(program: Program, soc: SoC) -> Plan:
 def check(
     model: str | Path | ir.Model | object,
     *,
-    config: Config | str | Path | None = None,
+    config: Keys | str | Path | None = None,
     example_inputs: Sequence[Any] = (),
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -226,13 +231,21 @@ def _rehearse(graph: ir.Model, recipe: Recipe, settings: Config, imported: Impor
     return carry.bind(program, carry.pairs(graph))
 
 
-def _settings(config: Config | str | Path | None, keys: Mapping[str, Any]) -> Config:
+def _settings(config: Keys | str | Path | None, keys: Mapping[str, Any], threads: int = 1) -> Config:
+    together(lambda: check_threads(threads), lambda: _check_config(config))
     if isinstance(config, (str, Path)):
         config = Config.load(config)
     named = {("quant_dataset_path" if k == "calibration" else k).upper(): v for k, v in keys.items() if v is not None}
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
-    base = {} if config is None else {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
-    return Config.parse({**base, **plain})
+    if isinstance(config, Config):
+        config = {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
+    return Config.parse({**(config or {}), **plain})
+
+
+def _check_config(config: object) -> None:
+    if not isinstance(config, (Config, Mapping, str, Path, type(None))):
+        found, need = f"a {type(config).__name__}", "a Config, the path of a config file, or its keys and values"
+        raise UsageError("this is no config", where="config", found=found, need=need)
 
 
 def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | None, notes: Notes) -> ir.Model:
@@ -263,6 +276,7 @@ def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> 
             lambda: _check_method("QUANT_FEATURE_METHOD", recipe.feature_method, "activation"),
             lambda: _check_method("QUANT_WEIGHT_METHOD", recipe.weight_method, "weight"),
             lambda: None if is_quantized and not settings.quant_dataset_path else _check_dataset(settings),
+            *(partial(check_found, path, f"data of {key}") for key, path in settings.corrections.items()),
         )
 
 
@@ -280,8 +294,7 @@ def _check_dataset(settings: Config) -> None:
             need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
             hint="pass --calib DIR, or --float to quantize nothing",
         )
-    if not Path(settings.quant_dataset_path).exists():
-        raise DataError("calibration data not found", where=settings.quant_dataset_path)
+    check_found(settings.quant_dataset_path)
 
 
 def _quantization(

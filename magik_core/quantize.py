@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from magik_core import carry, numerics, states
 from magik_core.errors import MAX_PROBLEMS, Problem, QuantizeError, UsageError, capped
+from magik_core.graph import limited
 from magik_core.imported import NOTHING, Imported
 from magik_core.missing import nearest
 from magik_core.ops import by_onnx
@@ -47,17 +48,10 @@ def bits_of(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> di
 
 def _choice(node: ir.Node, recipe: Recipe) -> Choice:
     """What a node gets; limits that one computation alone reads get what that gets, since they become one step."""
-    decides = _computation(node)
+    decides = limited(node)
     if decides is None or (node.name or "") in recipe.nodes:
         return recipe.choice(node.name or "", node.op_type)
     return recipe.choice(decides.name or "", decides.op_type)
-
-
-def _computation(node: ir.Node) -> ir.Node | None:
-    """The node whose results a Relu or Clip alone reads."""
-    x = node.inputs[0] if node.op_type in ("Relu", "Clip") and node.inputs else None
-    alone = x is not None and len(x.uses()) == 1 and not x.is_graph_output()
-    return x.producer() if x is not None and alone else None
 
 
 def quantize(
@@ -148,7 +142,7 @@ def _in_float(model: ir.Model, recipe: Recipe) -> tuple[set[str], set[str]]:
     """Nodes that the recipe keeps in f32, and those whose weights alone it keeps in f32."""
     skipped, real = set(), set()
     for node in model.graph:
-        decides = _computation(node)
+        decides = limited(node)
         own = decides or node
         if any(recipe.is_skipped(n.name or "", n.op_type) for n in (node, own)):
             skipped.add(node.name or "")

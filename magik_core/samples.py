@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from magik_core import model_file
 from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
 from magik_core.dump_info import safe
 from magik_core.errors import DataError, Problem, capped
@@ -56,21 +57,23 @@ class Samples:
         _report(problems)
 
 
-def open_samples(path: str | Path, inputs: Sequence[InputSpec], size: int | None = None) -> Samples:
+def open_samples(
+    path: str | Path, inputs: Sequence[InputSpec], size: int | None = None, what: str = "calibration data"
+) -> Samples:
     """Find the samples at `path`, sorted by name, at most `size` of them.
 
     A folder of files holds one sample per image or .bin and one or more (along axis 0) per .npy or .npz; the
     keys of a .npz are input names. A folder of folders holds one sample per folder, with a file
     `<input>_input.*` or `<input>.*` for each input, where "/" in the name is written "_". One file works too.
 
+    Args:   what: they are, for messages.
     Raises: DataError: everything that is missing, of another kind or of the wrong size, together.
     """
+    check_found(path, what)
     root = Path(path)
-    if not root.exists():
-        raise DataError("calibration data not found", where=str(root))
     entries = _entries(root) if root.is_dir() else [root]
     if not entries:
-        raise DataError("calibration folder is empty", where=str(root), need="images, .npy, .npz or .bin files")
+        raise DataError(f"{what.split()[0]} folder is empty", where=str(root), need="images, .npy, .npz or .bin files")
     is_nested = all(e.is_dir() for e in entries)
     groups: list[_Group] = []
     problems: list[Problem] = []
@@ -78,12 +81,19 @@ def open_samples(path: str | Path, inputs: Sequence[InputSpec], size: int | None
         if size is not None and sum(g.rows for g in groups) >= size:
             break
         try:
-            files = _nested(entry, inputs) if is_nested else _flat(entry, inputs)
+            files = _nested(entry, inputs) if is_nested else _flat(entry, inputs, what)
             groups.append(_Group(files, _common_rows(entry, files, inputs)))
         except DataError as error:
             problems += error.problems
     _report(problems)
     return Samples(groups, inputs, size)
+
+
+def check_found(path: str | Path, what: str = "calibration data") -> None:
+    """Raises: DataError: there is nothing at `path`."""
+    if not Path(path).exists():
+        need = "a folder or file of images, .npy, .npz or .bin"
+        raise DataError(f"{what} not found", where=str(path), found=model_file.missing(Path(path)), need=need)
 
 
 def load_file(path: str | Path, spec: InputSpec) -> np.ndarray:
@@ -93,8 +103,9 @@ def load_file(path: str | Path, spec: InputSpec) -> np.ndarray:
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError("input file not found", where=str(file))
-    _kind(file)
+        found, need = "a folder" if file.is_dir() else model_file.missing(file), f"one of {', '.join(KINDS)}"
+        raise DataError("input file not found", where=str(file), found=found, need=need)
+    _kind(file, "input data")
     rows = read_rows(file, spec)
     if len(rows) != 1:
         raise DataError(
@@ -111,16 +122,16 @@ def _entries(folder: Path) -> list[Path]:
     return sorted(names, key=lambda e: e.name)
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, what: str) -> str:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in KINDS:
         found = "a folder beside files" if path.is_dir() else f"suffix '{path.suffix}'"
-        raise DataError("not calibration data", where=str(path), found=found, need=f"one of {', '.join(KINDS)}")
+        raise DataError(f"not {what}", where=str(path), found=found, need=f"one of {', '.join(KINDS)}")
     return suffix
 
 
-def _flat(file: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
-    if _kind(file) != ".npz" and len(inputs) != 1:
+def _flat(file: Path, inputs: Sequence[InputSpec], what: str) -> dict[str, Path]:
+    if _kind(file, what) != ".npz" and len(inputs) != 1:
         names = ", ".join(s.name for s in inputs)
         raise DataError(
             "one file cannot feed several inputs",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import onnx_ir as ir
 
 from magik_core import carry
+from magik_core.graph import limited
 from magik_core.imported import Imported
 from magik_core.ops import by_onnx
 
@@ -73,11 +74,6 @@ def tied(model: ir.Model, owner: Mapping[str, str], imported: Imported) -> list[
 def _limited(model: ir.Model, bits: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Values of nodes that only limits read, as wide as theirs, and the values with these limits."""
     for node in model.graph:
-        if node.op_type not in ("Relu", "Clip") or any(
-            v is not None and v.const_value is None for v in node.inputs[1:]
-        ):
-            continue
-        x, y = node.inputs[0], node.outputs[0].name or ""
-        alone = x is not None and x.producer() is not None and len(x.uses()) == 1 and not x.is_graph_output()
-        if x is not None and alone and bits.get(x.name or "") == bits.get(y):
+        x, y = node.inputs[0] if limited(node) else None, node.outputs[0].name or ""
+        if x is not None and bits.get(x.name or "") == bits.get(y):
             yield x.name or "", y

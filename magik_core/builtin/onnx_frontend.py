@@ -199,5 +199,15 @@ def _check(proto: onnx.ModelProto, path: Path) -> None:
     try:
         onnx.checker.check_model(proto)
     except Exception as error:  # ValidationError, and C++ exceptions on hostile attributes
+        bare = [value.name for value in (*proto.graph.input, *proto.graph.output) if _is_bare(value)]
+        if bare:
+            what, need = "an input or output of the graph has no shape", "a dtype and axes; their sizes may be open"
+            raise GraphError(problems=[Problem(what, f"'{name}' in {path}", need=need) for name in bare]) from None
         text = short(str(error).split("==>")[0])
         raise GraphError("the model is no valid ONNX", where=str(path), found=text) from None
+
+
+def _is_bare(value: onnx.ValueInfoProto) -> bool:
+    """Whether an input or output is no tensor of known rank, which the checker asks for."""
+    kind = value.type
+    return kind.WhichOneof("value") is None or (kind.HasField("tensor_type") and not kind.tensor_type.HasField("shape"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magik_core import model_file
 from magik_core.errors import DataError, Problem, RunError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def frames(net: Net, texts: Sequence[str], color: str | None) -> Iterator[dict[s
     found: dict[str, samples.Samples] = {}
     for name, path in named:
         wanted = [name] if name else [other for other in ports if other not in found]
-        found.update((one, samples.open_samples(path, [_spec(ports[one], color)])) for one in wanted)
+        found.update((one, samples.open_samples(path, [_spec(ports[one], color)], what="input data")) for one in wanted)
     if len({len(one) for one in found.values()}) > 1:
         counts = ", ".join(f"{name}: {len(one)}" for name, one in found.items())
         raise RunError("inputs have different numbers of frames", found=counts, need="as many of each")
@@ -109,7 +110,8 @@ def _numpy(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise DataError("there is no such file", where=str(path)) from None
+        need = "a .npy, .npz, .bin or image"
+        raise DataError("there is no such file", where=str(path), found=model_file.missing(path), need=need) from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         need = "an array saved with numpy.save or numpy.savez, without pickled objects"
         raise DataError("not a numpy file", where=str(path), found=str(error), need=need) from None

@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from magik_core import __version__
 from magik_core.cli import _app, _console, _progress
-from magik_core.errors import MagikError, UsageError
+from magik_core.errors import MagikError, Problem, UsageError
 from magik_core.vendor import flags, log
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Sequence[str]) -> int:
-    asked = flags.parse(args)
+    asked, problems = flags.read(args)
+    if problems:
+        _stop(asked, problems)
     if "help" in asked:
         _console.data(help_text())
         return 0
@@ -47,6 +49,17 @@ def _run(args: Sequence[str]) -> int:
                 logger.error("%s", ": ".join(filter(None, (problem.where, problem.what))))
             raise
     return 0
+
+
+def _stop(asked: Mapping[str, str], problems: Sequence[Problem]) -> NoReturn:
+    """Raises: UsageError: of flags that are wrong, and of the values of those that are not."""
+    from magik_core.vendor import job
+
+    try:
+        job.check(asked)
+    except UsageError as error:
+        problems = (*problems, *error.problems)
+    raise UsageError(problems=problems)
 
 
 def _do(asked: Mapping[str, str]) -> None:

@@ -15,8 +15,8 @@ from magik_core.debugging.dump import FOLDER, Dump, check_folder
 from magik_core.debugging.measure import measure
 from magik_core.debugging.report import Report
 from magik_core.debugging.trials import trials
-from magik_core.errors import DataError
 from magik_core.quantized import Quantized
+from magik_core.samples import check_found
 
 Progress = Callable[[str, int, int], None]
 
@@ -49,8 +49,7 @@ def check(settings: Config) -> None:
     """
     if not settings.debug_path:
         return
-    if not Path(settings.debug_path).exists():
-        raise DataError("data to debug with not found", where=settings.debug_path)
+    check_found(settings.debug_path, "data to debug with")
     check_folder(Path(FOLDER), hint="leave DEBUG_PATH out, or convert in another working directory")
 
 

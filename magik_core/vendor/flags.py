@@ -63,13 +63,13 @@ class _Given:
     has_blank: bool = False
 
 
-def parse(args: Sequence[str]) -> dict[str, str]:
+def read(args: Sequence[str]) -> tuple[dict[str, str], list[Problem]]:
     """Values by the flags' own names; a flag without a value, or with an empty one, is left out.
 
     Dashes may be one or two, names have any case, values follow or stand behind `=`. Blanks, empty arguments and
     backslashes that continued a line are skipped.
 
-    Raises: UsageError: everything that is wrong, at once.
+    Returns: them, and everything that is wrong with the others.
     """
     given, problems = _given(args)
     out: dict[str, str] = {}
@@ -83,9 +83,18 @@ def parse(args: Sequence[str]) -> dict[str, str]:
             what = f"--{flag.name} is given twice"
             problems.append(Problem(what, one.spelling, f"{out[flag.name]}, then {text}", "once"))
         out[flag.name] = text
+    return out, problems
+
+
+def parse(args: Sequence[str]) -> dict[str, str]:
+    """Values by the flags' own names, as `read`.
+
+    Raises: UsageError: everything that is wrong, at once.
+    """
+    found, problems = read(args)
     if problems:
         raise UsageError(problems=problems)
-    return out
+    return found
 
 
 def _given(args: Sequence[str]) -> tuple[list[_Given], list[Problem]]:

@@ -10,9 +10,10 @@ from typing import Any
 from magik_core import config_text
 from magik_core.config import Config
 from magik_core.config_nested import FORMATS, format_problem, image_shape
-from magik_core.errors import Problem, UsageError, together
+from magik_core.errors import Problem, UsageError, short, together
 from magik_core.vendor import ptq
 
+MAX_SIZE = 2**31 - 1  # of an axis
 SUFFIX = ".mk.h"  # that every output path has to have
 FLAG_OF_KEY: Mapping[str, str] = {
     "SOC": "target_device",
@@ -49,6 +50,14 @@ def job(flags: Mapping[str, str]) -> Job:
     return Job(Path(flags["inputpath"]), Path(flags["outputpath"]), config, keeps, image)
 
 
+def check(flags: Mapping[str, str]) -> None:
+    """Look at the values of some flags, where others are wrong and no job can be made.
+
+    Raises: UsageError: everything that is wrong, at once.
+    """
+    together(lambda: _source(flags), lambda: _values(flags), lambda: _sizes(flags))
+
+
 def _check_paths(flags: Mapping[str, str]) -> None:
     problems = []
     for name, need in (("inputpath", "--inputpath MODEL"), ("outputpath", f"--outputpath NAME{SUFFIX}")):
@@ -66,13 +75,14 @@ def _check_paths(flags: Mapping[str, str]) -> None:
 
 
 def _config(flags: Mapping[str, str]) -> tuple[Config, tuple[int, int, int] | None]:
-    base, source, values, data = together(
+    base, source, values, data, texts = together(
         lambda: Config.load(flags["config"]) if "config" in flags else Config(),
         lambda: _source(flags),
         lambda: _values(flags),
         lambda: ptq.read(flags),
+        lambda: _sizes(flags),
     )
-    image = _image(flags, data.size, data.channels)
+    image = _image(texts, data.size, data.channels)
     shape = {"INPUT_SHAPE": image_shape(1, *image, flags.get("framework", ""))} if image else {}
     said = {key: value for key, value in base.model_dump(by_alias=True).items() if value is not None}
     config = Config.parse({**said, **data.keys, **shape, **source, **values})
@@ -100,23 +110,28 @@ def _values(flags: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _image(flags: Mapping[str, str], of_data: tuple[int, int] | None, channels: int) -> tuple[int, int, int] | None:
-    """Height, width and channels; without --img_width and --img_height those of the calibration pictures."""
+def _sizes(flags: Mapping[str, str]) -> dict[str, int]:
+    """Of --img_width, --img_height and --img_channel those that are given."""
     texts = {name: flags[name] for name in ("img_width", "img_height", "img_channel") if name in flags}
     problems = [
-        Problem("wrong value of an option", f"--{name}", text, "a whole number above 0")
+        Problem("wrong value of an option", f"--{name}", short(text), f"a whole number above 0, up to {MAX_SIZE}")
         for name, text in texts.items()
-        if not text.isdecimal() or int(text) == 0
+        if not text.isdecimal() or len(text) > config_text.MAX_DIGITS or not 0 < int(text) <= MAX_SIZE
     ]
-    missing = [name for name in ("img_width", "img_height") if name not in texts]
-    if texts and missing and (len(missing) == 1 or of_data is None):
-        problems.append(Problem("the size of the input is not whole", need=" and ".join(f"--{n}" for n in missing)))
     if problems:
         raise UsageError(problems=problems)
+    return {name: int(text) for name, text in texts.items()}
+
+
+def _image(sizes: Mapping[str, int], of_data: tuple[int, int] | None, channels: int) -> tuple[int, int, int] | None:
+    """Height, width and channels; without --img_width and --img_height those of the calibration pictures."""
+    missing = [name for name in ("img_width", "img_height") if name not in sizes]
+    if sizes and missing and (len(missing) == 1 or of_data is None):
+        raise UsageError("the size of the input is not whole", need=" and ".join(f"--{n}" for n in missing))
     if missing and of_data is None:
         return None
-    width, height = of_data if missing and of_data else (int(texts["img_width"]), int(texts["img_height"]))
-    return height, width, int(texts.get("img_channel", channels))
+    width, height = of_data if missing and of_data else (sizes["img_width"], sizes["img_height"])
+    return height, width, sizes.get("img_channel", channels)
 
 
 def _check_prepad(flags: Mapping[str, str], config: Config) -> None:

@@ -51,8 +51,9 @@ def read(flags: Mapping[str, str]) -> Data:
     values = config_text.read(path)
     problems = unknown(values, (*KEYS, *SIZE), str(path))
     keys = {KEYS[name]: value for name, value in values.items() if name in KEYS}
+    said = Config()
     try:
-        Config.parse(keys)
+        said = Config.parse(keys)
     except UsageError as error:
         names = {key: name for name, key in KEYS.items()}
         problems += [Problem(p.what, f"{path}: {names[p.where]}", p.found, p.need, p.hint) for p in error.problems]
@@ -64,4 +65,4 @@ def read(flags: Mapping[str, str]) -> Data:
     if problems:
         raise UsageError(problems=problems)
     size = (values["width"], values["height"]) if all(name in values for name in SIZE) else None
-    return Data(keys, size, 1 if keys.get("COLOR") in ("GRAY", "GARY") else 3)
+    return Data(keys, size, 1 if said.color[:1] == ("GRAY",) else 3)

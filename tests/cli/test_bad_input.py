@@ -88,6 +88,25 @@ def test_everything_that_was_asked_wrongly_is_told_at_once(refused: Refused, tmp
         assert text in err, text
 
 
+def test_data_for_the_biases_is_looked_at_before_calibration(
+    refused: Refused, tmp_path: Path, calib: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("magik_core.calibrate.calibrate", None)
+    (tmp_path / "a").mkdir()
+    command = "convert", DIGITS, "-o", tmp_path / "out", "--calib", calib
+    paths = "--set", f"WEIGHT_CORRECT_PATH={tmp_path}/a/b", "--set", f"FEATURE_CORRECT_PATH={tmp_path}/c"
+    err = refused(*command, *paths)
+    need = "\n need: a folder or file of images, .npy, .npz or .bin\n"
+    assert (
+        f"data of WEIGHT_CORRECT_PATH not found\nwhere: {tmp_path}/a/b\nfound: no file b in {tmp_path}/a{need}" in err
+    )
+    assert f"data of FEATURE_CORRECT_PATH not found\nwhere: {tmp_path}/c\nfound: no file c in {tmp_path}{need}" in err
+    (tmp_path / "a/b").mkdir()
+    (tmp_path / "c").touch()
+    err = refused(*command, *paths)
+    assert f"{tmp_path}/a/b" in err and f"{tmp_path}/c" in err and err.count("error: ") == 2
+
+
 def test_no_calibration(refused: Refused, tmp_path: Path) -> None:
     err = refused("convert", DIGITS, "-o", tmp_path / "out", code=2)
     assert "calibration data is missing" in err and "--float" in err

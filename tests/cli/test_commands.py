@@ -294,7 +294,7 @@ def test_run_reads_images_in_the_models_order(tmp_path: Path, color: str | None,
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("none.npy", None, "error: there is no such file"),
+        ("none.npy", None, "found: no file none.npy in /"),
         ("text.npy", b"hello", "error: not a numpy file"),
         ("empty.npy", b"", "error: not a numpy file"),
         ("bad.npz", b"PK\x03\x04", "error: not a numpy file"),

@@ -65,7 +65,9 @@ def test_reals_beside_codes_say_the_fit(magik, tmp_path: Path) -> None:
 
 
 def test_refusals(refused, tmp_path: Path) -> None:
-    assert "there is no such folder of dumps" in refused("compare", tmp_path / "x", tmp_path)
+    err = refused("compare", tmp_path / "x", tmp_path)
+    assert "there is no such folder of dumps" in err
+    assert f"found: no file x in {tmp_path}\n need: a folder of dumps, or one of them" in err
     assert "error: " in refused("compare", tmp_path, code=2)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+import magik_core as magik
 from magik_core import config_text
 from magik_core.config import KEYS, NOT_BUILT, Config
 from magik_core.errors import UsageError
@@ -140,7 +142,8 @@ def test_text_forms(key: str, text: str, value: object) -> None:
     assert getattr(Config().with_overrides({key: text}), key.lower()) == value
 
 
-@pytest.mark.parametrize(("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many")])
+@pytest.mark.parametrize(("key", "text"), [("MEAN", "a,b"), ("INPUT_SHAPE", "[1,"), ("QUANT_DATASET_SIZE", "many"),
+                                           ("QUANT_FEATURE_BIT", "9" * 5000), ("MEAN", "[" * 5000)])  # fmt: skip
 def test_text_that_is_no_value(key: str, text: str) -> None:
     with pytest.raises(UsageError, match=key):
         Config().with_overrides({key: text})
@@ -176,6 +179,9 @@ def test_the_template_is_a_config() -> None:
         ("MEAN", [True], "valid number"),
         ("MEAN", [float("nan")], "finite number"),
         ("NORMAL", [1, 0, 1], "a divisor other than 0"),
+        ("MEAN", [1e300], "numbers that f32 holds: up to 3.403e+38"),
+        ("NORMAL", [-1e300], "numbers that f32 holds: up to 3.403e+38"),
+        ("NORMAL", [1e-300], "divisors whose reciprocals f32 holds: from 2.939e-39"),
         ("COLOR", ["YUV"], "each one of: RGB, BGR, GRAY"),
         ("QUANT_DATASET_SIZE", 0, "greater than or equal to 1"),
         ("QUANT_DATASET_SIZE", "20", "valid integer"),
@@ -264,6 +270,7 @@ def test_the_vendors_misspellings(key: str, value: object, meant: str, caplog: p
         ("[1, 2]", "holds no keys", "", "[1, 2]"),
         ('{"SOC": "a", "SOC": "b"}', "is given twice", ": SOC", ""),
         ("[" * 200_000, "is nested too deeply", "", ""),
+        (f'{{"SOC": {"9" * 5000}}}', "a number in the config file is too long", "", f"5000 digits: {'9' * 38} …"),
     ],
 )
 def test_a_file_that_is_no_config(tmp_path: Path, text: str, what: str, where: str, found: str) -> None:
@@ -284,6 +291,17 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         Config.load(tmp_path / "binary.cfg")
 
 
+def test_only_a_file_of_a_sensible_size_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.cfg")
+    for path, found in ((tmp_path / "pipe.cfg", "a named pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(UsageError, match=f"cannot read the config file\nwhere: {path}\nfound: {found}\n need: a f"):
+            Config.load(path)
+    monkeypatch.setattr(config_text, "MAX_BYTES", 10)
+    (tmp_path / "large.cfg").write_text('{"SOC": "T40"}')
+    with pytest.raises(UsageError, match="found: 14 bytes\n need: at most 10 bytes"):
+        Config.load(tmp_path / "large.cfg")
+
+
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "magik.cfg"
     path.write_bytes(b'\xef\xbb\xbf{"SOC": "T40"}')
@@ -297,6 +315,19 @@ def test_the_last_entry_stands_for_all_further_inputs() -> None:
     assert (a.mean, b.mean, c.mean) == ((1, 2, 3), (4, 4, 4), (4, 4, 4))
     assert a.normal == c.normal == (2, 2, 2)
     assert a.color == c.color == "BGR"
+
+
+def test_a_config_as_keys_and_values_and_what_is_none() -> None:
+    with pytest.raises(UsageError, match="unknown config key\nwhere: FOO"):
+        magik.convert("none.onnx", config={"FOO": 1})
+    with pytest.raises(UsageError, match="there is no SoC 'T99'"):
+        magik.convert("none.onnx", config={"SOC": "T99"}, calibration="none")
+    with pytest.raises(UsageError) as caught:
+        magik.convert("none.onnx", config=3)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "error: this is no config\nwhere: config\nfound: a int\n"
+        " need: a Config, the path of a config file, or its keys and values"
+    )
 
 
 def test_what_is_not_said_is_the_models() -> None:

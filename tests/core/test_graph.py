@@ -10,6 +10,8 @@ import pytest
 from magik_core import graph
 from magik_core.errors import GraphError
 from magik_core.prepare import prepare
+from magik_core.quantize import bits_of
+from magik_core.recipe import Choice, Recipe
 from tests.core.graphs import proto_of, random_feeds, run, source_of
 
 TWO = "agraph (float[1,4] x) => (float[1,4] y) { r = Relu(x) y = Mul(r, c) }"
@@ -129,3 +131,34 @@ def test_an_older_runtime_gets_an_older_opset(monkeypatch: pytest.MonkeyPatch, a
     assert "Swish" not in [node.op_type for node in old.graph.node]
     np.testing.assert_allclose(run(model, random_feeds(model))[0], wanted, rtol=1e-5, atol=1e-6)
     assert graph.fingerprint(model) == mark
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("t = Exp(x) y = Relu(t)", "Exp"),
+        ("t = Exp(x) y = Clip(t, low, high)", "Exp"),
+        ("t = Exp(x) y = Clip(t, , high)", "Exp"),
+        ("t = Exp(x) y = Sqrt(t)", None),
+        ("t = Exp(x) u = Relu(t) y = Add(u, t)", None),
+        ("t = Exp(x) m = ReduceMax<keepdims=0>(x) y = Clip(t, low, m)", None),
+        ("y = Relu(x)", None),
+    ],
+)
+def test_limits_that_one_computation_alone_has(text: str, found: str | None) -> None:
+    bounds = {"low": np.float32(0), "high": np.float32(6)}
+    model = source_of(f"agraph (float[4] x) => (float[4] y) {{ {text} }}", **bounds)
+    node = next((n for n in model.graph if n.op_type in ("Relu", "Clip")), model.graph[-1])
+    decides = graph.limited(node)
+    assert (decides.op_type if decides else None) == found
+
+
+def test_computed_limits_decide_on_their_own() -> None:
+    model = source_of(
+        "agraph (float[4] x) => (float[4] y) { t = Exp(x) m = ReduceMax<keepdims=0>(x) y = Clip(t, , m) }"
+    )
+    graph.infer(model)
+    for node in model.graph:
+        node.name = node.op_type
+    bits = bits_of(model, Recipe(nodes={"Exp": Choice(feature_bits=16)}))
+    assert (bits["t"], bits["y"]) == (16, 8)

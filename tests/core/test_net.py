@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+import magik_core as magik
 from magik_core import numerics, pack
 from magik_core.errors import LoadError, Problem, RunError
 from magik_core.graph import OPSET
@@ -108,7 +110,7 @@ def test_several_nets_in_several_threads() -> None:
 def test_a_run_leaves_nothing_behind() -> None:
     net = net_of("net u8")
     first = net.run_quantized(X)
-    net.run_quantized(np.full_like(X, np.nan))
+    net.run_quantized(np.full_like(X, 1e30))
     assert all(np.array_equal(v, first[k]) for k, v in net.run_quantized(X).items())
 
 
@@ -199,11 +201,29 @@ def test_a_refused_feed_changes_nothing() -> None:
     assert np.array_equal(net.run(GOOD)["y"], want["y"]) and len(got) > 0
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_a_wrong_number_of_threads(threads: int) -> None:
-    with pytest.raises(RunError) as error:
-        net_of("net u8", threads)
-    assert str(error.value) == f"error: the number of threads is wrong\nfound: {threads}\n need: 1 or more"
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e39])
+def test_a_number_without_a_code_is_refused_and_f32_takes_it(value: float) -> None:
+    a, b = np.zeros((1, 2, 3, 4)), np.zeros((2, 1, 1), np.float32)
+    a[0, 1, 2, 3] = value
+    (problem,) = problems({**GOOD, "a": a})
+    assert str(problem) == (
+        "error: an input is not finite\nwhere: input 'a'\nfound: 1 of 24 values are NaN, infinite or beyond f32\n"
+        " need: numbers that codes stand for"
+    )
+    b[0, 0, 0] = np.nan
+    assert set(Net(packed(two_inputs())).run({**GOOD, "b": b})) == {"y", "z"}
+
+
+def test_a_name_that_is_no_text() -> None:
+    assert [(p.what, p.found) for p in problems({3: 4})][-1] == ("an input has an unknown name", "3")
+
+
+@pytest.mark.parametrize("threads", [0, -1, "x", None, 1.5])
+def test_a_wrong_number_of_threads(threads: Any) -> None:
+    for action in (lambda: net_of("net u8", threads), lambda: magik.convert("none.onnx", threads=threads)):
+        with pytest.raises(RunError) as error:
+            action()
+        assert str(error.value) == f"error: the number of threads is wrong\nfound: {threads}\n need: 1 or more"
 
 
 def test_load(tmp_path: Path) -> None:

@@ -165,6 +165,12 @@ def test_a_file_that_is_not_there(net: Path) -> None:
     )
 
 
+def test_a_pipe_is_no_file_of_bits(net: Path) -> None:
+    os.mkfifo(NODE_BITS)
+    (text,) = refusal(lambda: convert(net, load_op_quant_bit=True))
+    assert f"where: {NODE_BITS}\nfound: a named pipe" in text
+
+
 def test_a_working_directory_that_cannot_be_written(net: Path) -> None:
     os.mkdir(NODE_BITS)
     (text,) = refusal(lambda: convert(net, save_op_quant_bit=True))

@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,14 +28,14 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-def problems(call, *args):
+def problems(call, *args, **keys):
     with pytest.raises(DataError) as caught:
-        call(*args)
+        call(*args, **keys)
     return caught.value.problems
 
 
-def only(call, *args):
-    (problem,) = problems(call, *args)
+def only(call, *args, **keys):
+    (problem,) = problems(call, *args, **keys)
     return problem
 
 
@@ -185,7 +186,10 @@ def test_missing_and_empty(folder):
     assert only(open_samples, folder / "no", [RGB]).what == "calibration data not found"
     empty = only(open_samples, folder, [RGB])
     assert (empty.what, empty.where) == ("calibration folder is empty", str(folder))
-    assert only(load_file, folder, RGB).what == "input file not found"
+    folder_given, none = only(load_file, folder, RGB), only(load_file, folder / "x.jpg", RGB)
+    assert folder_given.what == none.what == "input file not found"
+    assert (folder_given.found, none.found) == ("a folder", f"no file x.jpg in {folder}")
+    assert only(open_samples, folder / "no", [RGB], what="input data").what == "input data not found"
 
 
 def test_another_kind_of_file(folder):
@@ -193,7 +197,8 @@ def test_another_kind_of_file(folder):
     problem = only(open_samples, folder, [RGB])
     assert problem.what == "not calibration data" and problem.found == "suffix '.csv'"
     assert ".npz" in problem.need and ".jpg" in problem.need
-    assert only(load_file, folder / "labels.csv", RGB) == problem
+    assert only(load_file, folder / "labels.csv", RGB) == replace(problem, what="not input data")
+    assert only(open_samples, folder, [RGB], what="input data").what == "not input data"
     (folder / "sub").mkdir()
     assert problems(open_samples, folder, [RGB])[1].found == "a folder beside files"
 

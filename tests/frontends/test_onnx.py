@@ -216,6 +216,21 @@ def test_a_weight_of_too_few_bytes(tmp_path: Path) -> None:
     assert (problem.what, problem.where) == ("an initializer cannot be read", "initializer 'c' in m.onnx")
 
 
+def test_outputs_without_a_shape_are_named(tmp_path: Path) -> None:
+    proto = proto_of("agraph (float[4] x) => (float[4] y, float[4] z) { y = Relu(x) z = Abs(x) }")
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    proto.graph.output[1].ClearField("type")
+    path = write(tmp_path / "m.onnx", proto)
+    assert problems_of(path, GraphError) == tuple(
+        Problem(
+            "an input or output of the graph has no shape",
+            f"'{name}' in {path}",
+            need="a dtype and axes; their sizes may be open",
+        )
+        for name in "yz"
+    )
+
+
 def test_the_checker_has_the_last_word(tmp_path: Path) -> None:
     proto = proto_of("agraph (float[4] x) => (float[4] y) { y = Relu(x) }")
     proto.graph.node[0].attribute.append(onnx.helper.make_attribute("bogus", 1))

@@ -48,6 +48,20 @@ def test_all_wrong_flags_at_once() -> None:
     assert len(problems(flags.parse, ["x", "--foo", "--mean", "--input_prepad", "7"])) == 4
 
 
+def test_wrong_values_are_told_beside_wrong_flags(tool) -> None:
+    more = "--mean a --var 0 --img_width -1 --img_channel x --framework onxx"
+    done = tool(f"magik-transform-tools --save_quantize_model maybe {more}")
+    assert done.code == 2 and [line for line in done.err.splitlines() if line.startswith("where: ")] == [
+        "where: --save_quantize_model", "where: --framework", "where: --mean", "where: --var", "where: --img_width",
+        "where: --img_channel",
+    ]  # fmt: skip
+
+
+def test_a_wrong_mean_does_not_hide_a_wrong_size() -> None:
+    texts = problems(job, {**BASE, "mean": "a", "img_width": "0", "img_height": "3"})
+    assert [text.splitlines()[1] for text in texts] == ["where: --mean", "where: --img_width"]
+
+
 def test_a_flag_may_be_repeated_and_may_have_numbers_below_zero() -> None:
     args = ["-i", "a", "--inputpath=a", "--mean", "-1,-2.5", "-3", "--save_quantize_model"]
     assert flags.parse(args) == {"inputpath": "a", "mean": "-1,-2.5,-3", "save_quantize_model": "true"}
@@ -65,7 +79,10 @@ def test_a_flag_may_be_repeated_and_may_have_numbers_below_zero() -> None:
         ({"img_channel": "1"}, "error: the size of the input is not whole\n need: --img_width and --img_height"),
         ({"img_width": "a", "img_height": "3"}, "error: wrong value of an option\nwhere: --img_width\nfound: a\n"
                                                 " need: a whole number above 0"),
-        ({"img_width": "9" * 30, "img_height": "3"}, "error: wrong value of a config key\nwhere: INPUT_SHAPE"),
+        ({"img_width": "9" * 30, "img_height": "3"}, "where: --img_width\nfound: 999999999999999999999999999999\n"
+                                                     " need: a whole number above 0, up to 2147483647"),
+        ({"img_width": "9" * 5000, "img_height": "3"}, "error: wrong value of an option\nwhere: --img_width\nfound: 9"),
+        ({"mean": "9" * 5000}, "error: wrong value of an option\nwhere: --mean\nfound: [\"9"),
         ({"framework": "onxx"}, "error: there is no such format of models\nwhere: --framework\nfound: \"onxx\""),
         ({"post_training_quantization": "true"}, "error: there is nothing to quantize with\n"
                                                  "where: --post_training_quantization"),
@@ -109,6 +126,15 @@ def test_flags_as_keys(tmp_path: Path) -> None:
     )  # fmt: skip
     assert job({**BASE, "input_prepad": "true", "mean": "0"}).config.mean == ((0,),)
     assert job({**BASE, "framework": "pytorch"}).config.frontend == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "channels"), [("GRAY", 1), ("GARY", 1), (["GRAY"], 1), (["GARY"], 1), (["BRG"], 3), ("RGB", 3), ([], 3)]
+)
+def test_the_format_of_the_calibration_says_the_channels(tmp_path: Path, word: object, channels: int) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"format": word, "path": "x", "width": 32, "height": 24}))
+    assert job({**BASE, "ptq_config_path": str(path)}).image == (24, 32, channels)
 
 
 @pytest.mark.parametrize("soc", ["Txx", "T02", "Xs1", "Xs2"])
