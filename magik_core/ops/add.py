@@ -64,9 +64,8 @@ class Add(Op):
             return
         y, low, high = to.fuse_clip(node)
         op, dtype = cls(1 if node.op_type == "Add" else -1, low, high), to.dtype(node, cls, y)
-        if dtype in CODES and not op.has_zeros(
-            [to.quantization.codes(v.name) for v in (*node.inputs, y) if v is not None]
-        ):
+        quants = [to.quantization.codes(v.name) for v in (*node.inputs, y) if v is not None]
+        if dtype in CODES and not op.has_zeros(quants):
             dtype = "f32"
         to.emit(node, op, to.aligned(node, (0, 1), dtype, y), y)
 
