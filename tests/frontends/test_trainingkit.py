@@ -132,7 +132,7 @@ BAD = [
      "f32 numbers that are part of the model"),
     ([node("QuantizeConv2DInference", ["x", "w", "w"], param_str=json.dumps(dict(PARAMS)))],
      "weights [4, 2, 3, 3], 72 biases", ""),
-    ([node("QuantizeFeature", ["x"], **{**FEATURE, **NAN})], "clip_max_value nan", "a finite number"),
+    ([node("QuantizeFeature", ["x"], **{**FEATURE, **NAN})], "clip_max_value nan", "finite attributes"),
     ([node("QuantizeFeature", ["x"], **FEATURE, is_fixpoint=1)], "is_fixpoint 1", "is_fixpoint 0"),
     ([node("NOp", ["x"], op_attr='{"op_type": "Preprocess", "attr": {"mean": 0.3}}')], "mean 0.3",
      "a whole number or a half in [0, 255]"),
