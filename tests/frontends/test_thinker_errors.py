@@ -19,7 +19,7 @@ WRONG: dict[str, tuple[Node, str, str]] = {
     "no scale": (node("Conv2dInt", "q w", "y", kernel_shape=[1, 1], scale_x=16.0), "a node has no scale", ""),
     "3": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_w": 3.0}), "a scale is no power of two", "scale_w 3.0"),
     "0": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_w": 0.0}), "a scale is no power of two", "scale_w 0.0"),
-    "nan": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_o": float("nan")}), "an attribute is not a number", "scale_o nan"),
+    "nan": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_o": float("nan")}), "an attribute is not a number", "nan"),
     "text": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_o": "8"}), "a scale is no power of two", "'8'"),
     "7 bits": (node("Conv2dInt", "q w", "y", **CONV, o_bits=7), "a number of bits is not supported", "o_bits 7"),
     "scale": (node("Conv2dInt", "q w", "y", **{**CONV, "scale_x": 8.0}),
