@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import graph, integer
+from magik_trainingkit import graph, integer, older
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.values import Pixels, Value
-
-
-@cache
-def _defaults(kind: type) -> Mapping[str, Any]:
-    """Arguments of a class that have defaults."""
-    arguments = inspect.signature(kind).parameters.values()
-    return {a.name: a.default for a in arguments if a.default is not a.empty}
 
 
 class Layer(nn.Module):
     """Base of the operators: its arguments are its attributes.
 
-    Pickles of older kits lack some of them; these have their defaults.
+    Pickles of older kits lack some of them; `older` finds them.
     """
 
     name = ""  # of the layer in its network; rules.check sets it
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for name, value in _defaults(type(self)).items():
-            if name not in self.__dict__ and name not in self._modules:
-                setattr(self, name, value)
+        older.settle(self)
 
     @property
     def where(self) -> str:

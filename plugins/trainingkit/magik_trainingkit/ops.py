@@ -12,7 +12,16 @@ from magik_trainingkit.functions import Hsigmoid, LeakyReLU, Linear, PReLU, ReLU
 from magik_trainingkit.maxpool2d import Maxpool2D
 from magik_trainingkit.mul import Mul
 from magik_trainingkit.preprocess import Preprocess
-from magik_trainingkit.quantize_ops import AWeight, Conv2d_Q, batchNorm2d
+from magik_trainingkit.quantize_ops import (
+    AWeight,
+    Conv2d_Q,
+    InputNOp,
+    NOp,
+    OutputNOp,
+    QuantizeFeature,
+    QuantizeWeight,
+    batchNorm2d,
+)
 from magik_trainingkit.route import Route
 from magik_trainingkit.shortcut import Shortcut
 from magik_trainingkit.unpool2d import Unpool2D
@@ -30,12 +39,17 @@ __all__ = [
     "FullConnected",
     "FullyConnected",
     "Hsigmoid",
+    "InputNOp",
     "LeakyReLU",
     "Linear",
     "Maxpool2D",
     "Mul",
+    "NOp",
+    "OutputNOp",
     "PReLU",
     "Preprocess",
+    "QuantizeFeature",
+    "QuantizeWeight",
     "ReLU",
     "ReLU6",
     "Route",
