@@ -83,7 +83,7 @@ def take(model: ir.Model) -> Imported:
                 constants |= _transposed(model, node, constants[node.inputs[0].name])
             elif node.op_type == "Concat":
                 values |= _joined(node, ChainMap(values, moved))
-            elif node.op_type in moves or _is_nearest(node):
+            elif node.op_type in moves or node.op_type == "Split" or _is_nearest(node):
                 moved |= _moved(node, ChainMap(values, moved))
         except GraphError as error:
             problems += error.problems
@@ -235,7 +235,8 @@ def _moved(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantP
     """Parameters of moved codes."""
     x = node.inputs[0]
     known = values.get(x.name or "") if x is not None else None
-    return {} if known is None else {node.outputs[0].name or "": known}
+    outputs = node.outputs if node.op_type == "Split" else node.outputs[:1]
+    return {} if known is None else {y.name or "": known for y in outputs}
 
 
 def _joined(node: ir.Node, values: Mapping[str, QuantParams]) -> dict[str, QuantParams]:

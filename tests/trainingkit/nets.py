@@ -183,9 +183,16 @@ BODIES: Mapping[str, Callable[..., nn.Module]] = {
 
 
 def made(body: str, bits: int, device: str, is_signed: bool, mean: float = 0.0) -> tuple[Net, Tensor]:
-    """A network, trained for two steps, and images for it."""
+    """A network of one of BODIES, trained for two steps, and images for it."""
+    return made_of(BODIES[body], bits, device, is_signed, mean)
+
+
+def made_of(
+    body: Callable[..., nn.Module], bits: int, device: str, is_signed: bool, mean: float = 0.0
+) -> tuple[Net, Tensor]:
+    """A network with this body, trained for two steps, and images for it."""
     torch.manual_seed(1)
-    net = Net(BODIES[body], bits, device, is_signed, mean)
+    net = Net(body, bits, device, is_signed, mean)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.9

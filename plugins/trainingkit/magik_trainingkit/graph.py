@@ -26,6 +26,12 @@ class Node:
     quantizer: Node | None = None
 
 
+def feature(bits: int, clip_min: float, clip_max: float, device: str) -> Node:
+    """The node that divides reals by the clip value and rounds them to codes."""
+    given = {"output_bitwidth": bits, "clip_min_value": float(clip_min), "clip_max_value": float(clip_max)}
+    return Node("QuantizeFeature", (), {**given, "target_device": device, "version": VERSION})
+
+
 def is_exporting() -> bool:
     """Whether torch is writing ONNX."""
     return bool(torch.onnx.is_in_onnx_export())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from magik_core.net import Net
 
-OPSET = 13
+OPSET = 14
 ALIGNMENT = 64
 KEPT = 4  # shapes of a layer's input whose programs are kept
 

@@ -47,8 +47,7 @@ def source(x: Value | Pixels, device: str) -> Node:
         return preprocess(x.mean, x.var, x.clip_min, device)
     if x.bits == REAL:
         return Node("Identity")
-    attributes = {"output_bitwidth": x.bits, "clip_min_value": -1.0 if x.clip_min < 0 else 0.0, "clip_max_value": 1.0}
-    return Node("QuantizeFeature", (), {**attributes, "target_device": device, "version": VERSION})
+    return graph.feature(x.bits, -1.0 if x.clip_min < 0 else 0.0, 1.0, device)
 
 
 def preprocess(mean: float, var: float, clip_min: float, device: str) -> Node:

@@ -7,9 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import fake_quant, graph, integer
-from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.older import Quantizer
+from magik_trainingkit.rounding import coded
 
 
 class QuantizeFeature(Quantizer):
@@ -28,14 +27,5 @@ class QuantizeFeature(Quantizer):
 
     def forward(self, x: Any, *_: Any) -> Tensor:
         real: Tensor = x[0] if isinstance(x, (list, tuple)) else x
-        if self.output_bitwidth == REAL:
-            return real
-        low, high = float(self.clip_min_value), float(self.clip_max_value)
-        bits, device = self.output_bitwidth, self.target_device
-        given = {"output_bitwidth": bits, "clip_min_value": low, "clip_max_value": high}
-        node = Node("QuantizeFeature", (), {**given, "target_device": device, "version": VERSION})
-        if graph.is_exporting():
-            return graph.emit(node, real, real.shape)
-        if self.training:
-            return fake_quant.feature(real, bits, low, high, device)
-        return integer.evaluate(self, [Node("Identity")], [node], [real], real.ndim)
+        codes = self.output_bitwidth, float(self.clip_min_value), float(self.clip_max_value), self.target_device
+        return coded(self, real, codes)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import fake_quant, graph
-from magik_trainingkit.graph import VERSION, Node
+from magik_trainingkit import fake_quant, graph, integer
+from magik_trainingkit.graph import Node
 from magik_trainingkit.layer import Layer, source
 from magik_trainingkit.values import Value
 
@@ -20,15 +20,24 @@ def rounded(layer: Layer, real: Tensor, nodes: Sequence[Node], inputs: Sequence[
     """
     bits, is_signed = max(v.bits for v in inputs), any(v.clip_min < 0 for v in inputs)
     clip_min = -1.0 if is_signed else 0.0
-    if bits == REAL:
-        return Value(real, REAL, clip_min)
-    attributes = {"output_bitwidth": bits, "clip_min_value": clip_min, "clip_max_value": 1.0}
-    rounding = Node("QuantizeFeature", (), {**attributes, "target_device": device, "version": VERSION})
+    sources, given = [source(v, device) for v in inputs], [v.tensor for v in inputs]
+    return Value(coded(layer, real, (bits, clip_min, 1.0, device), nodes, sources, given), bits, clip_min)
+
+
+def coded(
+    layer: nn.Module, real: Tensor, codes: tuple[int, float, float, str], nodes: Sequence[Node] = (),
+    sources: Sequence[Node] = (), given: Sequence[Tensor] = (),
+) -> Tensor:  # fmt: skip
+    """A tensor divided by a clip value and rounded.
+
+    Args: real: as torch computes it; codes: bits, clip_min, clip_max, device. nodes, sources, given: what computes it
+        in the layer's program, of which inputs; without them it is one that is given.
+    """
+    if codes[0] == REAL:
+        return real
+    rounding = graph.feature(*codes)
     if graph.is_exporting():
-        y = graph.emit(rounding, real, real.shape)
-    elif layer.training:
-        y = fake_quant.feature(real, bits, clip_min, 1.0, device)
-    else:
-        sources, given = [source(v, device) for v in inputs], [v.tensor for v in inputs]
-        y = layer.run(sources, [*nodes, rounding], given, real.ndim)
-    return Value(y, bits, clip_min)
+        return graph.emit(rounding, real, real.shape)
+    if layer.training:
+        return fake_quant.feature(real, *codes)
+    return integer.evaluate(layer, sources or [Node("Identity")], [*nodes, rounding], given or [real], real.ndim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
@@ -66,6 +67,14 @@ def _need(x: Any, kind: type[Kind], what: str, *, where: str, found: str, need: 
     if isinstance(given, kind):
         return given
     raise TrainingError(what, where=where, found=found, need=need)
+
+
+def moved(x: Any, where: str, move: Callable[[Tensor], Tensor]) -> Any:
+    """What a layer that only moves numbers makes: of a tensor a tensor, of a feature one with the same codes."""
+    if isinstance(x, Tensor):
+        return move(x)
+    given = need_value(x, where)
+    return given._replace(tensor=move(given.tensor))
 
 
 def same(values: list[Value], where: str) -> Value:

@@ -1,0 +1,53 @@
+"""Pixel_Shuffle: a larger image, of the channels of a smaller one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_core.errors import Problem
+from magik_trainingkit import rules
+from magik_trainingkit.errors import TrainingError
+from magik_trainingkit.layer import Layer, marked
+from magik_trainingkit.values import moved
+
+DEVICES = ("T40", "T41", "A1", "X2500")
+
+
+class Pixel_Shuffle(Layer):
+    """An image r times as high and wide, with a channel for every r * r; codes stay what they are.
+
+    Pixel (r * i + k, r * j + l) of channel c is pixel (i, j) of channel r * r * c + r * k + l. It is one of the T40
+    family's operators; with codes the channels of its result are a multiple of 32.
+    """
+
+    def __init__(self, upscale_factor: int, target_device: str = "T40") -> None:
+        super().__init__()
+        self.upscale_factor, self.target_device = upscale_factor, target_device
+
+    def rules(self) -> Sequence[Problem]:
+        if self.target_device in DEVICES:
+            return []
+        found, need = f"target_device {self.target_device!r}", f"one of: {', '.join(DEVICES)}"
+        return [Problem("an operator has no kernel on this chip", found=found, need=need)]
+
+    def forward(self, x: Any) -> Any:
+        rules.check_layer(self)
+        bits = x[1] if isinstance(x, tuple) and len(x) > 1 else REAL
+        return moved(x, self.where, lambda tensor: self._shuffled(tensor, is_coded=bits != REAL))
+
+    def _shuffled(self, x: Tensor, *, is_coded: bool) -> Tensor:
+        r, c, device = self.upscale_factor, int(x.shape[1]), self.target_device
+        found = [] if r > 0 and c % (r * r) == 0 else [
+            Problem("channels do not make an image", found=f"{c} channels", need=f"a multiple of {r * r}")
+        ]  # fmt: skip
+        found = found or [*rules.channels(c // (r * r), device, "output channels")] if is_coded else found
+        if found:
+            raise TrainingError(problems=[Problem(p.what, self.where, p.found, p.need, p.hint) for p in found])
+        kind = {"op_type": "PixelShuffle", "attr": {"groups": r}}
+        y = functional.pixel_shuffle(marked(x, "pixel_shuffle_start", kind, device), r)
+        return marked(y, "pixel_shuffle_end", kind, device)
