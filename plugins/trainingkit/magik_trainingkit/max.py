@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_trainingkit import graph
 from magik_trainingkit.errors import TrainingError
-from magik_trainingkit.graph import Node
-from magik_trainingkit.layer import Layer
-from magik_trainingkit.rounding import rounded
+from magik_trainingkit.layer import Layer, source
 from magik_trainingkit.shortcut import parts
-from magik_trainingkit.values import same
+from magik_trainingkit.values import Value, same
 
 
 class Max(Layer):
@@ -28,5 +28,10 @@ class Max(Layer):
             found = f"{len(values)} values"
             raise TrainingError("the largest is one of several", where=self.where, found=found, need="two or more")
         same(values, self.where)
-        real = reduce(torch.maximum, [v.tensor for v in values])
-        return rounded(self, real, [Node("Max")], values, self.target_device)
+        return reduce(self._larger, values)
+
+    def _larger(self, a: Value, b: Value) -> Value:
+        y = torch.maximum(a.tensor, b.tensor)
+        if graph.is_exporting() and a.bits != REAL:
+            y = graph.emit(source(a, self.target_device), y, y.shape)
+        return Value(y, a.bits, a.clip_min)
