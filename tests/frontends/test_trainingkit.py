@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import magik_core as magik
 from magik_core.builtin.onnx_quantized.table import table
-from magik_core.builtin.trainingkit import DOMAIN, OPERATORS
+from magik_core.builtin.trainingkit import DOMAIN, OPERATORS, adopt
 from magik_core.builtin.trainingkit.arithmetic import Grid, feature_grid, input_grid
 from magik_core.errors import MagikError
 from magik_core.net import load
@@ -112,6 +112,29 @@ def test_the_least_gain_and_a_larger_image(tmp_path: Path) -> None:
     proto = model(nodes, x.shape, ("g", gain), ("scales", np.array([1, 1, 2, 3], np.float32)))
     expected = rounded(x * np.maximum(gain, np.float32(0.01)) / np.float32(2), feature_grid(8, True, "T40"))
     np.testing.assert_allclose(run(tmp_path, proto, x), expected.repeat(2, axis=2).repeat(3, axis=3), atol=1e-6)
+
+
+def test_nodes_have_the_names_of_their_layers() -> None:
+    """The node that computes a layer, where the graph says what the layer is called."""
+    x = RNG.uniform(-1, 1, (1, 4, 6, 6)).astype(np.float32)
+    rounds = {**FEATURE, "output_bitwidth": 8, "clip_max_value": 1.0, "tensor_name": "pool"}
+    named = {"quantize_feature_tensor_name": "stem.conv/QuantizeFeature"}
+    inner = [conv("p", "c", **named), conv("d", "e", quantize_feature_tensor_name=3), conv("e", "y", **named)]
+    inner[1].input[1], inner[2].input[1] = "v", "v"
+    nodes = [
+        node("MaxPool", ["x"], "m", kernel_shape=[1, 1]),
+        node("QuantizeFeature", ["m"], "p", **rounds),
+        inner[0],
+        node("QuantizeFeature", ["c"], "d", **{**rounds, "clip_max_value": 2.0, "tensor_name": "half"}),
+        *inner[1:],
+    ]
+    for i, one in enumerate(nodes):
+        one.name = f"node{i}"
+    wide = RNG.normal(size=(4, 4, 1, 1)).astype(np.float32)
+    proto = model(nodes, x.shape, ("w", np.concatenate([W, W], 1)), ("v", wide), ("b", np.zeros(4, np.float32)))
+    adopt(proto)
+    names = [one.name for one in proto.graph.node]
+    assert names == ["pool", "node1", "stem.conv", "half", "node4", "node5"]
 
 
 def test_every_operator_is_converted_or_in_a_list() -> None:

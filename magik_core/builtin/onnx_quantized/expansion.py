@@ -288,6 +288,13 @@ class Expansion:
         """A standard node whose output gets a name of its own."""
         return self.node(op, inputs, [self.unique(what)], **attributes)
 
+    def aside(self, op: str, inputs: Sequence[str], what: str) -> str:
+        """As `between`, of a node that only prepares: the source's name is for another."""
+        before, self._is_named = self._is_named, True
+        made = self.between(op, inputs, what)
+        self._is_named = before
+        return made
+
     def _label(self, op: str) -> str:
         assert self._node is not None
         name = self._node.name

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from magik_core.builtin.trainingkit.names import name_after_layers
+
 if TYPE_CHECKING:
     import onnx
 
@@ -18,12 +20,13 @@ OPERATORS = frozenset({
 
 
 def adopt(proto: onnx.ModelProto) -> None:
-    """Give the operators of the training kit a domain, in place."""
+    """Give the operators of the training kit a domain, and nodes the names of their layers, in place."""
     kit = [node for node in proto.graph.node if node.domain == "" and node.op_type in OPERATORS]
     if not kit:
         return
     kit += [n for n in proto.graph.node if n.domain == "" and n.op_type == "Upsample"]  # with a mode of its own
     for node in kit:
         node.domain = DOMAIN
+    name_after_layers(proto.graph, kit)
     if not any(o.domain == DOMAIN for o in proto.opset_import):
         proto.opset_import.add(domain=DOMAIN, version=1)

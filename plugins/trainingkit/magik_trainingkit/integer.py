@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from magik_trainingkit import dumps
 from magik_trainingkit.graph import Node
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def evaluate(
         while len(known) >= KEPT:
             known.pop(next(iter(known)))
         known[key] = Program(tuple(n.clone() for n in numbers), _net(sources, nodes, [a.shape for a in arrays], rank))
-    (y,) = known[key].net.run({f"x{i}": a for i, a in enumerate(arrays)}).values()
+    net, feeds = known[key].net, {f"x{i}": a for i, a in enumerate(arrays)}
+    dumps.layer(layer, net, feeds)
+    (y,) = net.run(feeds).values()
     return torch.from_numpy(y).to(inputs[0].device)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import graph, integer, older
+from magik_trainingkit import dumps, graph, integer, older
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.values import Pixels, Value
 
@@ -25,6 +25,12 @@ class Layer(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         older.settle(self)
+
+    def __call__(self, *args: Any, **given: Any) -> Any:
+        y = super().__call__(*args, **given)
+        if not self.training and not graph.is_exporting():
+            dumps.intermediate(self, args, y)
+        return y
 
     @property
     def where(self) -> str:

@@ -35,7 +35,7 @@ def coded(
     """
     if codes[0] == REAL:
         return real
-    rounding = graph.feature(*codes)
+    rounding = graph.feature(*codes, getattr(layer, "name", ""))
     if graph.is_exporting():
         return graph.emit(rounding, real, real.shape)
     if layer.training:

@@ -135,7 +135,7 @@ def _pads_with_the_least(given: Fields) -> bool:
 
 def _shifted(to: Expansion, x: str, folded: Folded) -> tuple[str, Array]:
     """x + 1, whose padding is 0, and the bias that takes the 1 back."""
-    shifted = to.between("Add", [x, emit.constant(to, f"{x}/one", np.ones(()))], f"{x}/from_zero")
+    shifted = to.aside("Add", [x, emit.constant(to, f"{x}/one", np.ones(()))], f"{x}/from_zero")
     total = folded.codes.reshape(len(folded.codes), -1).sum(axis=1)
     return shifted, folded.bias - total * folded.scales
 
