@@ -9,6 +9,7 @@ from magik_trainingkit.flatten import Flatten
 from magik_trainingkit.focus import Focus
 from magik_trainingkit.full_connected import FullConnected, FullyConnected
 from magik_trainingkit.functions import Hsigmoid, LeakyReLU, Linear, PReLU, ReLU, ReLU6
+from magik_trainingkit.lstm import LSTM
 from magik_trainingkit.maxpool2d import Maxpool2D
 from magik_trainingkit.mul import Mul
 from magik_trainingkit.preprocess import Preprocess
@@ -18,6 +19,7 @@ from magik_trainingkit.shortcut import Shortcut
 from magik_trainingkit.unpool2d import Unpool2D
 
 __all__ = [
+    "LSTM",
     "AWeight",
     "AdaptiveAvgpool2D",
     "Avgpool2D",
