@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from magik_core.builtin.trainingkit.arithmetic import EVEN, is_odd
 from magik_core.errors import Problem
-from magik_trainingkit import auto_bits, padding, rules
+from magik_trainingkit import padding, rules
 from magik_trainingkit.batch_norm_2d import batchNorm2d
 from magik_trainingkit.functions import RELU6
 from magik_trainingkit.graph import Node
@@ -48,13 +48,7 @@ class Conv2D(Weighted):
         self.clip_max_value, self.weight_factor, self.target_device = clip_max_value, weight_factor, target_device
         self.auto_bitwidth, self.is_focus, self.auto_threshold = auto_bitwidth, is_focus, auto_threshold
         self.pre_lstm_layer, self.conv1d = pre_lstm_layer, conv1d
-        widths = weight_bitwidth, input_bitwidth, output_bitwidth
-        if auto_bitwidth:
-            kernel = max(kernel_h, kernel_w)
-            widths = auto_bits.of_conv(
-                target_device, kernel, in_channels, out_channels, widths, first=first_layer, last=last_layer
-            )
-        self.weight_bitwidth, self.input_bitwidth, self.output_bitwidth = widths
+        self.set_widths(weight_bitwidth, input_bitwidth, output_bitwidth, kernel=max(kernel_h, kernel_w))
         window = (kernel_h, kernel_w)
         self.Conv2d = Conv2d_Q(
             in_channels, out_channels, window, stride, dilation=dilation, groups=groups, bias=enable_bias
@@ -62,21 +56,8 @@ class Conv2D(Weighted):
         if enable_batch_norm:
             self.BatchNorm2d = batchNorm2d(out_channels)
 
-    @property
-    def weights(self) -> nn.Module:
-        return self.Conv2d
-
-    @property
-    def norm(self) -> batchNorm2d | None:
-        return self._modules.get("BatchNorm2d")  # type: ignore[return-value]
-
-    def rules(self) -> Sequence[Problem]:
-        found = [*rules.device(self.target_device)]
-        if not self.quantize or found:
-            return found
-        found += rules.bits(self.weight_bitwidth, self.input_bitwidth, self._output_bits())
-        found += rules.channels(self.in_channels, self.target_device)
-        return [*found, *self.window_rules()]
+    def size_rules(self) -> Sequence[Problem]:
+        return [*rules.channels(self.in_channels, self.target_device), *self.window_rules()]
 
     def window_rules(self) -> Sequence[Problem]:
         """What of the window its chip cannot compute."""
