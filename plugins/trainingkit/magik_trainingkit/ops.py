@@ -3,6 +3,7 @@
 from magik_trainingkit.adaptive_avgpool2d import AdaptiveAvgpool2D
 from magik_trainingkit.avgpool2d import Avgpool2D
 from magik_trainingkit.batch_norm import BatchNorm
+from magik_trainingkit.conv1d import Conv1D
 from magik_trainingkit.conv2d import Conv2D
 from magik_trainingkit.depthwise_conv2d import DepthwiseConv2D
 from magik_trainingkit.flatten import Flatten
@@ -24,6 +25,7 @@ __all__ = [
     "AdaptiveAvgpool2D",
     "Avgpool2D",
     "BatchNorm",
+    "Conv1D",
     "Conv2D",
     "Conv2d_Q",
     "DepthwiseConv2D",

@@ -43,6 +43,7 @@ class Weighted(Layer):
     weight_factor: float
     target_device: str
     auto_bitwidth: bool
+    pre_lstm_layer: bool
 
     @property
     def weights(self) -> nn.Conv2d | nn.Linear:
@@ -184,7 +185,7 @@ class Weighted(Layer):
             "weight_target_device": "Txx" if self.is_depthwise else self.target_device,
             "input_min_value": float(x.clip_min),
             "with_negtive_alpha": how.has_slope,
-            "pre_lstm_layer": False,
+            "pre_lstm_layer": bool(self.pre_lstm_layer),
             "is_output": False,
             "activate_name": how.name,
             "is_dwconv": self.is_depthwise,
