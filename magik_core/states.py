@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,16 +95,16 @@ def _parsed(text: str, count: int) -> list[QuantParams] | None:
     except (ValueError, RecursionError):
         return None
     is_sound = isinstance(found, list) and len(found) == count and all(map(_are_codes, found))
-    return [QuantParams(*values) for values in found] if is_sound else None
+    return [QuantParams(float(scale), float(zero), bits) for scale, zero, bits in found] if is_sound else None
 
 
 def _are_codes(found: Any) -> bool:
     if not isinstance(found, list) or len(found) != 3 or not all(type(v) in (int, float) for v in found):
         return False
     scale, zero, bits = found
-    if type(bits) is not int or not 2 <= bits <= BITS or not math.isfinite(scale) or not math.isfinite(zero):
+    if type(bits) is not int or not 2 <= bits <= BITS or not 1e-30 <= scale <= 1e30 or not 0 <= zero < 2**bits:
         return False
-    return scale >= 1e-30 and float(np.float32(scale)) == scale and 0 <= zero < 2**bits and zero * 2 % 1 == 0
+    return float(np.float32(scale)) == scale and zero * 2 % 1 == 0
 
 
 def groups(model: ir.Model, imported: Imported) -> list[Group]:

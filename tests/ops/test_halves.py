@@ -34,6 +34,7 @@ def kernels(program: Program) -> list[str]:
 
 def both(program: Program, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
     """What the kernels compute, which is what numpy does."""
+    feeds = {name: codes.astype(DTYPES[program.tensors[name].dtype]) for name, codes in feeds.items()}
     net = Net(pack(program, plan(program), names=False))
     in_c = [v.copy() for v in net.run_quantized(feeds).values()]
     values = run(program, feeds)
@@ -97,8 +98,8 @@ def test_states_between_codes_run_on(op: str, bits: int) -> None:
 def test_a_code_of_h_is_the_nearest(half: float) -> None:
     """An RNN of no function and one unit: h is the sum, whose exact value tells the code, ties up."""
     q = QuantParams(0.125, 8 + half, 5)
-    w, r = np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
-    half_of = {"activations": ["Affine"], "activation_alpha": [0.5], "activation_beta": [0.0]}
+    w, r = np.full((1, 1, 1), 0.5, np.float32), np.zeros((1, 1, 1), np.float32)
+    half_of = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
     item = case("RNN", w, r, x=Input((1, 32, 1), -1, 1), hidden_size=1, outputs=2, **half_of)
     x = QuantParams(2.0**-5, 16.0, 5)
     program = program_of(item, {"x0": x, "y0": q, "y1": q})
