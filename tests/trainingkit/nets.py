@@ -178,6 +178,8 @@ class Remembering(nn.Module):
         self.lstm = ops.LSTM(
             WIDE, WIDE, bidirectional=is_twofold, use_squeeze=True, quantize=True, target_device=device, **widths
         )
+        for p in self.lstm.parameters():
+            p.data *= 5  # so that h takes more than one code of two bits
         end = {**given, "enable_batch_norm": False, "clip_max_value": 0.5, "activation_fn": ops.Linear()}
         self.last = ops.FullConnected(2 * WIDE if is_twofold else WIDE, 6, **end)
 
