@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.mean_inputs import Mean, MeanRounding, met_by_taps
+from magik_core import light
+from magik_core.mean_inputs import Mean, MeanRounding, Window, window
 from magik_core.program import QuantParams
 from magik_core.weights import Place, replace_constant
 
@@ -19,10 +20,13 @@ def mean_inputs(model: ir.Model, values: Mapping[str, QuantParams] | None = None
 
     With `values`, parameters of activations, it is their rounding and clipping that is observed.
     """
-    names = dict.fromkeys(_input(node) for node in model.graph if _is_correctable(node))
+    windows: dict[str, set[Window]] = {}
+    for node in model.graph:
+        if _is_correctable(node):
+            windows.setdefault(_input(node), set()).add(window(node))
     if values is None:
-        return {name: Mean() for name in names}
-    return {name: MeanRounding(values[name]) for name in names if name in values}
+        return {name: Mean(found) for name, found in windows.items()}
+    return {name: MeanRounding(found, values[name]) for name, found in windows.items() if name in values}
 
 
 def correct_biases(
@@ -46,14 +50,14 @@ def correct_biases(
     Source: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
             section 4.2, measured rather than derived from BatchNorm.
     """
-    out: ir.Model = ir.from_proto(ir.to_proto(model))
+    out = light.from_proto(*light.to_proto(model))
     for node in list(out.graph):
         weight, place = node.inputs[1] if _is_correctable(node) else None, (node.name or "", 1)
         if weight is None or weight.const_value is None or place not in weights or _input(node) not in means:
             continue
         quantized = weights[place].astype(np.float64)
         w = quantized if of_inputs else weight.const_value.numpy() - quantized
-        _add_to_bias(node, _mean_output(node, w, met_by_taps(node, means[_input(node)].value())))
+        _add_to_bias(node, _mean_output(node, w, means[_input(node)].met(window(node))))
     return out
 
 

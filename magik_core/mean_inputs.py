@@ -1,9 +1,9 @@
-"""What the weights of a node meet on average: the mean of its input over samples, and of that for each tap."""
+"""What the weights of a node meet on average: the mean of its input over samples, for each tap."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -14,54 +14,79 @@ from magik_core.ops.convolution import same_pads
 from magik_core.program import QuantParams
 
 
-class Mean:
-    """The mean of a value over samples, element by element. Memory: one value in f32."""
+@dataclass(frozen=True)
+class Window:
+    """Where the weights of a Conv, ConvTranspose or Gemm lie on their input; padding is nowhere.
 
-    def __init__(self) -> None:
-        self._sum: np.ndarray = np.zeros(())
+    Args:
+        axes: per axis behind the channels and per tap, the places of the input that it meets.
+        positions: of the output, per channel.
+        is_transposed: channels come first.
+    """
+
+    axes: tuple[tuple[range, ...], ...] = ()
+    positions: int = 1
+    is_transposed: bool = False
+
+    def sums(self, x: np.ndarray) -> np.ndarray:
+        """Sums f64 (channels, taps) of what the taps meet of `x`, over positions, and means over samples."""
+        x = x.T if self.is_transposed else x
+        for ranges in reversed(self.axes):
+            rows = x.reshape(-1, x.shape[-1]) @ _indicators(ranges, x.shape[-1])
+            x = np.moveaxis(rows.reshape(*x.shape[:-1], -1), -1, 0)
+        mean: np.ndarray = x.mean(axis=len(self.axes), dtype=np.float64)
+        return mean.reshape(-1, mean.shape[-1]).T
+
+
+def _indicators(ranges: Sequence[range], size: int) -> np.ndarray:
+    """f32 (size, taps), 1 where a tap meets a place."""
+    out = np.zeros((size, len(ranges)), np.float32)
+    for tap, places in enumerate(ranges):
+        out[list(places), tap] = 1
+    return out
+
+
+class Mean:
+    """The mean of what the weights in some windows meet of one value. Memory: a number per channel and tap."""
+
+    def __init__(self, windows: Iterable[Window]) -> None:
+        self._sums: dict[Window, np.ndarray] = {window: np.zeros(()) for window in windows}
         self._samples = 0
 
     def observe(self, x: np.ndarray) -> None:
-        if self._samples:
-            self._sum += x
-        else:
-            self._sum = np.array(x, np.float32)
+        for window, seen in self._sums.items():
+            self._sums[window] = seen + window.sums(x)
         self._samples += 1
 
-    def value(self) -> np.ndarray:
-        """f64, of the shape that was seen."""
-        return self._sum.astype(np.float64) / max(self._samples, 1)
+    def met(self, window: Window) -> np.ndarray:
+        """f64 (channels, taps), over samples and positions; padding counts as zeros."""
+        return self._sums[window] / (max(self._samples, 1) * window.positions)
 
 
 class MeanRounding(Mean):
     """The same of what codes change: of x - x', with x' what the codes of x mean."""
 
-    def __init__(self, params: QuantParams) -> None:
-        super().__init__()
+    def __init__(self, windows: Iterable[Window], params: QuantParams) -> None:
+        super().__init__(windows)
         self._params = params
 
     def observe(self, x: np.ndarray) -> None:
         super().observe(x - numerics.dequantize(numerics.quantize(x, self._params), self._params))
 
 
-def met_by_taps(node: ir.Node, x: np.ndarray) -> np.ndarray:
-    """Means f64 (channels, taps) of what the weights of a Conv, ConvTranspose or Gemm meet of their input `x`.
-
-    Over samples and positions of the output, padding counted as zeros; the shapes of the node are static.
-    """
+def window(node: ir.Node) -> Window:
+    """The window of a Conv, ConvTranspose or Gemm; its shapes are static."""
     if node.op_type == "Gemm":
-        return x.mean(axis=1 if attribute(node, "transA", 0) else 0).reshape(-1, 1)
-    w, y = (static_shape(v) for v in (node.inputs[1], node.outputs[0]))
-    assert w is not None and y is not None, "the graph has static shapes"
+        return Window(is_transposed=bool(attribute(node, "transA", 0)))
+    x, w, y = (static_shape(v) for v in (*node.inputs[:2], node.outputs[0]))
+    assert x is not None and w is not None and y is not None, "the graph has static shapes"
     met = _met_transposed if node.op_type == "ConvTranspose" else _met
-    rank, size = len(w) - 2, x.shape[2:]
+    rank, size = len(w) - 2, x[2:]
     strides, dilations = (tuple(attribute(node, k, (1,) * rank)) for k in ("strides", "dilations"))
     begins = _begins(node, size, w[2:], y[2:], strides, dilations)
     taps = [[t * dilations[i] - begins[i] for t in range(w[2 + i])] for i in range(rank)]
-    axes = [[met(size[i], y[2 + i], strides[i], shift) for shift in taps[i]] for i in range(rank)]
-    inner = tuple(range(2, 2 + rank))
-    sums = [x[(slice(None), slice(None), *places)].sum(axis=inner).mean(axis=0) for places in product(*axes)]
-    return np.stack(sums, axis=1) / int(np.prod(y[2:]))
+    axes = (tuple(met(size[i], y[2 + i], strides[i], shift) for shift in taps[i]) for i in range(rank))
+    return Window(tuple(axes), int(np.prod(y[2:])))
 
 
 def _begins(
@@ -82,13 +107,13 @@ def _begins(
     return same_pads(auto, small, whole, w, strides, dilations)[0][:rank]
 
 
-def _met(size: int, out: int, stride: int, shift: int) -> slice:
+def _met(size: int, out: int, stride: int, shift: int) -> range:
     """Where input = output * stride + shift lies inside."""
     first, last = max(0, -(shift // stride)), min(out - 1, (size - 1 - shift) // stride)
-    return slice(first * stride + shift, last * stride + shift + 1, stride) if first <= last else slice(0)
+    return range(first * stride + shift, last * stride + shift + 1, stride) if first <= last else range(0)
 
 
-def _met_transposed(size: int, out: int, stride: int, shift: int) -> slice:
+def _met_transposed(size: int, out: int, stride: int, shift: int) -> range:
     """Where output = input * stride + shift lies inside."""
     first, last = max(0, -(shift // stride)), min(size - 1, (out - 1 - shift) // stride)
-    return slice(first, last + 1) if first <= last else slice(0)
+    return range(first, last + 1) if first <= last else range(0)

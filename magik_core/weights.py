@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import numerics
+from magik_core import light, numerics
 from magik_core.ops.convolution import met_gain, origin
 from magik_core.recipe import Recipe
 from magik_core.source import Quantization, Source, WeightQuantizer
@@ -87,7 +87,7 @@ def real_weights(model: ir.Model, quantization: Quantization) -> dict[Place, np.
 
 def with_weights(model: ir.Model, weights: Mapping[Place, np.ndarray]) -> ir.Model:
     """A copy of the graph that computes with these weights; nodes that share some get some of their own."""
-    out = ir.from_proto(ir.to_proto(model))
+    out = light.from_proto(*light.to_proto(model))
     nodes = {node.name or "": node for node in out.graph}
     for (name, index), w in weights.items():
         replace_constant(nodes[name], index, f"{name}/own_weights{index}", w)

@@ -124,14 +124,6 @@ def page(html: str | None) -> Path | None:
     return None if html is None else Path(html)
 
 
-def precision(
-    feature_bits: str | None, weight_bits: str | None, skip_nodes: str | None, skip_ops: str | None
-) -> dict[str, str | None]:
-    """The config keys of what gets which bits."""
-    bits = {"QUANT_FEATURE_BIT": feature_bits, "QUANT_WEIGHT_BIT": weight_bits}
-    return bits | {"QUANT_NODE_SKIP": skip_nodes, "QUANT_OP_SKIP": skip_ops}
-
-
 def config(path: Path | None, sets: list[str] | None, states: list[str] | None = None, **options: str | None) -> Config:
     """The config of a command line: the file, then `--set`, then the dedicated options.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from magik_core.cli import _console, _options
+from magik_core.cli import _asked, _console, _options
 
 if TYPE_CHECKING:
     from magik_core.legalize import Finding
@@ -15,35 +15,17 @@ if TYPE_CHECKING:
 COLUMNS = ("node", "op", "found")
 
 
+@_asked.options
 def command(
     model: _options.Model,
-    soc: _options.Soc = None,
-    config: _options.ConfigFile = None,
-    inputs: _options.Inputs = None,
-    input_shape: _options.Shape = None,
-    outputs: _options.Outputs = None,
-    states: _options.States = None,
-    feature_bits: _options.FeatureBits = None,
-    weight_bits: _options.WeightBits = None,
-    skip_nodes: _options.SkipNodes = None,
-    skip_ops: _options.SkipOps = None,
-    sets: _options.Set = None,
-    constants: _options.Constants = None,
-    frontend: _options.Frontend = None,
-    frontend_options: _options.FrontendOptions = None,
-    factory: _options.Factory = None,
-    allows_pickle: _options.AllowPickle = False,
+    asked: _asked.Program,
     is_json: _options.Json = False,
 ) -> None:
     """Report what keeps a model from running on a chip; exit 1 if anything does.
 
     A blocker cannot be converted. A notice says what the chip's accelerator would not take.
     """
-    keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "OUTPUT": outputs, "FRONTEND": frontend}
-    keys |= _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
-    chosen = _options.config(config, sets, states, **keys)
-    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
-    bound = _options.constants(constants)
+    chosen, bound = asked.chosen(), asked.bound()
     from magik_core import pipeline
 
     findings = pipeline.check(model, config=chosen, constants=bound)

@@ -9,39 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from magik_core.cli import _console, _options, _progress
+from magik_core.cli import _asked, _console, _options, _progress
 from magik_core.cli.debug import table
 
 if TYPE_CHECKING:
     from magik_core.result import Result
 
 
+@_asked.options
 def command(
     model: _options.Model,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file to write.", metavar="OUT")] = None,
-    soc: _options.Soc = None,
-    config: _options.ConfigFile = None,
-    calib: _options.Calib = None,
-    calib_size: _options.CalibSize = None,
-    inputs: _options.Inputs = None,
-    input_shape: _options.Shape = None,
-    mean: _options.Mean = None,
-    normal: _options.Normal = None,
-    color: _options.Color = None,
-    outputs: _options.Outputs = None,
-    states: _options.States = None,
-    feature_method: _options.FeatureMethod = None,
-    weight_method: _options.WeightMethod = None,
-    feature_bits: _options.FeatureBits = None,
-    weight_bits: _options.WeightBits = None,
-    skip_nodes: _options.SkipNodes = None,
-    skip_ops: _options.SkipOps = None,
-    sets: _options.Set = None,
-    constants: _options.Constants = None,
-    frontend: _options.Frontend = None,
-    frontend_options: _options.FrontendOptions = None,
-    factory: _options.Factory = None,
-    allows_pickle: _options.AllowPickle = False,
+    *,
+    asked: _asked.Quantized,
     is_float: Annotated[
         bool, typer.Option("--float", help="Quantize nothing: the reference to debug against.")
     ] = False,
@@ -59,13 +39,8 @@ def command(
 
     Example: magik convert model.onnx -o model.bin --soc T41 --calib images/ --mean 127 --normal 128
     """
-    keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
-    keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
-    keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    keys |= _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
-    chosen = _options.config(config, sets, states, **keys)
-    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
-    bound, notes = _options.constants(constants), _console.note if is_verbose else _console.silent
+    chosen, bound = asked.chosen(), asked.bound()
+    notes = _console.note if is_verbose else _console.silent
     from magik_core import pipeline
 
     recipe = replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from magik_core.cli import _console, _options, _progress
+from magik_core.cli import _asked, _console, _options, _progress
 
 if TYPE_CHECKING:
     from magik_core.config import Config
@@ -58,6 +58,7 @@ Tries = Annotated[
 ELSEWHERE = {"DEBUG_PATH": "--data says what is compared on", "SAVE_OP_QUANT_BIT": "no file of bits is written"}
 
 
+@_asked.options
 def command(
     model: _options.Model,
     data: Data = None,
@@ -68,29 +69,8 @@ def command(
     top: Top = None,
     tries: Tries = True,
     html: _options.Html = None,
-    soc: _options.Soc = None,
-    config: _options.ConfigFile = None,
-    calib: _options.Calib = None,
-    calib_size: _options.CalibSize = None,
-    inputs: _options.Inputs = None,
-    input_shape: _options.Shape = None,
-    mean: _options.Mean = None,
-    normal: _options.Normal = None,
-    color: _options.Color = None,
-    outputs: _options.Outputs = None,
-    states: _options.States = None,
-    feature_method: _options.FeatureMethod = None,
-    weight_method: _options.WeightMethod = None,
-    feature_bits: _options.FeatureBits = None,
-    weight_bits: _options.WeightBits = None,
-    skip_nodes: _options.SkipNodes = None,
-    skip_ops: _options.SkipOps = None,
-    sets: _options.Set = None,
-    constants: _options.Constants = None,
-    frontend: _options.Frontend = None,
-    frontend_options: _options.FrontendOptions = None,
-    factory: _options.Factory = None,
-    allows_pickle: _options.AllowPickle = False,
+    *,
+    asked: _asked.Quantized,
     threads: _options.Threads = 1,
     is_verbose: _options.Verbose = False,
     is_json: _options.Json = False,
@@ -102,18 +82,12 @@ def command(
 
     Example: magik debug model.onnx --calib images/ --mean 127 --normal 128 --sort alone --top 10
     """
-    keys = {"SOC": soc, "INPUT": inputs, "INPUT_SHAPE": input_shape, "MEAN": mean, "NORMAL": normal, "COLOR": color}
-    keys |= {"OUTPUT": outputs, "QUANT_DATASET_PATH": calib, "QUANT_DATASET_SIZE": calib_size}
-    keys |= {"QUANT_FEATURE_METHOD": feature_method, "QUANT_WEIGHT_METHOD": weight_method, "FRONTEND": frontend}
-    bits = _options.precision(feature_bits, weight_bits, skip_nodes, skip_ops)
-    chosen = _options.config(config, sets, states, **keys, **bits)
-    chosen = _options.with_frontend_options(chosen, frontend_options, factory, allows_pickle)
+    chosen, bound = asked.chosen(), asked.bound()
     page = _options.page(html)
     _warn(chosen)
     from magik_core.debug import debug
 
     notes, folder = _console.note if is_verbose else _console.silent, output if dumps else None
-    bound = _options.constants(constants)
     with _progress.progress() as tell:
         run = partial(debug, model, data, folder, config=chosen, constants=bound, size=size, tries_skips=tries)
         found = run(progress=tell, notes=notes, threads=threads)

@@ -19,21 +19,20 @@ int32_t magik_log_softmax_shape(const struct magik_step *n, struct magik_tensor 
     return MAGIK_OK;
 }
 
+static void line_f32(const struct magik_step *n, int32_t at, int32_t size, int32_t step)
+{
+    const float *x = (const float *)n->in[0]->data + at;
+    float *y = (float *)n->out[0]->data + at;
+    const float most = fm_largest(x, size, step);
+    float total = 0.0f;
+    for (int32_t i = 0; i < size; i++)
+        total += fm_exp(x[i * step] - most);
+    const float log_total = fm_log(total);
+    for (int32_t i = 0; i < size; i++)
+        y[i * step] = (x[i * step] - most) - log_total;
+}
+
 void magik_log_softmax_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
-    const struct lines l = lines_of(n->in[0], p->axis);
-    int32_t r, end;
-    op_span(n, l.outer * l.inner, &r, &end);
-    for (; r < end; r++) {
-        const float *x = (const float *)n->in[0]->data + line_start(&l, r);
-        float *y = (float *)n->out[0]->data + line_start(&l, r);
-        const float most = fm_largest(x, l.size, l.inner);
-        float total = 0.0f;
-        for (int32_t i = 0; i < l.size; i++)
-            total += fm_exp(x[i * l.inner] - most);
-        const float log_total = fm_log(total);
-        for (int32_t i = 0; i < l.size; i++)
-            y[i * l.inner] = (x[i * l.inner] - most) - log_total;
-    }
+    lines_each(n, ((const struct params *)n->params)->axis, line_f32);
 }

@@ -107,8 +107,12 @@ static inline int64_t power_u16(const int32_t *table, int32_t most, uint16_t cod
     return fx_shift((int64_t)table[256 + (d >> 8)] * table[d & 255], 30);
 }
 
-static void line_u16(const struct params *p, const uint16_t *x, uint16_t *y, int32_t size, int32_t step, const int32_t *table)
+static void line_u16(const struct magik_step *n, int32_t at, int32_t size, int32_t step)
 {
+    const struct params *p = n->params;
+    const uint16_t *x = (const uint16_t *)n->in[0]->data + at;
+    uint16_t *y = (uint16_t *)n->out[0]->data + at;
+    const int32_t *table = n->in[1]->data;
     int32_t most = 0;
     for (int32_t i = 0; i < size; i++)
         most = x[i * step] > most ? x[i * step] : most;
@@ -125,18 +129,13 @@ static void line_u16(const struct params *p, const uint16_t *x, uint16_t *y, int
 
 void magik_softmax_u16(const struct magik_step *n)
 {
-    const struct params *p = n->params;
-    const struct lines l = lines_of(n->in[0], p->axis);
-    int32_t r, end;
-    op_span(n, l.outer * l.inner, &r, &end);
-    for (; r < end; r++) {
-        const int32_t at = line_start(&l, r);
-        line_u16(p, (const uint16_t *)n->in[0]->data + at, (uint16_t *)n->out[0]->data + at, l.size, l.inner, n->in[1]->data);
-    }
+    lines_each(n, ((const struct params *)n->params)->axis, line_u16);
 }
 
-static void line_f32(const float *x, float *y, int32_t size, int32_t step)
+static void line_f32(const struct magik_step *n, int32_t at, int32_t size, int32_t step)
 {
+    const float *x = (const float *)n->in[0]->data + at;
+    float *y = (float *)n->out[0]->data + at;
     const float most = fm_largest(x, size, step);
     float total = 0.0f;
     for (int32_t i = 0; i < size; i++) {
@@ -149,12 +148,5 @@ static void line_f32(const float *x, float *y, int32_t size, int32_t step)
 
 void magik_softmax_f32(const struct magik_step *n)
 {
-    const struct params *p = n->params;
-    const struct lines l = lines_of(n->in[0], p->axis);
-    int32_t r, end;
-    op_span(n, l.outer * l.inner, &r, &end);
-    for (; r < end; r++) {
-        const int32_t at = line_start(&l, r);
-        line_f32((const float *)n->in[0]->data + at, (float *)n->out[0]->data + at, l.size, l.inner);
-    }
+    lines_each(n, ((const struct params *)n->params)->axis, line_f32);
 }

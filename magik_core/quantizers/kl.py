@@ -12,7 +12,7 @@ from magik_core.quantizers._histogram import Histogram
 from magik_core.quantizers.mse import Mse, squared_error
 from magik_core.quantizers.mse import scales as mse_scales
 
-_FEW = 1e-5  # share of the values other than zero that a range may leave out whatever they cost
+_FEW = 1e-4  # share of the values other than zero that a range may leave out whatever they cost
 _FLOOR = 1e-6  # probability of what the codes cannot say
 _WEIGHT_BINS = 8  # bins of a weight histogram per code
 _STEPS = 32  # weight thresholds tried
@@ -24,7 +24,7 @@ class Kl:
     Values outside a candidate range count into its outermost bins; each code spreads its mass evenly
     over its occupied bins; the range with the least divergence wins. Zeros do not count: they are exact
     whatever the range, and after a ReLU they would drown the rest. Entropy alone clips outputs such as
-    boxes, where few values matter most: a range that leaves out more than one value in a hundred thousand may
+    boxes, where few values matter most: a range that leaves out more than one value in ten thousand may
     not cost more squared error than all that was seen.
 
     Memory: one histogram of 8 * 2^bits bins (16 KiB at 8 bits).

@@ -12,21 +12,10 @@ from __future__ import annotations
 from functools import partial
 
 from magik_core import checks
+from magik_core.builtin import ingenic
 from magik_core.soc import Check, check
 
-OPS = checks.Names(
-    "the operators of the vendor's manual and change log",
-    # tables 2-1 to 2-18, then the change log's additions; our names and ONNX's
-    """
-    Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
-    Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
-    Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
-    Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
-    """,
-)
 notice = partial(check, notice=True)
-CONVERTER = "vendor's guide to its converter 2.x, {}"
-FEWER = "ask for fewer bits, or convert for SOC host: its files run on the CPU of this chip as well"
 
 
 def manual(row: str) -> str:
@@ -55,28 +44,13 @@ def batch(op: str) -> Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    check(
-        "*",
-        "features have at most {n} bits, states of recurrent layers left out",
-        name="feature_bits",
-        hint=FEWER,
-        source=CONVERTER.format("QUANT_FEATURE_BIT and LOAD_OP_QUANT_BIT") + "; a 14 or 16 is not documented",
-        n=12,
-    )(checks.most_feature_bits),
-    check(
-        "*",
-        "weights have at most {n} bits",
-        name="weight_bits",
-        hint=FEWER,
-        source=CONVERTER.format("QUANT_WEIGHT_BIT"),
-        n=8,
-    )(checks.most_weight_bits),
+    *ingenic.WIDTHS,
     notice(
         "*",
         "the operator is one of {ops}",
         name="nna_operator",
         source=manual("all tables, and the change log to 1.0.2") + "; uncertain: the list may be incomplete",
-        ops=OPS,
+        ops=ingenic.OPERATORS,
     )(checks.known_op),
     notice(
         "Conv",

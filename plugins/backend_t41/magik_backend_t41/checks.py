@@ -11,24 +11,13 @@ from __future__ import annotations
 from functools import partial
 
 from magik_core import checks
+from magik_core.builtin import ingenic
 from magik_core.soc import Check, check
 
 RECONSTRUCTION = "opensensor/thingino-accel, T41 NNA Programmer's Reference Manual, from hardware"
 MANUAL = "Venus Programming Manual 1.0.2; uncertain: its tables are of NNA1"
-OPS = checks.Names(
-    "the operators of the vendor's manual and change log",
-    # the manual's tables; the change log adds the same operators to both accelerators
-    """
-    Conv DepthwiseConv ConvTranspose Gemm MatMul BatchNormalization Relu Clip PRelu LeakyRelu Elu Sigmoid
-    Tanh Swish HardSwish HardSigmoid MaxPool AveragePool GlobalAveragePool Resize DepthToSpace Add Mul
-    Concat Min Max Sub LSTM Softmax ReduceSum Gather Pad Slice Transpose GRU Attention LayerNormalization
-    Where Equal Sqrt Pow ReduceMean Cast Reshape Quantize Dequantize QuantizeLinear DequantizeLinear
-    """,
-)
 LAYERS = {"Conv": "convolution", "DepthwiseConv": "depthwise", "Gemm": "fullconnected"}
 notice = partial(check, notice=True)
-CONVERTER = "vendor's guide to its converter 2.x, {}"
-FEWER = "ask for fewer bits, or convert for SOC host: its files run on the CPU of this chip as well"
 
 
 def storage(op: str) -> Check:
@@ -43,23 +32,10 @@ def weight_bits(op: str) -> Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    check(
-        "*",
-        "features have at most {n} bits, states of recurrent layers left out",
-        name="feature_bits",
-        hint=FEWER,
-        source=CONVERTER.format("QUANT_FEATURE_BIT and LOAD_OP_QUANT_BIT") + "; a 14 or 16 is not documented",
-        n=12,
-    )(checks.most_feature_bits),
-    check(
-        "*",
-        "weights have at most {n} bits",
-        name="weight_bits",
-        hint=FEWER,
-        source=CONVERTER.format("QUANT_WEIGHT_BIT"),
-        n=8,
-    )(checks.most_weight_bits),
-    notice("*", "the operator is one of {ops}", name="nna_operator", source=MANUAL, ops=OPS)(checks.known_op),
+    *ingenic.WIDTHS,
+    notice("*", "the operator is one of {ops}", name="nna_operator", source=MANUAL, ops=ingenic.OPERATORS)(
+        checks.known_op
+    ),
     notice(
         "Conv",
         "strides are at most {n}; a first layer of {kernel}x{kernel} may have stride {stride}",
