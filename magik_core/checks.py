@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from magik_core.soc import Finding
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from magik_core.program import Program, Step, Tensor
 
 
@@ -124,7 +126,14 @@ def _weight_bits(program: Program, step: Step) -> list[int]:
     """Bits of each of a step's weights."""
     from magik_core.program import WeightParams  # numpy comes with it, and finding a chip needs none
 
-    return [t.quant.bits for t in program.reads(step) if t.is_constant and isinstance(t.quant, WeightParams)]
+    weights = [t for t in program.reads(step) if isinstance(t.quant, WeightParams) and t.data is not None]
+    return [_odd_bits(t.data) or t.quant.bits if t.quant.bits > 8 else t.quant.bits for t in weights]
+
+
+def _odd_bits(codes: np.ndarray) -> int:
+    """Bits of wide codes that are all odd, as training for a chip makes them: half as many numbers; else 0."""
+    is_odd = codes.size and (codes & 1).all()
+    return (int(codes.max()) - int(codes.min()) >> 1).bit_length() if is_odd else 0
 
 
 def _feature_bits(t: Tensor) -> int:
