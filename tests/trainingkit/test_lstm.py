@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,18 @@ def test_parts_of_a_sequence_are_the_whole(is_twofold: bool) -> None:
         parts.append(y[..., :UNITS])
     assert torch.equal(torch.cat(parts, 1), whole[..., :UNITS])
     assert torch.equal(now[0][0], last[0][0]) and torch.equal(now[1][0], last[1][0])
+
+
+def test_autocast_trains_and_copies_are_the_same() -> None:
+    layer, x = made(4, bidirectional=True), features(4, "T40")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (y, _, _), _ = layer((x, 4, -1.0))
+        loss = y.float().square().sum()
+    loss.backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() and p.grad.any() for p in layer.parameters())
+    y = layer.eval()((x, 4, -1.0))[0][0]
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(other((x, 4, -1.0))[0][0], y)
 
 
 # ---- its program ---------------------------------------------------------------------------------------------
