@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from magik_core.errors import Problem
-from magik_trainingkit import auto_bits, rules
+from magik_trainingkit import rules
 from magik_trainingkit.batch_norm_2d import batchNorm2d
 from magik_trainingkit.functions import RELU6
 from magik_trainingkit.graph import Node
@@ -21,6 +21,7 @@ class FullConnected(Weighted):
     """Multiply the last axis, normalize, activate, quantize."""
 
     node = "QuantizeFullconnectedInference"
+    module, norm_module = "Linear", "BatchNorm1d"
 
     def __init__(
         self, in_channels: int, out_channels: int, activation_fn: Any = RELU6, enable_batch_norm: bool = False,
@@ -36,31 +37,14 @@ class FullConnected(Weighted):
         self.quantize, self.quantize_last_feature, self.last_layer = quantize, quantize_last_feature, last_layer
         self.clip_max_value, self.weight_factor, self.target_device = clip_max_value, weight_factor, target_device
         self.auto_bitwidth, self.auto_threshold, self.pre_lstm_layer = auto_bitwidth, auto_threshold, pre_lstm_layer
-        widths = weight_bitwidth, input_bitwidth, output_bitwidth
-        if auto_bitwidth:
-            widths = auto_bits.of_conv(
-                target_device, 1, in_channels, out_channels, widths, first=False, last=last_layer
-            )
-        self.weight_bitwidth, self.input_bitwidth, self.output_bitwidth = widths
+        self.set_widths(weight_bitwidth, input_bitwidth, output_bitwidth, kernel=1)
         self.Linear = nn.Linear(in_channels, out_channels, bias=enable_bias)
         if enable_batch_norm:
             self.BatchNorm1d = batchNorm2d(out_channels)
 
-    @property
-    def weights(self) -> nn.Module:
-        return self.Linear
-
-    @property
-    def norm(self) -> batchNorm2d | None:
-        return self._modules.get("BatchNorm1d")  # type: ignore[return-value]
-
-    def rules(self) -> Sequence[Problem]:
-        found = [*rules.device(self.target_device)]
-        if not self.quantize or found:
-            return found
-        found += rules.bits(self.weight_bitwidth, self.input_bitwidth, self._output_bits())
+    def size_rules(self) -> Sequence[Problem]:
         widths = self.weight_bitwidth, self.input_bitwidth
-        return [*found, *rules.sums(self.in_channels, *widths, self.target_device, rules.MOST_OF_PRODUCT)]
+        return [*rules.sums(self.in_channels, *widths, self.target_device, rules.MOST_OF_PRODUCT)]
 
     def forward(self, x: Any) -> Any:
         given = need_value(x, self.where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -31,6 +31,9 @@ class Pixels(NamedTuple):
     clip_min: float
 
 
+Kind = TypeVar("Kind", Value, Pixels)
+
+
 def unpack(x: Any, where: str) -> Value | Pixels:
     """What a layer is given: the result of another, of Preprocess, or a bare tensor, which has no codes."""
     if isinstance(x, Tensor):
@@ -48,22 +51,21 @@ def unpack(x: Any, where: str) -> Value | Pixels:
 
 def need_value(x: Any, where: str) -> Value:
     """As `unpack`, for layers that pixels may not reach."""
-    found = unpack(x, where)
-    if isinstance(found, Value):
-        return found
-    raise TrainingError(
-        "a layer is given pixels", where=where, found="the result of Preprocess", need="a layer with first_layer=True"
-    )
+    need = "a layer with first_layer=True"
+    return _need(x, Value, "a layer is given pixels", where=where, found="the result of Preprocess", need=need)
 
 
 def need_pixels(x: Any, where: str) -> Pixels:
     """As `unpack`, for a first layer."""
-    found = unpack(x, where)
-    if isinstance(found, Pixels):
-        return found
-    raise TrainingError(
-        "a first layer is given no pixels", where=where, found="a tensor", need="the result of ops.Preprocess"
-    )
+    need = "the result of ops.Preprocess"
+    return _need(x, Pixels, "a first layer is given no pixels", where=where, found="a tensor", need=need)
+
+
+def _need(x: Any, kind: type[Kind], what: str, *, where: str, found: str, need: str) -> Kind:
+    given = unpack(x, where)
+    if isinstance(given, kind):
+        return given
+    raise TrainingError(what, where=where, found=found, need=need)
 
 
 def same(values: list[Value], where: str) -> Value:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from magik_core.builtin.trainingkit.arithmetic import REAL, is_odd
-from magik_trainingkit import activations, fake_quant, graph, rules
+from magik_core.errors import Problem
+from magik_trainingkit import activations, auto_bits, fake_quant, graph, rules
 from magik_trainingkit.batch_norm_2d import batchNorm2d, no_norm
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, marked, source
@@ -20,11 +22,15 @@ from magik_trainingkit.values import Pixels, Value, need_pixels, need_value
 class Weighted(Layer):
     """Base of convolutions and matrix products: `sum` computes one from a tensor and weights.
 
-    A subclass says which node it is, what the node's own fields are, and its module of weights.
+    A subclass says which node it is, what the node's own fields are, and the names of its modules of weights and of
+    normalization.
     """
 
     node: str
+    module, norm_module = "Conv2d", "BatchNorm2d"
     is_depthwise = False
+    in_channels: int
+    out_channels: int
     activation_fn: Any
     quantize: Any
     first_layer = False
@@ -36,14 +42,39 @@ class Weighted(Layer):
     clip_max_value: float
     weight_factor: float
     target_device: str
+    auto_bitwidth: bool
+    pre_lstm_layer: bool
 
     @property
-    def weights(self) -> nn.Module:
-        raise NotImplementedError
+    def weights(self) -> nn.Conv2d | nn.Linear:
+        found = self._modules[self.module]
+        assert isinstance(found, (nn.Conv2d, nn.Linear))
+        return found
 
     @property
     def norm(self) -> batchNorm2d | None:
-        return None
+        found = self._modules.get(self.norm_module)
+        assert found is None or isinstance(found, batchNorm2d)
+        return found
+
+    def set_widths(self, weight: int, before: int, after: int, *, kernel: int) -> None:
+        """Set the bits of weights, input and output: those asked for, or with `auto_bitwidth` what the chip wants."""
+        widths = weight, before, after
+        if self.auto_bitwidth:
+            counts, place = (self.in_channels, self.out_channels), {"first": self.first_layer, "last": self.last_layer}
+            widths = auto_bits.of_conv(self.target_device, kernel, *counts, widths, **place)
+        self.weight_bitwidth, self.input_bitwidth, self.output_bitwidth = widths
+
+    def rules(self) -> Sequence[Problem]:
+        found = [*rules.device(self.target_device)]
+        if not self.quantize or found:
+            return found
+        found += rules.bits(self.weight_bitwidth, self.input_bitwidth, self._output_bits())
+        return [*found, *self.size_rules()]
+
+    def size_rules(self) -> Sequence[Problem]:
+        """What of the layer's sizes its chip cannot compute."""
+        return ()
 
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
         """Sums of products; value: what padding reads."""
@@ -87,7 +118,7 @@ class Weighted(Layer):
         return REAL if self.last_layer else self.output_bitwidth
 
     def _weight(self) -> tuple[Tensor, Tensor | None]:
-        return self.weights.weight, self.weights.bias  # type: ignore[return-value]
+        return self.weights.weight, self.weights.bias
 
     def _normalized(self, y: Tensor) -> Tensor:
         return y if self.norm is None else self.norm(y)
@@ -154,7 +185,7 @@ class Weighted(Layer):
             "weight_target_device": "Txx" if self.is_depthwise else self.target_device,
             "input_min_value": float(x.clip_min),
             "with_negtive_alpha": how.has_slope,
-            "pre_lstm_layer": False,
+            "pre_lstm_layer": bool(self.pre_lstm_layer),
             "is_output": False,
             "activate_name": how.name,
             "is_dwconv": self.is_depthwise,
