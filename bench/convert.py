@@ -2,10 +2,12 @@
 
     python -m bench.convert [--shared FOLDER] [--samples N] [--rounds N] [--json]
 
-Each runs in a process of its own, from the same float model and the same samples in files; what is measured is from
-the call to the file written, with imports before. Both use every core, magik once more with one thread. CPU seconds
-are of all threads, peak MB of the whole process (resident, as the system counts it); with several rounds, the least.
-onnxruntime's figures include quant_pre_process, magik's the whole of `magik.convert`.
+Methods of the same kind stand beside each other: extremes (MAX_ABS, MinMax) and relative entropy (KL, magik's default,
+and Entropy). Each runs in a process of its own, from the same float model and the same samples in files; what is
+measured is from the call to the file written, with imports before. onnxruntime uses every core; magik runs as it does
+by default, one sample at a time, and once more with all cores. CPU seconds are of all threads, peak MB of the whole
+process (resident, as the system counts it); with several rounds, the least. onnxruntime's figures include
+quant_pre_process, magik's the whole of `magik.convert`, correction of biases included.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 NETWORK = "efficientnet-lite0"
-RUNS = ("magik", "magik, 1 thread", "MinMax", "Entropy")
+EVERY_CORE = ", every core"
+RUNS = ("MAX_ABS", f"MAX_ABS{EVERY_CORE}", "MinMax", "KL", f"KL{EVERY_CORE}", "Entropy")
+THEIRS = ("MinMax", "Entropy")
 PREPARE = "prepare"
+SETTINGS = "settings.json"
 SAMPLES = 40
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
@@ -40,11 +45,12 @@ def prepare(shared: Path, folder: Path, samples: int) -> None:
     as_onnx(task, shared, folder, calibration.x)
     np.save(folder / "raw.npy", task.raw(calibration.x))
     np.save(folder / "normalized.npy", task.normalized(calibration.x))
+    (folder / SETTINGS).write_text(json.dumps({"mean": task.mean, "normal": task.normal}), encoding="utf-8")
 
 
 def run(name: str, folder: Path) -> dict[str, float]:
     """Quantize in this process; what it took."""
-    quantize = by_magik(name, folder) if name.startswith("magik") else by_onnxruntime(name, folder)
+    quantize = by_onnxruntime(name, folder) if name in THEIRS else by_magik(name, folder)
     start, before = time.perf_counter(), _cpu()
     quantize()
     seconds, cpu = time.perf_counter() - start, _cpu() - before
@@ -56,11 +62,11 @@ def by_magik(name: str, folder: Path) -> Callable[[], object]:
     import onnxscript.optimizer  # noqa: F401
 
     import magik_core as magik
-    from bench.tasks import BY_TASK
 
-    task = BY_TASK[NETWORK]
-    threads = 1 if name.endswith("1 thread") else os.cpu_count() or 1
-    keys = {"calibration": folder / "raw.npy", "mean": list(task.mean), "normal": list(task.normal)}
+    threads = os.cpu_count() or 1 if name.endswith(EVERY_CORE) else 1
+    method = name.removesuffix(EVERY_CORE)
+    keys = {"quant_feature_method": method, "calibration": folder / "raw.npy"}
+    keys |= json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return lambda: magik.convert(folder / "float.onnx", folder / "ours.bin", soc="host", threads=threads, **keys)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from magik_core import light
+from magik_core import freed, light
 from magik_core.cells import Cell, cells
 from magik_core.errors import DataError, GraphError, Problem, capped
 from magik_core.graph import spell
@@ -44,8 +43,7 @@ class FloatSession:
 
         proto, weights = light.to_proto(model)
         proto = spell(proto)
-        _as_external(proto, weights)
-        inputs = {v.name for v in proto.graph.input}
+        inputs = {v.name for v in proto.graph.input} - set(weights)
         own = [v.name for v in proto.graph.output]
         self.names = tuple(own if names is None else dict.fromkeys(names))
         self._computed = [name for name in self.names if name not in inputs]
@@ -55,35 +53,22 @@ class FloatSession:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False  # it would keep twice of what the largest sample needs
         options.log_severity_level = 4  # its warnings are about the source model's spelling
-        self._weights = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(w.numpy())) for w in weights.values()]
-        options.add_external_initializers(list(weights), self._weights)
+        self._weights = {name: np.ascontiguousarray(w.numpy()) for name, w in weights.items()}  # not copied, as inputs
         try:
             self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
         except Exception as error:  # its errors have no base of their own
             raise _cannot_run(error) from error
-        self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
+        self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs() if i.name not in weights}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
         """The values for one sample; feeds are cast to the dtypes of the inputs."""
         typed = {name: np.asarray(feeds[name], dtype) for name, dtype in self._dtypes.items()}
         try:
-            arrays = self._session.run(self._computed, typed) if self._computed else ()
+            arrays = self._session.run(self._computed, {**self._weights, **typed}) if self._computed else ()
         except Exception as error:  # as above
             raise _cannot_run(error) from error
         out = dict(zip(self._computed, arrays, strict=True))
         return {name: out[name] if name in out else typed[name] for name in self.names}
-
-
-def _as_external(proto: onnx.ModelProto, weights: light.Weights) -> None:
-    """Make the inputs that are weights constants whose data is handed over beside the model."""
-    kept = [value for value in proto.graph.input if value.name not in weights]
-    del proto.graph.input[:]
-    proto.graph.input.extend(kept)
-    for name, tensor in weights.items():
-        added = proto.graph.initializer.add(
-            name=name, data_type=int(tensor.dtype), dims=tensor.shape.numpy(), data_location=onnx.TensorProto.EXTERNAL
-        )
-        added.external_data.add(key="location", value="weights")
 
 
 def _cannot_run(error: Exception) -> GraphError:
@@ -148,8 +133,8 @@ def watch(
         watching.setdefault(name, []).append(observer)
     for _, cell in over_time:
         watching |= {name: watching.get(name, []) for name in cell.reads}
+    freed.give_back()  # copies of the graph would stay beside the activations
     session = FloatSession(model, list(watching))
-    gc.collect()  # copies of the graph that nothing needs would stay beside the activations
     problems: list[Problem] = []
     for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
         bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
@@ -162,6 +147,8 @@ def watch(
         else:
             problems.append(not_finite(f"value '{bad}'", index, arrays[bad]))
         arrays.clear()  # before the next sample runs
+    del session
+    freed.give_back()
     if problems:
         raise DataError(problems=capped(problems))
 

@@ -55,8 +55,10 @@ def from_proto(proto: onnx.ModelProto, weights: Weights) -> ir.Model:
         value = inputs.get(name)
         if value is not None:  # else nothing reads it any more
             graph.inputs.remove(value)
-            value.const_value = _in_memory(tensor)
-            graph.register_initializer(value)
+            held = _in_memory(tensor)  # by a value of its own: the list of inputs keeps all that it ever had
+            own = ir.Value(name=name, shape=value.shape, type=value.type, const_value=held)
+            ir.convenience.replace_all_uses_with(value, own, replace_graph_outputs=True)
+            graph.register_initializer(own)
     return model
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -31,18 +33,20 @@ class Window:
     def sums(self, x: np.ndarray) -> np.ndarray:
         """Sums f64 (channels, taps) of what the taps meet of `x`, over positions, and means over samples."""
         x = x.T if self.is_transposed else x
-        for ranges in reversed(self.axes):
-            rows = x.reshape(-1, x.shape[-1]) @ _indicators(ranges, x.shape[-1])
-            x = np.moveaxis(rows.reshape(*x.shape[:-1], -1), -1, 0)
-        mean: np.ndarray = x.mean(axis=len(self.axes), dtype=np.float64)
-        return mean.reshape(-1, mean.shape[-1]).T
+        for i, ranges in enumerate(self.axes, 2):
+            size, rest = x.shape[i], x.shape[i + 1 :]
+            met = _indicators(ranges, size) @ x.reshape(prod(x.shape[:i]), size, prod(rest))
+            x = met.reshape(*x.shape[:i], len(ranges), *rest)
+        mean: np.ndarray = x.mean(axis=0, dtype=np.float64)
+        return mean.reshape(len(mean), -1)
 
 
+@lru_cache(256)
 def _indicators(ranges: Sequence[range], size: int) -> np.ndarray:
-    """f32 (size, taps), 1 where a tap meets a place."""
-    out = np.zeros((size, len(ranges)), np.float32)
+    """f32 (taps, size), 1 where a tap meets a place."""
+    out = np.zeros((len(ranges), size), np.float32)
     for tap, places in enumerate(ranges):
-        out[list(places), tap] = 1
+        out[tap, list(places)] = 1
     return out
 
 

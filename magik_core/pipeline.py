@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,20 @@ from typing import Any
 
 import onnx_ir as ir
 
-from magik_core import calibrate, carry, correct, effects, equalize, inputs, node_bits, outputs, passes, plugins, states
+from magik_core import (
+    calibrate,
+    carry,
+    correct,
+    effects,
+    equalize,
+    freed,
+    inputs,
+    node_bits,
+    outputs,
+    passes,
+    plugins,
+    states,
+)
 from magik_core.config import Config
 from magik_core.debugging import session
 from magik_core.errors import UsageError, together
@@ -74,9 +86,9 @@ def convert(
     started = time.perf_counter()
     settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
-    source, soc, targets = _open(model, settings, chosen, example_inputs, output)
-    ready = _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
-    graph, imported, samples = ready.graph, ready.imported, ready.samples
+    graph, soc, targets = _open(model, settings, chosen, example_inputs, output, constants, notes)
+    ready = _quantized(graph, soc, settings, chosen, progress, notes, threads)
+    imported, samples = ready.imported, ready.samples
     program = carry.bind(ready.program(outputs.name(targets, model)), carry.pairs(graph))
     program = verify_program(replace(program, colors=inputs.colors(graph, settings)))
     findings = legalize(program, soc)
@@ -120,16 +132,14 @@ def quantized(
     """
     settings = _settings(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
-    source, soc, _ = _open(model, settings, chosen, example_inputs, None)
-    return _quantized(source, soc, settings, chosen, constants, progress, notes, threads)
+    graph, soc, _ = _open(model, settings, chosen, example_inputs, None, constants, notes)
+    return _quantized(graph, soc, settings, chosen, progress, notes, threads)
 
 
 def _quantized(
-    source: ir.Model, soc: SoC, settings: Config, recipe: Recipe, constants: Mapping[str, Any] | None,
-    progress: Progress, notes: Notes, threads: int,
-) -> Quantized:  # fmt: skip
+    graph: ir.Model, soc: SoC, settings: Config, recipe: Recipe, progress: Progress, notes: Notes, threads: int
+) -> Quantized:
     """The graph of an opened model with its quantization, after a rehearsal of what follows."""
-    graph = _graph(source, settings, constants, notes)
     imported = _imported(graph, recipe)
     check_recipe(graph, recipe)
     paths = () if recipe.is_float else settings.corrections.values()
@@ -148,9 +158,10 @@ def _quantized(
 
 
 def _open(
-    model: object, settings: Config, recipe: Recipe, example_inputs: Sequence[Any], output: str | Path | None
-) -> tuple[ir.Model, SoC, tuple[Path, ...]]:
-    """The source model, the chip and the files to write.
+    model: object, settings: Config, recipe: Recipe, example_inputs: Sequence[Any], output: str | Path | None,
+    constants: Mapping[str, Any] | None, notes: Notes,
+) -> tuple[ir.Model, SoC, tuple[Path, ...]]:  # fmt: skip
+    """The graph of the source model, the chip and the files to write.
 
     Raises: MagikError: everything that is wrong with what was asked, at once.
     """
@@ -167,7 +178,7 @@ def _open(
         lambda: session.check(settings),
         lambda: node_bits.check_place(settings),
     )[:4]
-    return sources[0], soc, targets
+    return _graph(sources.pop(), settings, constants, notes), soc, targets
 
 
 def _recipe(settings: Config, given: Recipe | None = None, *, is_float: bool = False) -> Recipe:
@@ -259,7 +270,8 @@ def _graph(model: ir.Model, settings: Config, constants: Mapping[str, Any] | Non
         normal=settings.normal,
         constants=constants,
     )
-    gc.collect()  # graphs refer to themselves: the copies behind this one would stay, with all of their weights
+    del model
+    freed.give_back()  # the copies behind this one, with all of their weights
     carry.declare(graph, settings.states)
     passes.run(graph, tuple(plugins.load().passes.values()), lambda node, reason: notes(f"{node}: {reason}"))
     verify_graph(graph, "passes")

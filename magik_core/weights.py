@@ -17,6 +17,7 @@ ChannelScales = Callable[[np.ndarray, int], np.ndarray]
 RECURRENT = ("LSTM", "GRU", "RNN")
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", *RECURRENT)
 WIDEST = 16  # bits of weights in codes
+_PIECE = 1 << 16  # weights that get codes at once: f64 copies of a large matrix would be the most that is held
 
 
 def has_weights(node: ir.Node) -> bool:
@@ -54,8 +55,12 @@ def weight_codes(
     rows = w if per_channel else w.reshape(1, -1)
     scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
     scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
-    codes = np.clip(numerics.round_half_up(w / scales[:, None]), -top, top)
-    return codes.astype(np.int8 if bits <= 8 else np.int16), scales
+    codes = np.empty(w.shape, np.int8 if bits <= 8 else np.int16)
+    some = max(1, _PIECE // max(w.shape[1], 1))
+    for at in range(0, len(w), some):
+        piece = slice(at, at + some)
+        codes[piece] = np.clip(numerics.round_half_up(w[piece] / scales[piece, None]), -top, top)
+    return codes, scales
 
 
 def real_weights(model: ir.Model, quantization: Quantization) -> dict[Place, np.ndarray]:
@@ -74,14 +79,16 @@ def real_weights(model: ir.Model, quantization: Quantization) -> dict[Place, np.
         for index, value in _constants(node):
             assert value.const_value is not None
             w = value.const_value.numpy().astype(np.float32)
-            places = _rows(node, np.arange(w.size).reshape(w.shape))
-            if places is None or value.name in quantization.constants:
+            rows = _rows(node, w)
+            if rows is None or value.name in quantization.constants:
                 continue
             gain = _gain(node, source, w)
-            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray((w * gain).reshape(-1)[places]))
-            real = np.empty(w.size, np.float32)
-            real[places] = codes * scales[:, None] / np.broadcast_to(gain, w.shape).reshape(-1)[places]
-            out[node.name or "", index] = real.reshape(w.shape)
+            gains = _rows(node, np.broadcast_to(gain, w.shape))
+            assert gains is not None
+            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray(rows * gains))
+            real = codes * scales[:, None]
+            real /= gains
+            out[node.name or "", index] = _from_rows(node, real.astype(np.float32), w.shape)
     return out
 
 
@@ -138,3 +145,13 @@ def _rows(node: ir.Node, w: np.ndarray) -> np.ndarray | None:
         matrix = w.reshape(-1, 1) if w.ndim == 1 else w.reshape(-1, *w.shape[-2:])
         return matrix.reshape(matrix.shape[-2:]).T if matrix.ndim == 2 or len(matrix) == 1 else None
     return w.reshape(len(w), -1)
+
+
+def _from_rows(node: ir.Node, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The weights whose `_rows` these are."""
+    if node.op_type == "ConvTranspose":
+        groups = node.attributes.get_int("group", 1)
+        parts = rows.reshape(groups, shape[1], -1, shape[0] // groups)
+        return np.moveaxis(parts, -1, 1).reshape(shape)
+    is_turned = node.op_type == "MatMul" or (node.op_type == "Gemm" and not node.attributes.get_int("transB", 0))
+    return (rows.T if is_turned else rows).reshape(shape)

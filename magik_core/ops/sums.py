@@ -65,12 +65,12 @@ def quantize_affine(
     flat = np.ascontiguousarray(w.reshape(w.shape[0], -1), np.float32)
     known = imported_weights(to.imported(node, 1), flat)
     codes, scales, bits = known or to.quantize_weights(node, flat)
-    zero = per_tap(w.shape, pad, groups)
+    zero, largest = (per_tap(w.shape, v, groups) for v in (pad, np.maximum(float(x.quant.top), np.abs(pad))))
     twice = to.quantization.rounds_twice and x.dtype == "u8"
     for _ in range(DOUBLINGS):
         unit = x.quant.scale * scales
         b = bias_units(to.imported(node, 2), bias, unit) - (codes * zero).sum(1) + y.zero_point % 1 * y.scale / unit
-        total = np.abs(numerics.round_half_up(np.clip(b, -(2.0**62), 2.0**62))) + _most(codes, zero, x.quant.top)
+        total = np.abs(numerics.round_half_up(np.clip(b, -(2.0**62), 2.0**62))) + _most(codes, largest)
         is_long = total > numerics.INT32_MAX
         too_large = is_long & (twice | (total > MAX_SUM) | (unit < MIN_FACTOR * y.scale))
         if not known:
@@ -87,9 +87,9 @@ def quantize_affine(
     raise to.problem(node, f"sums do not fit {wide} bits", f"{total.max():.0f}", f"at most {limit}")
 
 
-def _most(codes: Array, zero: Array, top: int) -> Array:
+def _most(codes: Array, largest: Array) -> Array:
     """The largest sum per channel: each weight meets a code of x or, in the border, the code of real zero."""
-    return np.asarray((np.maximum(float(top), np.abs(zero)) * np.abs(codes.astype(np.int64))).sum(1))
+    return np.asarray((largest * np.abs(codes, dtype=np.int32)).sum(1))
 
 
 def add_weight(to: Lowering, name: str, codes: Array, scales: Array, bits: int) -> Tensor:
@@ -126,10 +126,10 @@ def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:
 
 
 def per_tap(shape: Shape, values: Array, groups: int) -> Array:
-    """The value per input channel that each weight of (O, …, I) meets, as (O, k)."""
+    """The value per input channel that each weight of (O, …, I) meets, as (O, k); not to be written to."""
     per = shape[0] // groups
     rows = [np.broadcast_to(values[g * shape[-1] : (g + 1) * shape[-1]], shape[1:]).reshape(-1) for g in range(groups)]
-    return np.repeat(np.array(rows), per, axis=0)
+    return np.broadcast_to(rows[0], (per, rows[0].size)) if groups == 1 else np.repeat(np.array(rows), per, axis=0)
 
 
 def channel_multipliers(x: Tensor, w: Tensor, y: Tensor) -> tuple[Array, Array]:
