@@ -87,6 +87,44 @@ def test_pixels_get_the_codes_they_are(tmp_path: Path, mean: float, var: float) 
         np.testing.assert_array_equal(run(tmp_path, older, x), y)
 
 
+@pytest.mark.parametrize(
+    "slopes", [[0.25] * 4, [-0.5, 0.0, 1.0, 0.5], [1.5, 1.0, 2.0, 4.0], [2.0, 0.5, 1.0, 0.0], [0.25]]
+)
+@pytest.mark.parametrize("device", ["T40", "Txx"])
+def test_slopes_are_rounded_once(tmp_path: Path, slopes: list[float], device: str) -> None:
+    """In integers where all slopes are on one side of 1; each code is the nearest to the exact result."""
+    x = RNG.uniform(0, 1, (1, 2, 5, 5)).astype(np.float32)
+    alpha = np.array(slopes, np.float32)
+    unsigned = {**FEATURE, "clip_min_value": 0.0, "output_bitwidth": 8, "clip_max_value": 1.0}
+    given = {**PARAMS, "clip_min_value": -2.0, "with_negtive_alpha": True, "target_device": device}
+    none = [np.ones(4, np.float32), *[np.zeros(4, np.float32)] * 2, np.ones(4, np.float32)]
+    constants = [
+        ("w", W),
+        ("b", np.linspace(-1, 1, 4, dtype=np.float32)),
+        *zip("gmvs", none, strict=True),
+        ("a", alpha),
+    ]
+    names, text = [name for name, _ in constants], json.dumps(given)
+    feature, layer = node("QuantizeFeature", ["x"], "q", **unsigned), "QuantizeConv2DInference"
+    nodes = [feature, node(layer, ["q", *names], param_str=text)]
+    y = run(tmp_path, model(nodes, x.shape, *constants), x)
+    codes, scales = weight_codes(W, 8, 3.0, device)
+    real = rounded(x, feature_grid(8, False, device)).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(real, (3, 3), axis=(2, 3))
+    sums = np.einsum("nihwkl,oikl->nohw", windows, codes * scales.reshape(-1, 1, 1, 1))
+    v = sums + np.linspace(-1, 1, 4).reshape(-1, 1, 1)
+    v = np.where(v < 0, v * alpha.astype(np.float64).reshape(-1, 1, 1), v) / 2
+    grid = feature_grid(8, True, device)
+    place = v / grid.scale + grid.zero_point
+    expected = np.clip(np.floor(place + 0.5), 0, 255)
+    certain = np.abs(place % 1 - 0.5) > 1e-3
+    np.testing.assert_array_equal((y / grid.scale + grid.zero_point).round()[certain], expected[certain])
+    program = magik.convert(tmp_path / "m.onnx", tmp_path / "net.bin").program
+    kernels = {s.op.kernel(program.reads(s), program.writes(s)) for s in program.steps}
+    is_mixed = max(slopes) > 1 > min(slopes)
+    assert ("prelu_f32" in kernels, "extremum_u8" in kernels) == (is_mixed, not is_mixed)
+
+
 def test_weights_of_a_float_layer_keep_their_codes(tmp_path: Path) -> None:
     x = RNG.uniform(-1, 1, (1, 2, 5, 5)).astype(np.float32)
     given = {"weight_bitwidth": 2, "factor": 3.0, "target_device": "T40"}
@@ -112,6 +150,16 @@ def test_the_least_gain_and_a_larger_image(tmp_path: Path) -> None:
     proto = model(nodes, x.shape, ("g", gain), ("scales", np.array([1, 1, 2, 3], np.float32)))
     expected = rounded(x * np.maximum(gain, np.float32(0.01)) / np.float32(2), feature_grid(8, True, "T40"))
     np.testing.assert_allclose(run(tmp_path, proto, x), expected.repeat(2, axis=2).repeat(3, axis=3), atol=1e-6)
+
+
+def test_constants_that_are_written_once_are_found(tmp_path: Path) -> None:
+    x = RNG.uniform(0, 1, (1, 2, 5, 5)).astype(np.float32)
+    given = node("QuantizeFeature", ["x"], "q", **{**FEATURE, "clip_min_value": 0.0, "output_bitwidth": 8})
+    ends = conv("q")
+    plain = run(tmp_path, model([given, ends], x.shape, *CONV), x)
+    ends.input[2] = "again"
+    nodes = [given, node("Identity", ["b"], "once"), node("Identity", ["once"], "again"), ends]
+    np.testing.assert_array_equal(run(tmp_path, model(nodes, x.shape, *CONV), x), plain)
 
 
 def test_every_operator_is_converted_or_in_a_list() -> None:

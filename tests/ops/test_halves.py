@@ -108,6 +108,18 @@ def test_a_code_of_h_is_the_nearest(half: float) -> None:
     assert y.reshape(-1).tolist() == [floor(v) for v in exact] == h.reshape(-1).tolist()
 
 
+@pytest.mark.parametrize("op", ["Min", "Max"])
+def test_of_codes_that_mean_the_same_one_is_chosen(op: str) -> None:
+    item = case(op, Input((16,), -1, 1), x=Input((16, 16), -1, 1))
+    half, other = QuantParams(0.5, 7.5, 4), QuantParams(0.25, 7.5, 4)
+    names = ("x0", "x1", "y0")
+    program = program_of(item, dict.fromkeys(names, half))
+    a, b = np.arange(16, dtype=np.uint8), np.arange(256, dtype=np.uint8).reshape(16, 16) % 16
+    (found,) = both(program, {"x0": b.T, "x1": a})
+    np.testing.assert_array_equal(found, (np.minimum if op == "Min" else np.maximum)(a, b.T))
+    assert "extremum_f32" in kernels(program_of(item, dict(zip(names, (half, half, other), strict=True))))
+
+
 def test_gru_takes_h_itself_so_its_zero_point_is_whole() -> None:
     w, r = (weights(12, n, seed=n).reshape(1, -1, n) for n in (3, 4))
     half, whole = QuantParams(0.01, 127.5), QuantParams(0.01, 128.0)

@@ -225,10 +225,11 @@ def test_a_stream_is_its_program(tmp_path: Path, device: str, bits: int, dynamo:
             np.testing.assert_allclose(a.detach().numpy(), b, rtol=0, atol=0 if bits < 32 else 1e-6)
 
 
-def test_a_memory_of_codes_is_carried(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["T40", "Txx"])
+def test_a_memory_of_codes_is_carried(tmp_path: Path, device: str) -> None:
     """With --state the program keeps the state itself, from zero on."""
-    net = Stream(8, "Txx").eval()
-    x = features(8, "Txx", (4, 1, 1, WIDTH))
+    net = Stream(8, device).eval()
+    x = features(8, device, (4, 1, 1, WIDTH))
     state = [torch.zeros(1, 1, UNITS)] * 2
     names = {"input_names": ["x", "h", "c"], "output_names": ["y", "h_next", "c_next"]}
     torch.onnx.export(net, (x[0], *state), str(tmp_path / "net.onnx"), dynamo=False, verbose=False, **names)

@@ -33,17 +33,18 @@ class Manual(nn.Module):
         window = {**conv, "padding": 1, "activation_fn": ops.Linear(device)}
         self.pixels = ops.Preprocess(128, 128, device)
         self.norm = ops.BatchNorm(3, quantize=True, first_layer=True, clip_max_value=2.0, target_device=device)
-        self.conv = ops.Conv2D(3, 32, **{**window, "input_bitwidth": 8})
+        self.conv = ops.Conv2D(3, 32, 2, **{**window, "input_bitwidth": 8})
         self.pool = ops.Maxpool2D(2, 2, 2, target_device=device)
         self.left, self.right = (ops.Conv2D(32, 32, **window) for _ in range(2))
         self.route, self.unpool = ops.Route(device), ops.Unpool2D(2, 2, "nearest", quantize=True, target_device=device)
         self.mix = ops.Conv2D(64, 32, pre_lstm_layer=True, **window)
         self.shortcut, self.prelu = ops.Shortcut(32, quantize=True, target_device=device), ops.PReLU(32, device)
-        self.rows = ops.Flatten([-1, 32, 1, 64], device)
+        self.rows = ops.Flatten([-1, 32, 1, 16], device)
         self.lstm = ops.LSTM(32, 16, use_squeeze=True, **given)
-        self.flatten = ops.Flatten([-1, 16 * 64], device)
-        self.full = ops.FullConnected(16 * 64, 16, **conv)
-        end = {**conv, "enable_batch_norm": False, "activation_fn": ops.Linear(device) if not is_real else None}
+        self.flatten = ops.Flatten([-1, 16 * 16], device)
+        self.full = ops.FullConnected(16 * 16, 16, **conv)
+        end = {**conv, "enable_batch_norm": False, "activation_fn": None if is_real else ops.Linear(device)}
+        end["clip_max_value"] = 0.5
         self.last = ops.FullConnected(16, CLASSES, last_layer=is_real, **end)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,6 +70,9 @@ def trained(bits: int, device: str, is_real: bool, steps: int) -> tuple[Manual, 
     torch.manual_seed(7)
     x, kinds = pictures()
     net = Manual(bits, device, is_real)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.5  # so that few steps are enough
     kit.check(net)
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     losses = []

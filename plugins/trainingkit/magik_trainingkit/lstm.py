@@ -73,7 +73,7 @@ class LSTM(Layer):
         if graph.is_exporting() or (self.quantize and not self.training):
             y, h, c = self._by_node(given, start, is_constant=hx is None)
         else:
-            y, h, c = self._trained(given.tensor, start)
+            y, h, c = self._trained(given, start)
         bits = self.output_bitwidth if self.quantize else REAL
         return (y, bits, -1.0), (h, c) if self.return_output_states else h
 
@@ -108,23 +108,26 @@ class LSTM(Layer):
     def _bias(self, suffix: str) -> Tensor | None:
         return getattr(self, f"bias_l0{suffix}") if self.bias else None
 
-    def _trained(self, x: Tensor, start: State) -> tuple[Tensor, Tensor, Tensor]:
+    def _trained(self, given: Value, start: State) -> tuple[Tensor, Tensor, Tensor]:
         """What training computes: y of all directions, h and c."""
-        x = x.transpose(0, 1) if self.batch_first else x
-        parts = [self._over_time(x, s, start[0][i], start[1][i]) for i, s in enumerate(self._suffixes)]
+        x = given.tensor.transpose(0, 1) if self.batch_first else given.tensor
+        is_coded = bool(self.quantize) and REAL not in (given.bits, self.weight_bitwidth, self.output_bitwidth)
+        bits = self.output_bitwidth if is_coded else REAL
+        parts = [self._over_time(x, s, start[0][i], start[1][i], bits) for i, s in enumerate(self._suffixes)]
         y, h, c = (list(p) for p in zip(*parts, strict=True))
         out = torch.cat(y, dim=2)
+        if self.quantize and not is_coded:
+            out = fake_quant.feature(out, self.output_bitwidth, -1.0, 1.0, self.target_device)
         return out.transpose(0, 1) if self.batch_first else out, torch.stack(h), torch.stack(c)
 
-    def _over_time(self, x: Tensor, suffix: str, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y (T, N, H) of one direction, h and c (N, H) at the end."""
-        w, bits, device = getattr(self, f"weight_l0{suffix}"), REAL, self.target_device
+    def _over_time(self, x: Tensor, suffix: str, h: Tensor, c: Tensor, bits: int) -> tuple[Tensor, Tensor, Tensor]:
+        """y (T, N, H) of one direction, h and c (N, H) at the end; bits: of h."""
+        w, device = getattr(self, f"weight_l0{suffix}"), self.target_device
         if self.quantize:
-            w, bits = fake_quant.weight(w, self.weight_bitwidth, self.weight_factor, device), self.output_bitwidth
+            w = fake_quant.weight(w, self.weight_bitwidth, self.weight_factor, device)
         of_x = functional.linear(x, w[:, : self.input_size], self._bias(suffix))
         made: list[Tensor] = []
-        if bits != REAL:
-            h = fake_quant.feature(h, bits, -1.0, 1.0, device)
+        h = fake_quant.feature(h, bits, -1.0, 1.0, device)
         for t in reversed(range(len(x))) if suffix else range(len(x)):
             h, c = self._advance(of_x[t] + functional.linear(h, w[:, self.input_size :]), c)
             h = fake_quant.feature(h, bits, -1.0, 1.0, device)

@@ -14,7 +14,7 @@ from magik_core.builtin.onnx_quantized.expansion import at
 from magik_core.builtin.onnx_quantized.table import converts
 from magik_core.builtin.trainingkit import DOMAIN, emit
 from magik_core.builtin.trainingkit.arithmetic import CELL, REAL, Array, Grid, feature_grid, weight_codes
-from magik_core.builtin.trainingkit.fields import FEATURE_BITS, WEIGHT_BITS, Fields, array
+from magik_core.builtin.trainingkit.fields import FEATURE_BITS, WEIGHT_BITS, Fields, array, constant
 from magik_core.program import QuantParams
 from magik_core.states import CODES
 
@@ -111,7 +111,7 @@ def _states(layer: Layer) -> list[tuple[int, Grid | None]]:
 def _start(layer: Layer, to: Expansion, place: int, grid: Grid | None) -> list[str]:
     """A state at the start, (1, N, H) for each direction."""
     count, name = len(layer.directions), at(layer.node, place)
-    known = to.source.array(name)
+    known = constant(to, name)
     out = f"{layer.name}/{'hc'[place - 1 - 2 * count]}"
     if known is not None:
         return _constant(layer, to, known, grid, out)
