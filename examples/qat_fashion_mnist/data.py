@@ -1,4 +1,4 @@
-"""Fashion-MNIST from its original files: gzipped IDX, train*-images-idx3-ubyte.gz, t10k-images-idx3-ubyte.gz, labels."""
+"""Fashion-MNIST from its original files, gzipped IDX: train*-images-idx3-ubyte.gz, t10k-…, and those of labels."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def _array(path: Path, magic: int) -> np.ndarray:
         data = gzip.decompress(path.read_bytes())
     except (OSError, EOFError) as error:
         raise SystemExit(f"{path}: {error}") from error
-    head = np.frombuffer(data[:16], ">i4")
     rank = magic & 255
-    if len(head) < 1 + rank or head[0] != magic:
+    start = 4 * (1 + rank)
+    if data[:4] != magic.to_bytes(4, "big") or len(data) < start:
         raise SystemExit(f"{path}: not an IDX file of {rank} axes")
-    shape = tuple(int(n) for n in head[1 : 1 + rank])
-    pixels = np.frombuffer(data, np.uint8, offset=4 * (1 + rank))
+    shape = tuple(int(n) for n in np.frombuffer(data[4:start], ">i4"))
+    pixels = np.frombuffer(data, np.uint8, offset=start)
     if pixels.size != np.prod(shape):
         raise SystemExit(f"{path}: {pixels.size} bytes for a shape of {shape}")
     return pixels.reshape(shape)

@@ -17,10 +17,12 @@ WIDE = 64
 class Stage:
     """How a network is trained.
 
-    Args: weights, features: bits; clip: the real that a feature's largest code stands for.
+    Args: start: the stage whose network it starts from, if any; weights, features: bits; clip: the real that a
+        feature's largest code stands for.
     """
 
     name: str
+    start: str
     weights: int
     features: int
     clip: float
@@ -30,6 +32,11 @@ class Stage:
     @property
     def is_float(self) -> bool:
         return self.weights == REAL
+
+    @property
+    def unit(self) -> float:
+        """What features are divided by: codes reach 1."""
+        return 1.0 if self.is_float else self.clip
 
 
 class Classifier(nn.Sequential):
@@ -51,11 +58,12 @@ class Classifier(nn.Sequential):
             ops.Flatten([-1, 2 * WIDE], DEVICE),
             ops.FullConnected(2 * WIDE, CLASSES, None, input_bitwidth=bits, last_layer=True, **given),
         )
+        self.stage = stage
 
-    def carry_on(self, before: Classifier, scale: float) -> None:
-        """Start from another network, whose features were `scale` as large: only the last layer sees that."""
+    def carry_on(self, before: Classifier) -> None:
+        """Start from another network. Features are as large in another unit, which only the last layer sees."""
         self.load_state_dict(before.state_dict())
-        self[-1].Linear.weight.data.mul_(1 / scale)
+        self[-1].Linear.weight.data.mul_(self.stage.unit / before.stage.unit)
 
 
 def example() -> Tensor:

@@ -1,10 +1,10 @@
 """Train in float, then with 8, 4 and 2 bits, and measure what each packed program gets right.
 
-    python examples/qat_fashion_mnist/train.py FOLDER [--out FOLDER] [--readme] [--images N] [--epochs F]
+    python examples/qat_fashion_mnist/train.py FOLDER [--out FOLDER] [--readme] [--images N] [--tests N] [--epochs F]
 
-FOLDER holds the files of Fashion-MNIST (data.py). Each stage starts from the network before it, is exported, converted
-for T40 and run on this machine by magik's kernels on every test image, one by one. --readme writes the table into
-README.md; --images and --epochs make a shorter run.
+FOLDER holds the files of Fashion-MNIST (data.py). Each stage starts from the network of one before it, is exported,
+converted for T40 and run on this machine by magik's kernels on every test image, one by one. --readme writes the table
+into README.md; --images, --tests and --epochs make a shorter run.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from data import read
+from magik_trainingkit import check
 from network import DEVICE, REAL, Classifier, Stage, example
 from torch import Tensor
 from torch.nn import functional
 
 import magik_core as magik
-from magik_trainingkit import check
 
 README = Path(__file__).parent / "README.md"
 MARKS = "<!-- table -->", "<!-- /table -->"
 BATCH, SEED = 64, 1
+FLOAT, LONGER = "float", "float, trained on like 8 bits"
 STAGES = (
-    Stage("float", REAL, REAL, 6.0, epochs=6, rate=4e-3),
-    Stage("8 bits", 8, 8, 6.0, epochs=2, rate=1e-3),
-    Stage("4 bits", 4, 4, 4.0, epochs=3, rate=1e-3),
-    Stage("2 bits, features of 4", 2, 4, 4.0, epochs=4, rate=2e-3),
+    Stage(FLOAT, "", REAL, REAL, 6.0, epochs=6, rate=4e-3),
+    Stage(LONGER, FLOAT, REAL, REAL, 6.0, epochs=2, rate=1e-3),
+    Stage("8 bits", FLOAT, 8, 8, 6.0, epochs=2, rate=1e-3),
+    Stage("4 bits", "8 bits", 4, 4, 4.0, epochs=3, rate=1e-3),
+    Stage("2 bits, features of 4", "4 bits", 2, 4, 4.0, epochs=4, rate=2e-3),
 )
 HEADS = ("network", "right of {n}", "below float", "bytes", "training")
 Data = tuple[np.ndarray, np.ndarray]
@@ -48,6 +50,10 @@ class Row:
     right: float
     size: int
     seconds: float
+
+
+def first(data: Data, count: int | None) -> Data:
+    return data[0][:count], data[1][:count]
 
 
 def batches(images: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -95,19 +101,17 @@ def share_right(path: Path, data: Data) -> float:
 
 
 def run(stages: Sequence[Stage], given: Data, held_out: Data, folder: Path, share: float = 1.0) -> list[Row]:
-    """Train, convert and measure one stage after the other."""
+    """Train, convert and measure each stage, from the network of the one it starts from."""
     torch.manual_seed(SEED)
     rows: list[Row] = []
-    before: tuple[Classifier, float] | None = None
+    nets: dict[str, Classifier] = {}
     for stage in stages:
         net, start = Classifier(stage), time.perf_counter()
         check(net)
-        # features of float reach 6, of codes 1: they are divided by the clip value
-        unit = 1.0 if stage.is_float else stage.clip
-        if before:
-            net.carry_on(before[0], before[1] / unit)
+        if stage.start:
+            net.carry_on(nets[stage.start])
         train(net, stage, given, share)
-        before, seconds = (net, unit), time.perf_counter() - start
+        nets[stage.name], seconds = net, time.perf_counter() - start
         path = packed(net, stage, folder)
         rows.append(Row(stage.name, share_right(path, held_out), path.stat().st_size, seconds))
         print(f"{stage.name}: {rows[-1].right:.2%} right, {rows[-1].size:,} bytes, {seconds:.0f} s", flush=True)
@@ -135,6 +139,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("out/qat_fashion_mnist"), help="where programs are kept")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     parser.add_argument("--images", type=int, help="train on so many, not on all")
+    parser.add_argument("--tests", type=int, help="test on so many images, not on all")
     parser.add_argument("--epochs", type=float, default=1.0, help="so many times the epochs of each stage")
     return parser.parse_args()
 
@@ -143,9 +148,9 @@ def main() -> None:
     options = arguments()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     options.out.mkdir(parents=True, exist_ok=True)
-    images, classes = read(options.folder, "train")
-    held_out = read(options.folder, "t10k")
-    rows = run(STAGES, (images[: options.images], classes[: options.images]), held_out, options.out, options.epochs)
+    given = first(read(options.folder, "train"), options.images)
+    held_out = first(read(options.folder, "t10k"), options.tests)
+    rows = run(STAGES, given, held_out, options.out, options.epochs)
     text = table(rows, len(held_out[1]))
     print(text)
     if options.readme:

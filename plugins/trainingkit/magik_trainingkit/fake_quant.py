@@ -19,7 +19,7 @@ PART = 1 << 16  # numbers that are computed at a time on a CPU: what stays in a 
 
 def _parts(v: Tensor) -> Sequence[Tensor]:
     """A tensor in parts that are worked on one after the other."""
-    return v.view(-1).split(PART) if v.device.type == "cpu" and v.is_contiguous() else (v,)
+    return torch.split(v.view(-1), PART) if v.device.type == "cpu" and v.is_contiguous() else (v,)
 
 
 def round_near_even(v: Tensor) -> Tensor:
