@@ -174,12 +174,14 @@ def test_check(case: Case) -> None:
         ([-255, 1, 255], None),
         ([-255, 0, 255], "weights of 16 bits"),
         ([-257, 1, 255], "weights of 9 bits"),
+        ([-255, 1, 255, 0, 0, 0], None),
+        ([-255, 1, 255, 0, 0, 1], "weights of 16 bits"),
     ],
 )
 @pytest.mark.parametrize("name", CHIPS)
 def test_odd_weights_have_half_as_many_codes(name: str, codes: list[int], finds: str | None) -> None:
-    """The 8 bits of training for these chips are the odd numbers from -255 to 255."""
-    program = _program(Case("weight_bits", Conv(), None, w=(1, 1, 1, 3), weight_bits=16))
+    """The 8 bits of training for these chips are the odd numbers from -255 to 255, or a channel of zeros."""
+    program = _program(Case("weight_bits", Conv(), None, w=(len(codes) // 3, 1, 1, 3), weight_bits=16))
     own = program.tensors["w"]
     program.tensors["w"] = replace(own, dtype="s16", data=np.array(codes, np.int16).reshape(own.shape))
     (one,) = (c for c in SOCS[name].checks if c.name == "weight_bits")
