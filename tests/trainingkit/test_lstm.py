@@ -299,3 +299,9 @@ def test_what_does_not_fit_is_refused(x: Tensor, hx: Any, found: str, need: str)
         made(8)((x, 8, -1.0), hx)
     (problem,) = error.value.problems
     assert (problem.found, problem.need, problem.where) == (found, need, "LSTM")
+
+
+def test_an_input_on_another_device_is_refused() -> None:
+    with pytest.raises(TrainingError) as error:
+        made(8)((torch.zeros(2, 6, WIDTH, device="meta"), 8, -1.0))
+    assert "meta" in error.value.problems[0].found

@@ -16,7 +16,7 @@ from magik_trainingkit import fake_quant, graph, rules
 from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, source
-from magik_trainingkit.values import Value, need_value
+from magik_trainingkit.values import Value, need_value, same_device
 
 CLIP = 6.0  # limit of what enters a gate
 State = tuple[Tensor, Tensor]  # h and c, (D, N, H)
@@ -68,7 +68,9 @@ class LSTM(Layer):
 
     def forward(self, x: Any, hx: State | None = None) -> Any:
         rules.check_layer(self)
-        given = self._arranged(need_value(x, self.where))
+        value = need_value(x, self.where)
+        same_device(value.tensor, self.weight_l0, self.where)
+        given = self._arranged(value)
         start = self._start(given.tensor, hx)
         if graph.is_exporting() or (self.quantize and not self.training):
             y, h, c = self._by_node(given, start, is_constant=hx is None)
