@@ -29,6 +29,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m bench.mips
 	$(BIN)/python -m bench.size
 	$(BIN)/python -m bench.runtime
+	$(BIN)/python -m bench.training
 
 docs: $(VENV)/ready
 	$(BIN)/python docs/generate.py

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from magik_core.soc import Finding
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from magik_core.program import Program, Step, Tensor
 
 
@@ -124,7 +126,19 @@ def _weight_bits(program: Program, step: Step) -> list[int]:
     """Bits of each of a step's weights."""
     from magik_core.program import WeightParams  # numpy comes with it, and finding a chip needs none
 
-    return [t.quant.bits for t in program.reads(step) if t.is_constant and isinstance(t.quant, WeightParams)]
+    parts = [(t.data, t.quant) for t in program.reads(step)]
+    weights = [(data, q.bits) for data, q in parts if isinstance(q, WeightParams) and data is not None]
+    return [_odd_bits(data) or bits if bits > 8 else bits for data, bits in weights]
+
+
+def _odd_bits(codes: np.ndarray) -> int:
+    """Bits of wide codes that are all odd, as training for a chip makes them: half as many numbers; else 0.
+
+    A channel of zeros has no codes of its own.
+    """
+    rows = codes.reshape(len(codes), -1) if codes.any() else codes[:0]
+    is_odd = len(rows) and ((rows & 1 == 1).all(1) | ~rows.any(1)).all()
+    return (int(codes.max()) - int(codes.min()) >> 1).bit_length() if is_odd else 0
 
 
 def _feature_bits(t: Tensor) -> int:

@@ -195,7 +195,7 @@ def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
     else:
         found = take(graph)
     states.name_outputs(graph)
-    return found
+    return found if recipe.is_float else replace(found, values={**found.values, **states.declared(graph)})
 
 
 def _place(program: Program, soc: SoC) -> Plan:

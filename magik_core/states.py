@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from magik_core import carry, numerics
-from magik_core.errors import LowerError
+from magik_core.errors import GraphError, LowerError, Problem
 from magik_core.graph import unique_name
 from magik_core.imported import Imported
 from magik_core.ops import by_onnx
@@ -18,6 +21,7 @@ from magik_core.ops.recurrent_node import UNIT, has, keeps_to_one
 from magik_core.program import QuantParams
 
 BITS = 16
+CODES = "magik.state_codes"  # property of a node: what the codes of its states mean, if its source says it
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -62,6 +66,45 @@ def _describe(node: ir.Node, i: int, value: ir.Value) -> None:
     state = [batch, dirs, hidden] if batch_first else [dirs, batch, hidden]
     y = [batch, time, dirs, hidden] if batch_first else [time, dirs, batch, hidden]
     value.shape, value.type = ir.Shape(state if i else y), x.type
+
+
+def declared(model: ir.Model) -> dict[str, QuantParams]:
+    """Parameters of states that a frontend has written down at their nodes: [scale, zero point, bits] of h, of c.
+
+    Raises: GraphError: every node whose property says something that no codes are.
+    """
+    found: dict[str, QuantParams] = {}
+    problems: list[Problem] = []
+    for node, op in _nodes(model):
+        if CODES not in node.metadata_props:
+            continue
+        chosen = _parsed(node.metadata_props[CODES], op.states)
+        if chosen is None:
+            where, need = f"node '{node.name}'", f"[scale, zero point, bits] of {op.states} states"
+            problems.append(Problem("a node's states have no sensible codes", where, f"property '{CODES}'", need))
+            continue
+        found |= {v.name or "": q for v, q in zip(node.outputs[1:], chosen, strict=True)}
+    if problems:
+        raise GraphError(problems=problems)
+    return found
+
+
+def _parsed(text: str, count: int) -> list[QuantParams] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_sound = isinstance(found, list) and len(found) == count and all(map(_are_codes, found))
+    return [QuantParams(float(scale), float(zero), bits) for scale, zero, bits in found] if is_sound else None
+
+
+def _are_codes(found: Any) -> bool:
+    if not isinstance(found, list) or len(found) != 3 or not all(type(v) in (int, float) for v in found):
+        return False
+    scale, zero, bits = found
+    if type(bits) is not int or not 2 <= bits <= BITS or not 1e-30 <= scale <= 1e30 or not 0 <= zero < 2**bits:
+        return False
+    return float(np.float32(scale)) == scale and zero * 2 % 1 == 0
 
 
 def groups(model: ir.Model, imported: Imported) -> list[Group]:

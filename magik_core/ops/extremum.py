@@ -45,6 +45,7 @@ class Extremum(Op):
 
     onnx = ("Min", "Max")
     dtypes = ("u8", "u16", "f32")
+    halves = True  # where all codes mean the same
     in_place = (0, 1)
 
     @classmethod
@@ -53,6 +54,9 @@ class Extremum(Op):
         if not to.is_float(y):
             raise to.problem(node, "of integers", str(y.dtype), "float tensors")
         dtype = to.dtype(node, cls)
+        quants = [to.quantization.codes(v.name) for v in (*node.inputs, y) if v is not None]
+        if any(q is not None and q.zero_point % 1 for q in quants) and len(set(quants)) > 1:
+            dtype = "f32"
         if dtype != "u16" and _by_clip(node, to, op.is_max):
             return
         total, *parts = to.aligned(node, range(len(node.inputs)), dtype, y)

@@ -37,6 +37,7 @@ class GRU(Recurrent):
     onnx = ("GRU",)
     defaults = ("Sigmoid", "Tanh")
     gates = 3
+    halves = False  # it takes h itself, not only its sums
     switch = "linear_before_reset"
 
     @classmethod

@@ -8,6 +8,7 @@ struct params {
     int32_t multiplier;     /* s_x / s_y */
     int32_t shift;          /* [1, 62] */
     int32_t top;            /* as the zero points */
+    int32_t x_half, y_half; /* 0, 1: the zero point is half a code below x_zero, y_zero */
 };
 
 /* Slopes: f32 one per channel, or s32 pairs of a multiplier and a shift in [1, 62]. */
@@ -32,15 +33,18 @@ int32_t magik_prelu_shape(const struct magik_step *n, struct magik_tensor *y)
     if (x->dtype != n->dtype)
         return MAGIK_BAD_SHAPE;
     if (!op_between(p->axis, 0, x->rank - 1) || !op_between(p->shift, 1, FX_MAX_SHIFT) ||
-        !op_between(p->top, 0, op_top(n)) || !op_between(p->x_zero, 0, op_top(n)) || !op_between(p->y_zero, 0, op_top(n)))
+        !op_between(p->top, 0, op_top(n)) || !op_between(p->x_zero, 0, op_top(n)) || !op_between(p->y_zero, 0, op_top(n)) ||
+        !op_between(p->x_half, 0, 1) || !op_between(p->y_half, 0, 1))
         return MAGIK_BAD_PARAMS;
     op_like(y, x);
     return is_table(n, n->in[1], x->dims[p->axis]) ? MAGIK_OK : MAGIK_BAD_SHAPE;
 }
 
+/* v: code - x_zero, to which half a code is to be added where x_half says so: it is below 0 where the sum is. */
 static inline int64_t scaled(const struct params *p, const int32_t *slope, int32_t v)
 {
-    return (v < 0 ? fx_rescale(v, slope[0], slope[1]) : fx_rescale(v, p->multiplier, p->shift)) + p->y_zero;
+    const int32_t m = v < 0 ? slope[0] : p->multiplier, s = v < 0 ? slope[1] : p->shift;
+    return fx_shift((int64_t)v * m + p->x_half * (m >> 1) - p->y_half * ((int64_t)1 << (s - 1)), s) + p->y_zero;
 }
 
 static inline void prelu(const struct magik_step *n, int is_wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ class PreluParams(Params):
     multiplier: int  # s_x / s_y, of what is not negative
     shift: int  # [1, 62]
     top: int  # largest code of y
+    x_half: int  # 0, 1: the zero point of x is half a code below x_zero
+    y_half: int  # the same of y
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Prelu(Op):
 
     onnx = ("PRelu",)
     dtypes = ("u8", "u16", "f32")
+    halves = True
     in_place = (0,)
 
     @classmethod
@@ -64,9 +68,10 @@ class Prelu(Op):
     def params(self, x: Tensors, y: Tensors) -> PreluParams:
         a, b = x[0].quant, y[0].quant
         if not (isinstance(a, QuantParams) and isinstance(b, QuantParams)):
-            return PreluParams(self.axis, 0, 0, 0, 1, 0)
+            return PreluParams(self.axis, 0, 0, 0, 1, 0, 0, 0)
         m, shift = numerics.multiplier(a.scale / b.scale)
-        return PreluParams(self.axis, int(a.zero_point), int(b.zero_point), m, shift, b.top)
+        zeros = math.ceil(a.zero_point), math.ceil(b.zero_point)
+        return PreluParams(self.axis, *zeros, m, shift, b.top, _half(a.zero_point), _half(b.zero_point))
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
         """The slopes, f32 (channels); on codes s32 (channels, 2), multiplier and shift of each."""
@@ -81,13 +86,19 @@ class Prelu(Op):
 
     def integer(self, p: Params, x: Array, table: Array) -> Array:
         assert isinstance(p, PreluParams)
-        v = x.astype(np.int64) - p.x_zero
-        negative = numerics.rescale(v, self._along(table[:, 0], x.ndim), self._along(table[:, 1], x.ndim))
-        codes = np.where(v < 0, negative, numerics.rescale(v, p.multiplier, p.shift))
+        v = x.astype(np.int64) - p.x_zero  # less half a code than it is where x_half says so
+        own = table.astype(np.int64)
+        m = np.where(v < 0, self._along(own[:, 0], x.ndim), p.multiplier)
+        s = np.where(v < 0, self._along(own[:, 1], x.ndim), p.shift)
+        codes = numerics.shift(v * m + p.x_half * (m >> 1) - p.y_half * (np.int64(1) << (s - 1)), s)
         return numerics.saturate(codes + p.y_zero, 0, p.top)
 
     def real(self, p: Params, x: Array, table: Array) -> Array:
         return np.where(x < 0, x * self._along(table, x.ndim), x)
+
+
+def _half(zero_point: float) -> int:
+    return int(zero_point % 1 != 0)
 
 
 CASES = [

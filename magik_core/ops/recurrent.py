@@ -58,6 +58,8 @@ class RecurrentParams(Params):
     multipliers: tuple[int, ...]  # alpha
     shifts: tuple[int, ...]  # of alpha, [1, 62]
     offsets: tuple[int, ...]  # beta or a limit, fixed
+    h_half: int  # 0, 1: the zero point of h is half a code above h_zero
+    y_half: int  # the same of y
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Recurrent(Op):
     gates: ClassVar[int] = 1  # rows of weights per unit
     switch: ClassVar[str] = ""  # ONNX's name of an attribute that couples two gates
     states: ClassVar[int] = 1  # h, and c where there is one
+    halves = True
 
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
@@ -136,6 +139,8 @@ class Recurrent(Op):
             _twice(multipliers),
             _twice(shifts),
             _twice(offsets),
+            _half(x[H]),
+            _half(y[0]),
         )
 
     def tables(self, x: Tensors, y: Tensors) -> tuple[Array, ...]:
@@ -188,7 +193,7 @@ class Recurrent(Op):
 
         def advance(d: int, v: Array, now: States) -> States:
             h, *more = self.cell(p, d, sums[d], v, now, None if peepholes is None else peepholes[:, d])
-            return (_land(h, p.y_multiplier, p.y_shift, p.y_zero, p.y_top), land_h(p, h), *more)
+            return (_land(h, p.y_multiplier, p.y_shift, p.y_zero, p.y_top, p.y_half), land_h(p, h), *more)
 
         return self.over_time(x, lengths, states, advance, p.y_zero)
 
@@ -212,7 +217,7 @@ def real_h(p: RecurrentParams, h: Array) -> Array:
 
 def land_h(p: RecurrentParams, h: Array) -> Array:
     """Codes of a fixed h."""
-    return _land(h, p.h_multiplier, p.h_shift, p.h_zero, p.h_top)
+    return _land(h, p.h_multiplier, p.h_shift, p.h_zero, p.h_top, p.h_half)
 
 
 def real_c(p: RecurrentParams, c: Array) -> Array:
@@ -225,8 +230,8 @@ def land_c(p: RecurrentParams, c: Array) -> Array:
     return _land(c, p.c_multiplier, p.c_shift, p.c_zero, p.c_top)
 
 
-def _land(v: Array, m: int, s: int, zero: int, top: int) -> Array:
-    return np.clip(numerics.rescale(v, m, s) + zero, 0, top)
+def _land(v: Array, m: int, s: int, zero: int, top: int, half: int = 0) -> Array:
+    return np.clip(numerics.shift(v.astype(np.int64) * m + half * (1 << (s - 1)), s) + zero, 0, top)
 
 
 def _state_words(state: Tensor | None) -> tuple[int, int, int, int, int, int]:
@@ -244,6 +249,11 @@ def _landing_words(t: Tensor | None) -> tuple[int, int, int, int]:
     if not isinstance(q, QuantParams):
         return (0, 0, 0, 1)
     return (int(q.zero_point), q.top, *numerics.multiplier(1 / (q.scale * ONE)))
+
+
+def _half(t: Tensor) -> int:
+    """1 where the zero point lies between two codes."""
+    return int(t.quant.zero_point % 1 != 0) if isinstance(t.quant, QuantParams) else 0
 
 
 def _twice(values: tuple[Any, ...]) -> tuple[Any, ...]:

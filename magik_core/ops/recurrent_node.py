@@ -116,7 +116,7 @@ def _codes(cls: type[Recurrent], node: ir.Node, to: Lowering) -> StepCodes | Non
         if not own and i == 0 and keeps_to_one(cls, node):
             own = {UNIT}
         states += list(own) if len(own) == 1 else []
-    if x is None or y is None or len(states) < cls.states or any(s.zero_point % 1 for s in (y, *states)):
+    if x is None or y is None or len(states) < cls.states or any(s.zero_point % 1 for s in states[int(cls.halves) :]):
         return None
     return StepCodes(max(x.dtype, y.dtype, key=CODES.index), y, tuple(states))
 

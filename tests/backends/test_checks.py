@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -166,6 +166,27 @@ def test_check(case: Case) -> None:
             name,
             found,
         )
+
+
+@pytest.mark.parametrize(
+    ("codes", "finds"),
+    [
+        ([-255, 1, 255], None),
+        ([-255, 0, 255], "weights of 16 bits"),
+        ([-257, 1, 255], "weights of 9 bits"),
+        ([-255, 1, 255, 0, 0, 0], None),
+        ([-255, 1, 255, 0, 0, 1], "weights of 16 bits"),
+    ],
+)
+@pytest.mark.parametrize("name", CHIPS)
+def test_odd_weights_have_half_as_many_codes(name: str, codes: list[int], finds: str | None) -> None:
+    """The 8 bits of training for these chips are the odd numbers from -255 to 255, or a channel of zeros."""
+    program = _program(Case("weight_bits", Conv(), None, w=(len(codes) // 3, 1, 1, 3), weight_bits=16))
+    own = program.tensors["w"]
+    program.tensors["w"] = replace(own, dtype="s16", data=np.array(codes, np.int16).reshape(own.shape))
+    (one,) = (c for c in SOCS[name].checks if c.name == "weight_bits")
+    found = one(program, program.steps[0])
+    assert found == finds
 
 
 def test_every_check_has_a_case_that_finds_something() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import onnx_ir as ir
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from magik_core import states
+from magik_core.errors import GraphError
 from magik_core.graph import OPSET
 from magik_core.imported import NOTHING
 from magik_core.ops.cases import floats
@@ -95,3 +99,32 @@ def test_features_beside_a_state_keep_their_own_codes() -> None:
     nodes = [gru("y", "h"), helper.make_node("Concat", ["h", "f"], ["t"], axis=0)]
     (group,) = states.groups(model(nodes, {**X, "f": (1, 2, 4)}, "t"), NOTHING)
     assert group.names == {"h"}
+
+
+def test_a_source_says_what_the_codes_of_states_are() -> None:
+    """At the node, since its outputs may be left out; other nodes are calibrated."""
+    m = model([lstm("y"), gru("z")], X, "y", "z")
+    m.graph[0].metadata_props[states.CODES] = json.dumps([[0.125, 7.5, 4], [2.0**-11, 32768, 16]])
+    states.name_outputs(m)
+    assert states.declared(m) == {"lstm/h": QuantParams(0.125, 7.5, 4), "lstm/c": QuantParams(2.0**-11, 32768, 16)}
+
+
+C = [0.5, 0, 8]
+WRONG = [
+    "{", "[]", [C], [C, C, C], [C, [0.5, 0]], [C, [0.5, 0, "8"]], [C, [-0.5, 0, 8]], [C, [0.3, 0, 8]],
+    [C, [0.5, 0.25, 8]],
+    [C, [0.5, 256, 8]], [C, [0.5, -1, 8]], [C, [0.5, 0, 17]], [C, [0.5, 0, 8.0]], [C, [float("nan"), 0, 8]],
+    [C, [0.5, float("inf"), 8]], [C, [1e39, 0, 8]], [C, [10**400, 0, 8]], [C, [0.5, 10**400, 8]], [C, [True, 0, 8]],
+    "[" * 100000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG, ids=lambda v: str(v)[:30])
+def test_codes_of_states_that_are_none_are_refused(text: object) -> None:
+    m = model([lstm("y")], X, "y")
+    m.graph[0].metadata_props[states.CODES] = text if isinstance(text, str) else json.dumps(text)
+    states.name_outputs(m)
+    with pytest.raises(GraphError) as error:
+        states.declared(m)
+    (problem,) = error.value.problems
+    assert problem.where == "node 'lstm'" and problem.need == "[scale, zero point, bits] of 2 states"

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import magik_core as magik
 from magik_core.builtin.onnx_quantized.table import table
 from magik_core.builtin.trainingkit import DOMAIN, OPERATORS, adopt
-from magik_core.builtin.trainingkit.arithmetic import Grid, feature_grid, input_grid
+from magik_core.builtin.trainingkit.arithmetic import Grid, feature_grid, input_grid, weight_codes
 from magik_core.errors import MagikError
 from magik_core.net import load
 
@@ -87,6 +87,44 @@ def test_pixels_get_the_codes_they_are(tmp_path: Path, mean: float, var: float) 
         np.testing.assert_array_equal(run(tmp_path, older, x), y)
 
 
+@pytest.mark.parametrize(
+    "slopes", [[0.25] * 4, [-0.5, 0.0, 1.0, 0.5], [1.5, 1.0, 2.0, 4.0], [2.0, 0.5, 1.0, 0.0], [0.25]]
+)
+@pytest.mark.parametrize("device", ["T40", "Txx"])
+def test_slopes_are_rounded_once(tmp_path: Path, slopes: list[float], device: str) -> None:
+    """In integers where all slopes are on one side of 1; each code is the nearest to the exact result."""
+    x = RNG.uniform(0, 1, (1, 2, 5, 5)).astype(np.float32)
+    alpha = np.array(slopes, np.float32)
+    unsigned = {**FEATURE, "clip_min_value": 0.0, "output_bitwidth": 8, "clip_max_value": 1.0}
+    given = {**PARAMS, "clip_min_value": -2.0, "with_negtive_alpha": True, "target_device": device}
+    none = [np.ones(4, np.float32), *[np.zeros(4, np.float32)] * 2, np.ones(4, np.float32)]
+    constants = [
+        ("w", W),
+        ("b", np.linspace(-1, 1, 4, dtype=np.float32)),
+        *zip("gmvs", none, strict=True),
+        ("a", alpha),
+    ]
+    names, text = [name for name, _ in constants], json.dumps(given)
+    feature, layer = node("QuantizeFeature", ["x"], "q", **unsigned), "QuantizeConv2DInference"
+    nodes = [feature, node(layer, ["q", *names], param_str=text)]
+    y = run(tmp_path, model(nodes, x.shape, *constants), x)
+    codes, scales = weight_codes(W, 8, 3.0, device)
+    real = rounded(x, feature_grid(8, False, device)).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(real, (3, 3), axis=(2, 3))
+    sums = np.einsum("nihwkl,oikl->nohw", windows, codes * scales.reshape(-1, 1, 1, 1))
+    v = sums + np.linspace(-1, 1, 4).reshape(-1, 1, 1)
+    v = np.where(v < 0, v * alpha.astype(np.float64).reshape(-1, 1, 1), v) / 2
+    grid = feature_grid(8, True, device)
+    place = v / grid.scale + grid.zero_point
+    expected = np.clip(np.floor(place + 0.5), 0, 255)
+    certain = np.abs(place % 1 - 0.5) > 1e-3
+    np.testing.assert_array_equal((y / grid.scale + grid.zero_point).round()[certain], expected[certain])
+    program = magik.convert(tmp_path / "m.onnx", tmp_path / "net.bin").program
+    kernels = {s.op.kernel(program.reads(s), program.writes(s)) for s in program.steps}
+    is_mixed = max(slopes) > 1 > min(slopes)
+    assert ("prelu_f32" in kernels, "extremum_u8" in kernels) == (is_mixed, not is_mixed)
+
+
 def test_weights_of_a_float_layer_keep_their_codes(tmp_path: Path) -> None:
     x = RNG.uniform(-1, 1, (1, 2, 5, 5)).astype(np.float32)
     given = {"weight_bitwidth": 2, "factor": 3.0, "target_device": "T40"}
@@ -137,9 +175,88 @@ def test_nodes_have_the_names_of_their_layers() -> None:
     assert names == ["pool", "node1", "stem.conv", "half", "node4", "node5"]
 
 
+def test_constants_that_are_written_once_are_found(tmp_path: Path) -> None:
+    x = RNG.uniform(0, 1, (1, 2, 5, 5)).astype(np.float32)
+    given = node("QuantizeFeature", ["x"], "q", **{**FEATURE, "clip_min_value": 0.0, "output_bitwidth": 8})
+    ends = conv("q")
+    plain = run(tmp_path, model([given, ends], x.shape, *CONV), x)
+    ends.input[2] = "again"
+    nodes = [given, node("Identity", ["b"], "once"), node("Identity", ["once"], "again"), ends]
+    np.testing.assert_array_equal(run(tmp_path, model(nodes, x.shape, *CONV), x), plain)
+
+
 def test_every_operator_is_converted_or_in_a_list() -> None:
     converted = {op for domain, op in table() if domain == DOMAIN}
-    assert converted - {"Upsample"} <= OPERATORS and OPERATORS - converted == {"QuantizeLSTMV2"}
+    assert converted - {"Upsample"} == OPERATORS
+
+
+# ---- QuantizeLSTMV2 ------------------------------------------------------------------------------------------
+
+LSTM = {"quantize": 1, "input_bitwidth": 8, "weight_bitwidth": 8, "output_bitwidth": 8, "batch_first": 1,
+        "num_layers": 1, "hidden_size": 3, "target_device": "T40", "layout": 1, "direction": "forward"}  # fmt: skip
+ROWS = RNG.normal(size=(12, 2 + 3)).astype(np.float32)
+STARTS = (("h", np.full((1, 2, 3), -1, np.float32)), ("c", np.full((1, 2, 3), -1, np.float32)))
+MATRIX, BIAS = ("w", ROWS), ("b", np.linspace(-0.5, 0.5, 12, dtype=np.float32))
+
+
+def lstm(*inputs: str, out: str = "y", **given: Any) -> list[onnx.NodeProto]:
+    signed = {"output_bitwidth": 8, "clip_min_value": -1.0, "clip_max_value": 1.0, "target_device": "T40"}
+    return [node("QuantizeFeature", ["x"], "q", **signed),
+            node("QuantizeLSTMV2", ["q", *(inputs or ("w", "b", "h", "c"))], out, **{**LSTM, **given})]  # fmt: skip
+
+
+def of_three(nodes: list[Any], *tensors: tuple[str, np.ndarray]) -> Any:
+    proto = model(nodes, (2, 4, 2), *tensors)
+    del proto.graph.output[0].type.tensor_type.shape.dim[3]
+    return proto
+
+
+def test_an_lstm_keeps_the_codes_of_its_weights(tmp_path: Path) -> None:
+    """W and R are parts of one matrix, with one scale for each row; its gates are i, f, g, o."""
+    proto = of_three(lstm(), MATRIX, BIAS, *STARTS)
+    x = RNG.uniform(-1, 1, (2, 4, 2)).astype(np.float32)
+    y = run(tmp_path, proto, x)
+    program = magik.convert(tmp_path / "m.onnx", tmp_path / "net.bin").program
+    (step,) = (s for s in program.steps if type(s.op).__name__ == "LSTM")
+    _, w, r, *_ = program.reads(step)
+    codes, scales = weight_codes(ROWS, 8, 3.0, "T40")
+    order = np.concatenate([np.arange(3) + 3 * gate for gate in (0, 3, 1, 2)])
+    for part, columns in ((w, slice(0, 2)), (r, slice(2, None))):
+        factor = np.array(part.quant.scales) / scales[order]
+        np.testing.assert_allclose(factor, factor[0], rtol=1e-6)
+        np.testing.assert_array_equal(np.rint(part.data * factor[0]), codes[order, columns])
+    kernel = step.op.kernel(program.reads(step), program.writes(step))
+    assert kernel == "lstm_u8" and len(np.unique(y)) > 8
+    h, c = (t.quant for t in program.writes(step)[1:])
+    assert (h.zero_point, h.bits) == (127.5, 8) and (c.zero_point, c.bits) == (32768, 16)
+
+
+def test_fields_that_an_older_lstm_lacks_have_defaults(tmp_path: Path) -> None:
+    x = RNG.uniform(-1, 1, (2, 4, 2)).astype(np.float32)
+    y = run(tmp_path, of_three(lstm(clip_max_value=6.0, weight_factor=3.0), MATRIX, BIAS, *STARTS), x)
+    older = {k: v for k, v in LSTM.items() if k not in ("batch_first", "num_layers", "direction", "layout")}
+    nodes = [lstm()[0], node("QuantizeLSTMV2", ["q", "w", "b", "h", "c"], **older)]
+    np.testing.assert_array_equal(run(tmp_path, of_three(nodes, MATRIX, BIAS, *STARTS), x), y)
+
+
+BAD_LSTM = [
+    (lstm(direction="sideways"), "sideways", "forward, bidirectional"),
+    (lstm(num_layers=2), "num_layers 2", "a whole number in [1, 1]"),
+    (lstm(hidden_size=0), "hidden_size 0", "a whole number in [1, 16777216]"),
+    (lstm(direction="bidirectional"), "5", "7: bidirectional"),
+    (lstm("b", "b", "h", "c"), "[12] for hidden_size 3", "12 rows, more than 3 columns"),
+    (lstm("w", "h", "h", "c"), "6 numbers", "12"),
+    (lstm("w", "b", "b5", "c"), "[5]", "f32 of 1 directions, N sequences and 3 units"),
+    (lstm("q", "b", "h", "c"), "'q'", "f32 numbers that are part of the model"),
+    (lstm(weight_bitwidth=9), "weight_bitwidth 9", "a whole number in [2, 8]"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "found", "need"), BAD_LSTM)
+def test_what_no_lstm_is_is_refused(tmp_path: Path, nodes: list[Any], found: str, need: str) -> None:
+    with pytest.raises(MagikError) as error:
+        run(tmp_path, of_three(nodes, MATRIX, BIAS, *STARTS, ("b5", np.zeros(5, np.float32))), np.zeros(1))
+    assert [(p.found, p.need) for p in error.value.problems] == [(found, need)]
 
 
 NAN = {"clip_max_value": float("nan")}

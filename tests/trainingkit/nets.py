@@ -159,6 +159,39 @@ def full(*, given: Mapping[str, Any], device: str, **_: Any) -> nn.Module:
     )
 
 
+def conv1d(dilation: int, *, given: Mapping[str, Any], device: str, **_: Any) -> nn.Module:
+    return Chain(
+        ops.Flatten([-1, WIDE, 1, 20], device),
+        ops.Conv1D(WIDE, WIDE, 5, padding=2, stride=2, **given),
+        ops.Conv1D(WIDE, 4, 3, padding=dilation, dilation=1 if device == "Txx" else dilation, bias=False, **given),
+    )
+
+
+class Remembering(nn.Module):
+    """An LSTM over the pixels of the first layer's result, and a layer that reads what it makes."""
+
+    def __init__(self, given: Mapping[str, Any], is_twofold: bool) -> None:
+        super().__init__()
+        widths = {k: v for k, v in given.items() if k.endswith("bitwidth") and not k.startswith("auto")}
+        device = given["target_device"]
+        self.flat = ops.Flatten([-1, WIDE, 1, 20], device)
+        self.lstm = ops.LSTM(
+            WIDE, WIDE, bidirectional=is_twofold, use_squeeze=True, quantize=True, target_device=device, **widths
+        )
+        for p in self.lstm.parameters():
+            p.data *= 5  # so that h takes more than one code of two bits
+        end = {**given, "enable_batch_norm": False, "clip_max_value": 0.5, "activation_fn": ops.Linear()}
+        self.last = ops.FullConnected(2 * WIDE if is_twofold else WIDE, 6, **end)
+
+    def forward(self, x: Any) -> Tensor:
+        y, _ = self.lstm(self.flat(x))
+        return self.last(y)[0]
+
+
+def lstm(is_twofold: bool, *, given: Mapping[str, Any], **_: Any) -> nn.Module:
+    return Remembering(given, is_twofold)
+
+
 BODIES: Mapping[str, Callable[..., nn.Module]] = {
     "conv": conv,
     "last conv": conv_last,
@@ -179,6 +212,10 @@ BODIES: Mapping[str, Callable[..., nn.Module]] = {
     "unpool zero": partial(unpool, "zero"),
     "unpool nearest": partial(unpool, "nearest"),
     "full": full,
+    "conv1d": partial(conv1d, 1),
+    "dilated conv1d": partial(conv1d, 2),
+    "lstm": partial(lstm, False),
+    "twofold lstm": partial(lstm, True),
 }
 
 

@@ -23,15 +23,16 @@ def test_evaluation_is_the_program(tmp_path: Path, body: str, device: str, bits:
     np.testing.assert_array_equal(converted(net, x, tmp_path), y)
 
 
-@pytest.mark.parametrize("body", ["conv", "shortcut", "full", "unpool zero"])
+@pytest.mark.parametrize("body", ["conv", "shortcut", "full", "unpool zero", "conv1d", "twofold lstm"])
 def test_both_exporters_write_the_same(tmp_path: Path, body: str) -> None:
     net, x = made(body, 4, "T40", True, 128.0)
     np.testing.assert_array_equal(converted(net, x, tmp_path, dynamo=True), converted(net, x, tmp_path))
 
 
+@pytest.mark.parametrize("body", ["shortcut", "conv1d", "lstm"])
 @pytest.mark.parametrize("soc", ["T40", "T41"])
 @pytest.mark.usefixtures("everything")
-def test_the_program_of_a_chip_is_that_of_the_host(tmp_path: Path, soc: str) -> None:
-    net, x = made("shortcut", 4, soc, True, 128.0)
+def test_the_program_of_a_chip_is_that_of_the_host(tmp_path: Path, soc: str, body: str) -> None:
+    net, x = made(body, 4, soc, True, 128.0)
     with torch.no_grad():
         np.testing.assert_array_equal(converted(net, x, tmp_path, soc=soc), net(x).numpy())

@@ -1,4 +1,4 @@
-"""Networks that train: alone, in two processes, and one of nearly every operator for a chip."""
+"""Networks that train: the same under a seed, and one of nearly every operator for a chip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from magik_trainingkit import ops
-from torch import Tensor, multiprocessing, nn
+from torch import Tensor, nn
 
 from tests.trainingkit.nets import converted, made
 
@@ -72,29 +72,3 @@ def test_a_classifier_of_nearly_every_operator(tmp_path: Path) -> None:
 def test_training_is_the_same_under_a_seed() -> None:
     states = [made("shortcut", 4, "T40", True, 128.0)[0].state_dict() for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(*(s.values() for s in states), strict=True))
-
-
-def _rank(rank: int, folder: str) -> None:
-    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
-    torch.manual_seed(0)
-    net = nn.parallel.DistributedDataParallel(Classifier(), broadcast_buffers=True)
-    x, kinds = images()
-    optimizer = torch.optim.SGD(net.parameters(), 0.05)
-    for _ in range(2):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(net(x[rank::2]), kinds[rank::2]).backward()
-        optimizer.step()
-    with torch.no_grad():
-        net(x[rank::2])  # buffers are sent before a pass
-    trained = {name: p.detach() for name, p in net.module.named_parameters()}
-    torch.save(trained, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-def test_two_processes_end_with_the_same_weights(tmp_path: Path) -> None:
-    multiprocessing.spawn(_rank, (str(tmp_path),), nprocs=2)
-    one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
-    torch.manual_seed(0)
-    start = dict(Classifier().named_parameters())
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not torch.equal(one["conv.Conv2d.weight"], start["conv.Conv2d.weight"])

@@ -44,6 +44,9 @@ class Grid:
         return self.scale * (self.top - self.zero_point)
 
 
+CELL = Grid(2.0**-11, 2.0**15, 16)  # of the c of an LSTM: [-16, 16)
+
+
 def is_odd(device: str) -> bool:
     """Whether signed codes of a chip lie half a code off zero."""
     return device in ODD

@@ -56,14 +56,14 @@ def _slopes(to: Expansion, out: str, slope: Array) -> str:
     return to.constant(f"{out}/slope", slope.astype(np.float32))
 
 
-def real_weights(to: Expansion, name: str, codes: Array, scales: Array) -> str:
-    """The float values of weights; their codes have a scale for each channel along axis 0."""
+def real_weights(to: Expansion, name: str, codes: Array, scales: Array, axis: int = 0) -> str:
+    """The float values of weights; their codes have a scale for each channel along an axis."""
     wide, power = widened(codes)
     dtype = TensorProto.INT8 if np.abs(wide + 0.5).max(initial=0) <= 127.5 else TensorProto.INT16
     name = to.unique(f"{name}/quantized")
     to.source.tensors[name] = to.tensor(name, wide, dtype)
     scale = tuple(float(v) for v in (scales / power).astype(np.float32))
-    return to.dequantized(name, Params(scale, (0,) * len(scale), dtype, 0))
+    return to.dequantized(name, Params(scale, (0,) * len(scale), dtype, axis))
 
 
 def constant(to: Expansion, name: str, values: Array) -> str:

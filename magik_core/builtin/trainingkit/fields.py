@@ -122,9 +122,18 @@ def _json(to: Expansion, name: str, text: object) -> dict[str, Any]:
     return {}
 
 
+def constant(to: Expansion, name: str) -> Array | None:
+    """The values of a constant, also behind Identity: PyTorch writes constants that are equal once."""
+    maker = to.source.maker.get(name)
+    while name not in to.source.tensors and maker is not None and maker.op_type == "Identity" and maker.input:
+        name = maker.input[0]
+        maker = to.source.maker.get(name)
+    return to.source.array(name)
+
+
 def array(node: NodeProto, to: Expansion, place: int, what: str, count: int | None = None) -> Array:
     """The values of a constant input, `count` of them where that is given; a problem, and zeros, where it is none."""
-    found = to.source.array(at(node, place))
+    found = constant(to, at(node, place))
     if found is None or found.dtype.kind != "f":
         to.problem(
             f"{what} of a layer are no constant", f"'{at(node, place)}'", "f32 numbers that are part of the model"

@@ -26,6 +26,7 @@ struct recurrent_params {
     int32_t multipliers[6]; /* alpha */
     int32_t shifts[6]; /* of alpha, [1, 62] */
     int32_t offsets[6]; /* beta or a limit, fixed */
+    int32_t h_half, y_half; /* 0, 1: the zero point is half a code above h_zero, y_zero */
 };
 
 /* x (T, N, I), w (D, I, G H), r (D, H, G H), b (D, B H), lengths s32 (N), h (D, N, H); then the operator's own */

@@ -35,7 +35,7 @@ static inline int recurrent_steps_are_sane(const struct recurrent_params *p)
         if (!op_between(p->segments[i], 1, 20) || !op_between(p->shifts[i], 1, FX_MAX_SHIFT))
             return 0;
     return op_between(p->limit, 0, FX_FIXED_MOST) && op_between(p->h_zero, 0, UINT16_MAX) && op_between(p->h_top, 0, UINT16_MAX) &&
-           op_between(p->c_zero, 0, UINT16_MAX) && op_between(p->c_top, 0, UINT16_MAX);
+           op_between(p->c_zero, 0, UINT16_MAX) && op_between(p->c_top, 0, UINT16_MAX) && op_between(p->h_half, 0, 1) && op_between(p->y_half, 0, 1);
 }
 
 static inline int recurrent_tables(const struct magik_step *n, int32_t rows)
@@ -154,10 +154,16 @@ static inline int32_t recurrent_real_h(const struct recurrent_codes *k, int32_t 
     return fx_fixed(fx_rescale(k->h[j] - k->p->h_zero, k->p->h_real, k->p->h_real_shift));
 }
 
+/* The code of a fixed number, before it is limited; half: 0, 1, of a code that the zero point is above `zero`. */
+static inline int64_t recurrent_code(int32_t v, int32_t m, int32_t s, int32_t zero, int32_t half)
+{
+    return fx_shift((int64_t)v * m + half * ((int64_t)1 << (s - 1)), s) + zero;
+}
+
 static inline void recurrent_set_h(const struct recurrent_codes *k, int32_t j, int32_t v)
 {
     k->fixed[j] = v;
-    k->h[j] = (uint16_t)fx_clamp(fx_rescale(v, k->p->h_multiplier, k->p->h_shift) + k->p->h_zero, 0, k->p->h_top);
+    k->h[j] = (uint16_t)fx_clamp(recurrent_code(v, k->p->h_multiplier, k->p->h_shift, k->p->h_zero, k->p->h_half), 0, k->p->h_top);
 }
 
 /* What belongs to a direction. */
@@ -197,7 +203,7 @@ static inline void recurrent_put(const struct recurrent_codes *k, uint8_t *y, in
 {
     const struct recurrent_params *p = k->p;
     for (int32_t j = 0; j < k->hidden; j++)
-        fx_put(y, at + j, k->is_wide, fx_rescale(k->fixed[j], p->y_multiplier, p->y_shift) + p->y_zero, 0, p->y_top);
+        fx_put(y, at + j, k->is_wide, recurrent_code(k->fixed[j], p->y_multiplier, p->y_shift, p->y_zero, p->y_half), 0, p->y_top);
 }
 
 /* As recurrent_run. */

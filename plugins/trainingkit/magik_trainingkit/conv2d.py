@@ -49,12 +49,19 @@ class Conv2D(Weighted):
         self.auto_bitwidth, self.is_focus, self.auto_threshold = auto_bitwidth, is_focus, auto_threshold
         self.pre_lstm_layer, self.conv1d = pre_lstm_layer, conv1d
         self.set_widths(weight_bitwidth, input_bitwidth, output_bitwidth, kernel=max(kernel_h, kernel_w))
-        window = (kernel_h, kernel_w)
-        self.Conv2d = Conv2d_Q(
-            in_channels, out_channels, window, stride, dilation=dilation, groups=groups, bias=enable_bias
-        )
+        window = Conv2d_Q(in_channels, out_channels, (kernel_h, kernel_w), self.strides, dilation=self.dilations,
+                          groups=groups, bias=enable_bias)  # fmt: skip
+        self.add_module(self.module, window)
         if enable_batch_norm:
             self.BatchNorm2d = batchNorm2d(out_channels)
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        return self.stride, self.stride
+
+    @property
+    def dilations(self) -> tuple[int, int]:
+        return self.dilation, self.dilation
 
     def size_rules(self) -> Sequence[Problem]:
         return [*rules.channels(self.in_channels, self.target_device), *self.window_rules()]
@@ -77,21 +84,28 @@ class Conv2D(Weighted):
         return found
 
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
-        x = padding.padded(x, self._pads(x), value)
-        return functional.conv2d(x, w, bias, self.stride, 0, self.dilation, self.groups)
+        top, left, bottom, right = pads = self._pads(x)
+        if value == 0 and (top, left) == (bottom, right):  # the convolution pads by itself
+            return functional.conv2d(x, w, bias, self.strides, (top, left), self.dilations, self.groups)
+        x = padding.padded(x, pads, value)
+        return functional.conv2d(x, w, bias, self.strides, 0, self.dilations, self.groups)
 
     def _pads(self, x: Tensor) -> padding.Pads:
         if not self.padding:
             return 0, 0, 0, 0
         if self.dilation > 1:
-            return (self.padding,) * 4
+            return self.literal_pads
         size = int(x.shape[2]), int(x.shape[3])
-        return padding.same(size, (self.kernel_h, self.kernel_w), (self.stride, self.stride))
+        return padding.same(size, (self.kernel_h, self.kernel_w), self.strides)
+
+    @property
+    def literal_pads(self) -> padding.Pads:
+        """Pads where `padding` is a number of pixels."""
+        return (self.padding,) * 4
 
     def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node) -> list[Node]:
         top, left, bottom, right = self._pads(x)
-        strides, dilations = [self.stride] * 2, [self.dilation] * 2
-        given = {"strides": strides, "dilations": dilations, "group": self.groups}
+        given = {"strides": [*self.strides], "dilations": [*self.dilations], "group": self.groups}
         constants = [w] if bias is None else [w, bias]
         conv = Node("Conv", constants, given, quantizer)
         if not any((top, left, bottom, right)):
@@ -101,13 +115,13 @@ class Conv2D(Weighted):
 
     def fields(self) -> dict[str, Any]:
         is_same = bool(self.padding) and self.dilation == 1
-        pads = {} if is_same or not self.padding else {"pads": [self.padding] * 4}
+        pads = {} if is_same or not self.padding else {"pads": [*self.literal_pads]}
         window = {
             "input_channels": self.in_channels,
             "output_channels": self.out_channels,
             "kernel_size": [self.kernel_h, self.kernel_w],
-            "strides": [self.stride] * 2,
-            "dilations": [self.dilation] * 2,
+            "strides": [*self.strides],
+            "dilations": [*self.dilations],
             "groups": self.groups,
             "padding_mode": "zeros",
             "padding": "SAME" if is_same else "VALID",

@@ -33,12 +33,12 @@ def is_asked(kind: str = "DUMP") -> bool:
 
 
 def layer(module: nn.Module, net: Net, feeds: Mapping[str, np.ndarray]) -> None:
-    """Write what a layer's program reads and writes, as the board stores it."""
+    """Write what a layer's program reads, and its first output, as the board stores it."""
     if not is_asked():
         return
     name, port = _name(module), net.outputs[0]
     if port.quant is not None:  # others are part of a layer, or what the network gives
-        ((_, codes),) = net.run_quantized(feeds).items()
+        codes = net.run_quantized(feeds)[port.name]
         _write(CODES, name, codes, _meaning(port))
         _write(REALS, name, dequantize(codes, port.quant).astype("<f4"), None)
     for i, (own, x) in enumerate(zip(net.inputs, feeds.values(), strict=True)):

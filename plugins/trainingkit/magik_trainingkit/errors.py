@@ -7,3 +7,7 @@ from magik_core.errors import MagikError
 
 class TrainingError(MagikError):
     """A layer, or what it is given, is none that the chip can compute."""
+
+
+class AttributeMissing(TrainingError, AttributeError):
+    """A layer has no such attribute; `hasattr` is False as of any module."""

@@ -17,13 +17,20 @@ class Node:
     """One node of a layer; its first input is what comes before.
 
     Args: constants: the inputs behind the first; attributes: of integers, floats, text and lists of integers;
-        quantizer: the node that the first constant passes through.
+        quantizer: the node that the first constant passes through; behind: how many of the values that it reads
+        stand behind the constants.
     """
 
     op: str
     constants: Sequence[Tensor] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     quantizer: Node | None = None
+    behind: int = 0
+
+    def arranged(self, values: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
+        """All inputs, in order."""
+        first = len(values) - self.behind
+        return [*values[:first], *constants, *values[first:]]
 
 
 def feature(bits: int, clip_min: float, clip_max: float, device: str, name: str = "") -> Node:
@@ -38,22 +45,31 @@ def is_exporting() -> bool:
 
 
 def emit(node: Node, x: Tensor, shape: Sequence[int], more: Sequence[Tensor] = ()) -> Tensor:
-    """Write a node; more: inputs between x and the constants."""
-    inputs = [x, *more, *node.constants]
+    """Write a node; more: what it reads beside x."""
+    return emit_many(node, x, [shape], more)[0]
+
+
+def emit_many(node: Node, x: Tensor, shapes: Sequence[Sequence[int]], more: Sequence[Tensor] = ()) -> Sequence[Tensor]:
+    """Write a node of several outputs; more: what it reads beside x."""
+    inputs, sizes = node.arranged([x, *more], node.constants), [tuple(int(n) for n in shape) for shape in shapes]
     if torch.compiler.is_exporting():
-        return torch.onnx.ops.symbolic(node.op, inputs, dict(node.attributes), dtype=x.dtype, shape=tuple(shape))
-    return _Symbol.apply(node, tuple(int(n) for n in shape), *inputs)  # type: ignore[no-any-return]
+        kinds = [x.dtype] * len(sizes)
+        return torch.onnx.ops.symbolic_multi_out(node.op, inputs, dict(node.attributes), dtypes=kinds, shapes=sizes)
+    return _Symbol.apply(node, sizes, *inputs)  # type: ignore[no-any-return]
 
 
 class _Symbol(torch.autograd.Function):
     """A node for the exporter that records traces."""
 
     @staticmethod
-    def forward(ctx: Any, node: Node, shape: tuple[int, ...], *inputs: Tensor) -> Tensor:
-        return inputs[0].new_zeros(shape)
+    def forward(ctx: Any, node: Node, shapes: Sequence[tuple[int, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(inputs[0].new_zeros(shape) for shape in shapes)
 
     @staticmethod
-    def symbolic(g: Any, node: Node, shape: tuple[int, ...], *inputs: Any) -> Any:
+    def symbolic(g: Any, node: Node, shapes: Sequence[tuple[int, ...]], *inputs: Any) -> Any:
         kinds = {int: "i", float: "f", str: "s"}
         named = {f"{name}_{kinds[type(value)]}": value for name, value in node.attributes.items()}
-        return g.op(node.op, *inputs, **named).setType(inputs[0].type().with_sizes(list(shape)))
+        made = g.op(node.op, *inputs, outputs=len(shapes), **named)
+        for value, shape in zip(made if len(shapes) > 1 else [made], shapes, strict=True):
+            value.setType(inputs[0].type().with_sizes(list(shape)))
+        return made

@@ -41,12 +41,19 @@ _PROGRAMS: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Program]] = Wea
 def evaluate(
     layer: nn.Module, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], rank: int
 ) -> Tensor:
-    """What the program of some nodes in a row computes.
+    """What the program of some nodes in a row computes; rank: of the result."""
+    return evaluate_many(layer, sources, nodes, inputs, [rank])[0]
+
+
+def evaluate_many(
+    layer: nn.Module, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], ranks: Sequence[int]
+) -> list[Tensor]:
+    """What the program of some nodes in a row computes, all outputs of the last.
 
     It is made once for each shape, and again when numbers of the layer have changed.
 
     Args: sources: a node for each input, which says what its codes are; the first of `nodes` reads them all.
-        rank: of the result.
+        ranks: of the results.
     """
     arrays = [x.detach().float().cpu().contiguous().numpy() for x in inputs]
     numbers = [c.detach().cpu() for node in nodes for c in node.constants]
@@ -55,38 +62,39 @@ def evaluate(
     if key not in known or not known[key].is_of(numbers):
         while len(known) >= KEPT:
             known.pop(next(iter(known)))
-        known[key] = Program(tuple(n.clone() for n in numbers), _net(sources, nodes, [a.shape for a in arrays], rank))
+        known[key] = Program(tuple(n.clone() for n in numbers), _net(sources, nodes, [a.shape for a in arrays], ranks))
     net, feeds = known[key].net, {f"x{i}": a for i, a in enumerate(arrays)}
     dumps.layer(layer, net, feeds)
-    (y,) = net.run(feeds).values()
-    return torch.from_numpy(y).to(inputs[0].device)
+    return [torch.from_numpy(y).to(inputs[0].device) for y in net.run(feeds).values()]
 
 
 def _settings(node: Node) -> tuple[object, ...]:
     return (node.op, str(sorted(node.attributes.items())), node.quantizer and _settings(node.quantizer))
 
 
-def _net(sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], rank: int) -> Net:
+def _net(
+    sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], ranks: Sequence[int]
+) -> Net:
     from magik_core import pipeline
     from magik_core.builtin import onnx_frontend
     from magik_core.net import Net
     from magik_core.pack import pack
     from magik_core.plan import plan
 
-    model = onnx_frontend.of_proto(_model(sources, nodes, shapes, rank), Path("layer.onnx"))
+    model = onnx_frontend.of_proto(_model(sources, nodes, shapes, ranks), Path("layer.onnx"))
     program = pipeline.quantized(model).program()
     return Net(pack(program, plan(program, ALIGNMENT), names=True), threads=torch.get_num_threads())
 
 
 def _model(
-    sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], rank: int
+    sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], ranks: Sequence[int]
 ) -> onnx.ModelProto:
     from onnx import NodeProto, TensorProto, helper, numpy_helper
 
     tensors: list[TensorProto] = []
     made: list[NodeProto] = []
 
-    def add(node: Node, inputs: Sequence[str], out: str) -> None:
+    def add(node: Node, inputs: Sequence[str], out: str, *more: str) -> None:
         names = [f"{out}/{place}" for place in range(len(node.constants))]
         tensors.extend(
             numpy_helper.from_array(c.numpy(force=True), n) for c, n in zip(node.constants, names, strict=True)
@@ -94,16 +102,17 @@ def _model(
         if node.quantizer is not None:
             add(node.quantizer, names[:1], f"{out}/weight")
             names[0] = f"{out}/weight"
-        made.append(helper.make_node(node.op, [*inputs, *names], [out], out, **node.attributes))
+        made.append(helper.make_node(node.op, node.arranged(inputs, names), [out, *more], out, **node.attributes))
 
     x = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i, shape in enumerate(shapes)]
     for i, source in enumerate(sources):
         add(source, [f"x{i}"], f"source{i}")
     before = [f"source{i}" for i in range(len(sources))]
     for i, node in enumerate(nodes):
-        out = "y" if node is nodes[-1] else f"value{i}"
-        add(node, before, out)
-        before = [out]
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [f"d{i}" for i in range(rank)])
-    graph = helper.make_graph(made, "layer", x, [y], tensors)
+        out = [f"y{k}" for k in range(len(ranks))] if node is nodes[-1] else [f"value{i}"]
+        add(node, before, *out)
+        before = out
+    y = [helper.make_tensor_value_info(f"y{k}", TensorProto.FLOAT, [f"y{k}_{d}" for d in range(rank)])
+         for k, rank in enumerate(ranks)]  # fmt: skip
+    graph = helper.make_graph(made, "layer", x, y, tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])

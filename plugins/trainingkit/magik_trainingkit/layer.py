@@ -46,6 +46,12 @@ class Layer(nn.Module):
         """What the layer's program computes."""
         return integer.evaluate(self, sources, nodes, inputs, rank)
 
+    def run_many(
+        self, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], ranks: Sequence[int]
+    ) -> list[Tensor]:
+        """The same of nodes with several outputs."""
+        return integer.evaluate_many(self, sources, nodes, inputs, ranks)
+
 
 def source(x: Value | Pixels, device: str) -> Node:
     """The node that says what the codes of an input are."""

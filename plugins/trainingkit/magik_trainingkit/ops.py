@@ -5,6 +5,7 @@ from magik_trainingkit.avgpool2d import Avgpool2D
 from magik_trainingkit.batch_norm import BatchNorm
 from magik_trainingkit.channel_shuffle import Channel_Shuffle
 from magik_trainingkit.channel_split import Channel_Split
+from magik_trainingkit.conv1d import Conv1D
 from magik_trainingkit.conv2d import Conv2D
 from magik_trainingkit.conv_transpose2d import ConvTranspose2D
 from magik_trainingkit.depthwise_conv2d import DepthwiseConv2D
@@ -14,6 +15,7 @@ from magik_trainingkit.focus import Focus
 from magik_trainingkit.full_connected import FullConnected, FullyConnected
 from magik_trainingkit.functions import Hsigmoid, LeakyReLU, Linear, PReLU, ReLU, ReLU6
 from magik_trainingkit.hswish import Hswish
+from magik_trainingkit.lstm import LSTM
 from magik_trainingkit.max import Max
 from magik_trainingkit.maxpool2d import Maxpool2D
 from magik_trainingkit.mil_pool_attention import MILPoolAttention
@@ -37,12 +39,14 @@ from magik_trainingkit.soft_attention import SoftAttention
 from magik_trainingkit.unpool2d import Unpool2D
 
 __all__ = [
+    "LSTM",
     "AWeight",
     "AdaptiveAvgpool2D",
     "Avgpool2D",
     "BatchNorm",
     "Channel_Shuffle",
     "Channel_Split",
+    "Conv1D",
     "Conv2D",
     "Conv2d_Q",
     "ConvTranspose2D",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from magik_core.builtin.trainingkit.arithmetic import DEVICES, EVEN, REAL, is_odd
 from magik_core.errors import Problem
+from magik_trainingkit import troubles
 from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.layer import Layer
 
@@ -16,16 +18,21 @@ FREE = (1, 2, 3, 12)  # input channels of images, which no rule holds
 MOST_OF_CONV, MOST_OF_PRODUCT = 73728, 65536  # of sums on Txx and Xs with weights below 8 bits
 
 
-def check(model: nn.Module) -> None:
-    """Name the layers of a network, and hold each against the rules of its chip.
+def check(model: nn.Module, *inputs: Any, is_mixed: bool = False) -> None:
+    """Name the layers of a network, hold each against the rules of its chip, and look for what stops training.
 
-    Raises: TrainingError: every rule that is broken, with the name of the layer.
+    Args:   inputs: of one call of the network; a copy of it then tries a step of training on them, too.
+            is_mixed: layers of PyTorch's own are meant to be there.
+    Raises: TrainingError: every rule that is broken, with the name of the layer, and what else is wrong.
     """
     problems: list[Problem] = []
     for name, module in model.named_modules():
         if isinstance(module, Layer):
             module.name = name
             problems += [replace(p, where=module.where) for p in module.rules()]
+    problems += troubles.of_network(model, is_mixed=is_mixed)
+    if inputs and not problems:
+        problems += troubles.of_step(model, inputs)
     if problems:
         raise TrainingError(problems=problems)
 

@@ -84,3 +84,17 @@ def same(values: list[Value], where: str) -> Value:
         found = ", ".join(f"{bits} bits {'signed' if is_signed else 'unsigned'}" for bits, is_signed in kinds)
         raise TrainingError("inputs that are put together differ", where=where, found=found, need="one width and sign")
     return values[0]
+
+
+def same_device(x: Tensor, weight: Tensor, where: str) -> None:
+    """Refuse an input that lies elsewhere than the weights: kernels of a GPU would read memory that is not theirs.
+
+    Raises: TrainingError: it does.
+    """
+    if x.device != weight.device:
+        found, hint = (
+            f"input on {x.device}, weights on {weight.device}",
+            "call .to(device) on the network after loading",
+        )
+        raise TrainingError("a layer's input lies on another device than its weights", where=where, found=found,
+                            need="one device", hint=hint)  # fmt: skip

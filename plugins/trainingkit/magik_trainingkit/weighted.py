@@ -13,10 +13,13 @@ from magik_core.builtin.trainingkit.arithmetic import REAL, is_odd
 from magik_core.errors import Problem
 from magik_trainingkit import activations, auto_bits, fake_quant, graph, rules
 from magik_trainingkit.batch_norm_2d import batchNorm2d, no_norm
+from magik_trainingkit.errors import AttributeMissing
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, marked, source
 from magik_trainingkit.padding import fill
-from magik_trainingkit.values import Pixels, Value, need_pixels, need_value
+from magik_trainingkit.values import Pixels, Value, need_pixels, need_value, same_device
+
+OWN = ("weight", "bias")  # what a layer of PyTorch has itself
 
 
 class Weighted(Layer):
@@ -43,6 +46,7 @@ class Weighted(Layer):
     weight_factor: float
     target_device: str
     auto_bitwidth: bool
+    pre_lstm_layer: bool
 
     @property
     def weights(self) -> nn.Conv2d | nn.Linear:
@@ -87,10 +91,31 @@ class Weighted(Layer):
         """Fields of the node that a subclass adds."""
         return {}
 
+    # ---- what users reach for
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OWN:
+            hint = f"read {self.module}.{name}; for sums of its codes, call the layer"
+            raise AttributeMissing("a layer does not have its weights itself", where=self.where,
+                                   found=f".{name}", need=f".{self.module}.{name}", hint=hint)  # fmt: skip
+        return super().__getattr__(name)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Load as every module; and say so where the state is that of a layer of PyTorch."""
+        *_, errors = rest
+        for name in OWN:
+            if prefix + name in state:
+                need = f"{prefix}{self.module}.{name}"
+                hint = "rename the keys, or train the network of the kit in float (quantize=False) first"
+                errors.append(str(Problem("a state is that of a layer of PyTorch, not of the kit", where=self.where,
+                                          found=prefix + name, need=need, hint=hint)))  # fmt: skip
+        super()._load_from_state_dict(state, prefix, *rest)
+
     # ---- forward
 
     def forward(self, x: Any) -> Any:
         given = need_pixels(x, self.where) if self._reads_pixels(x) else need_value(x, self.where)
+        same_device(given.tensor, self.weights.weight, self.where)
         how = activations.of(self.activation_fn)
         clip_min = -float(self.clip_max_value) if how.is_signed else 0.0
         if not self.quantize:
@@ -184,7 +209,7 @@ class Weighted(Layer):
             "weight_target_device": "Txx" if self.is_depthwise else self.target_device,
             "input_min_value": float(x.clip_min),
             "with_negtive_alpha": how.has_slope,
-            "pre_lstm_layer": False,
+            "pre_lstm_layer": bool(self.pre_lstm_layer),
             "is_output": False,
             "activate_name": how.name,
             "is_dwconv": self.is_depthwise,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +74,7 @@ def fold(node: NodeProto, to: Expansion, given: Fields) -> Folded | None:
 
 @converts("QuantizeConv2DInference", "QuantizeConv1DInference", domains=(DOMAIN,), inputs=(3, 8))
 def conv(node: NodeProto, to: Expansion) -> None:
-    """Conv of weights in codes, its normalization folded in; PRelu where it has slopes; rounded once."""
+    """Conv of weights in codes, its normalization folded in; Max of two where it has slopes; rounded once."""
     given = Fields.of(node, to)
     window, folded = given.inner("conv_param"), fold(node, to, given)
     if folded is None:
@@ -94,10 +94,39 @@ def conv(node: NodeProto, to: Expansion) -> None:
         attributes["pads"] = pads if axes == 2 else (pads[1], pads[3])
     if (is_same or any(pads)) and _pads_with_the_least(given):
         x, bias = _shifted(to, x, folded)
+    _product(node, to, "Conv", x, replace(folded, bias=bias), **attributes)
+
+
+def _product(node: NodeProto, to: Expansion, op: str, x: str, folded: Folded, **attributes: object) -> None:
+    """A Conv or Gemm, rounded.
+
+    One with slopes is the larger of two, one of them times the slopes; the smaller where no slope is below 1. Rounding
+    keeps an order, so that is the result rounded once. Where some slopes are below 1 and some above, PRelu stays.
+    """
+    out, slope, grid = node.output[0], folded.slope, folded.grid
+    if slope is None or grid is None or ((slope > 1).any() and (slope < 1).any()):
+        axes = folded.codes.ndim - 2
+        wide = None if slope is None else slope.reshape(-1, *(1,) * axes)
+        emit.feature(to, op, _operands(node, to, x, folded), grid, out, wide, **attributes)
+        return
+    slope = np.broadcast_to(slope.astype(np.float64), folded.bias.shape)
+    both = []
+    for part in (folded, _times(folded, slope)):
+        value = to.between(op, _operands(node, to, x, part), f"{out}/side", **attributes)
+        both.append(emit.rounded(to, value, grid, to.unique(f"{out}/rounded_side")))
+    emit.rounded(to, to.between("Min" if (slope > 1).any() else "Max", both, f"{out}/float"), grid, out)
+
+
+def _operands(node: NodeProto, to: Expansion, x: str, folded: Folded) -> list[str]:
     w = emit.real_weights(to, node.input[1], folded.codes, folded.scales)
-    inputs = [x, w, emit.constant(to, f"{node.output[0]}/bias", bias)]
-    slope = None if folded.slope is None else folded.slope.reshape(-1, *(1,) * axes)
-    emit.feature(to, "Conv", inputs, folded.grid, node.output[0], slope, **attributes)
+    return [x, w, emit.constant(to, to.unique(f"{node.output[0]}/bias"), folded.bias)]
+
+
+def _times(folded: Folded, factor: Array) -> Folded:
+    """A layer times a factor for each channel."""
+    wide = np.sign(factor).astype(np.int64).reshape(-1, *(1,) * (folded.codes.ndim - 1))
+    scales = np.where(factor != 0, folded.scales * np.abs(factor), folded.scales)
+    return replace(folded, codes=folded.codes * wide, scales=scales, bias=folded.bias * factor)
 
 
 def _input(node: NodeProto, to: Expansion, given: Fields) -> str:
@@ -142,16 +171,17 @@ def _shifted(to: Expansion, x: str, folded: Folded) -> tuple[str, Array]:
 
 @converts("QuantizeFullconnectedInference", domains=(DOMAIN,), inputs=(3, 8))
 def full_connected(node: NodeProto, to: Expansion) -> None:
-    """Gemm of a matrix, else MatMul and Add, its normalization folded in; rounded once."""
+    """Gemm of a matrix, else MatMul and Add, its normalization folded in; Max of two with slopes; rounded once."""
     given = Fields.of(node, to)
     folded = fold(node, to, given)
     if folded is None:
         return
-    out, bias = node.output[0], emit.constant(to, f"{node.output[0]}/bias", folded.bias)
-    w = emit.real_weights(to, node.input[1], folded.codes.reshape(len(folded.codes), -1), folded.scales)
+    out = node.output[0]
+    folded = replace(folded, codes=folded.codes.reshape(len(folded.codes), -1))
     if rank(to, node.input[0]) in (2, None):
-        emit.feature(to, "Gemm", [node.input[0], w, bias], folded.grid, out, folded.slope, transB=1)
+        _product(node, to, "Gemm", node.input[0], folded, transB=1)
         return
+    _, w, bias = _operands(node, to, node.input[0], folded)
     turned = to.between("Transpose", [w], f"{out}/turned", perm=(1, 0))
     product = to.between("MatMul", [node.input[0], turned], f"{out}/product")
     emit.feature(to, "Add", [product, bias], folded.grid, out, folded.slope)
@@ -171,11 +201,8 @@ def batch_norm(node: NodeProto, to: Expansion) -> None:
     gain, offset = normalization(numbers, epsilon)
     clip = clip if grid is not None else 1.0
     codes = np.full((count, 1, 1, 1), 127, np.int64)
-    w = emit.real_weights(to, node.input[1], codes, gain / clip / 127)
     x = _pixels(node, to, given, "first_layer", "img_var", "clip_min_pre")
-    bias = emit.constant(to, f"{node.output[0]}/bias", offset / clip)
-    wide = None if slope is None else slope.reshape(-1, 1, 1)
-    emit.feature(to, "Conv", [x, w, bias], grid, node.output[0], wide, group=count)
+    _product(node, to, "Conv", x, Folded(codes, gain / clip / 127, offset / clip, grid, slope), group=count)
 
 
 @converts("QuantizeWeight", domains=(DOMAIN,), inputs=(1, 2), outputs=(1, 2))
