@@ -36,8 +36,8 @@ def test_the_readme_shows_a_whole_run_that_holds_what_is_promised() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the folder of shared models and data is missing")
 def test_a_short_run_learns_at_every_width(tmp_path: Path) -> None:
-    """Of a tenth of the images: the packed programs of all widths are far better than guessing."""
-    size = ["--images", "2000", "--tests", "1000", "--epochs", "0.5"]
+    """Of a fifth of the images: the packed programs of all widths are far better than guessing."""
+    size = ["--images", "4000", "--tests", "1000", "--epochs", "0.5"]
     command = [sys.executable, str(EXAMPLE / "train.py"), str(DATA), "--out", str(tmp_path), *size]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = rows(done.stdout)
