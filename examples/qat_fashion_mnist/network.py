@@ -61,9 +61,14 @@ class Classifier(nn.Sequential):
         self.stage = stage
 
     def carry_on(self, before: Classifier) -> None:
-        """Start from another network. Features are as large in another unit, which only the last layer sees."""
+        """Start from another network: where features are in another unit, so are the sums of the layer behind."""
         self.load_state_dict(before.state_dict())
-        self[-1].Linear.weight.data.mul_(self.stage.unit / before.stage.unit)
+        ratio = before.stage.unit / self.stage.unit
+        _, *behind = (layer.BatchNorm2d.batch_norm for layer in self if isinstance(layer, ops.Conv2D))
+        for norm in behind:
+            norm.running_mean.mul_(ratio)
+            norm.running_var.mul_(ratio**2)
+        self[-1].Linear.weight.data.div_(ratio)
 
 
 def example() -> Tensor:

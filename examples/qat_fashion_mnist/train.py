@@ -102,10 +102,10 @@ def share_right(path: Path, data: Data) -> float:
 
 def run(stages: Sequence[Stage], given: Data, held_out: Data, folder: Path, share: float = 1.0) -> list[Row]:
     """Train, convert and measure each stage, from the network of the one it starts from."""
-    torch.manual_seed(SEED)
     rows: list[Row] = []
     nets: dict[str, Classifier] = {}
     for stage in stages:
+        torch.manual_seed(SEED)
         net, start = Classifier(stage), time.perf_counter()
         check(net)
         if stage.start:
