@@ -126,10 +126,16 @@ int32_t magik_recurrent_real_h(const struct recurrent_codes *k, int32_t j)
     return fx_fixed(fx_rescale(k->h[j] - k->p->h_zero, k->p->h_real, k->p->h_real_shift));
 }
 
+/* The code of a fixed number, before it is limited; half: 0, 1, of a code that the zero point is above `zero`. */
+static int64_t recurrent_code(int32_t v, int32_t m, int32_t s, int32_t zero, int32_t half)
+{
+    return fx_shift((int64_t)v * m + half * ((int64_t)1 << (s - 1)), s) + zero;
+}
+
 void magik_recurrent_set_h(const struct recurrent_codes *k, int32_t j, int32_t v)
 {
     k->fixed[j] = v;
-    k->h[j] = (uint16_t)fx_clamp(fx_rescale(v, k->p->h_multiplier, k->p->h_shift) + k->p->h_zero, 0, k->p->h_top);
+    k->h[j] = (uint16_t)fx_clamp(recurrent_code(v, k->p->h_multiplier, k->p->h_shift, k->p->h_zero, k->p->h_half), 0, k->p->h_top);
 }
 
 /* What belongs to a direction. */
@@ -169,7 +175,7 @@ static void recurrent_put(const struct recurrent_codes *k, uint8_t *y, int32_t a
 {
     const struct recurrent_params *p = k->p;
     for (int32_t j = 0; j < k->hidden; j++)
-        fx_put(y, at + j, k->is_wide, fx_rescale(k->fixed[j], p->y_multiplier, p->y_shift) + p->y_zero, 0, p->y_top);
+        fx_put(y, at + j, k->is_wide, recurrent_code(k->fixed[j], p->y_multiplier, p->y_shift, p->y_zero, p->y_half), 0, p->y_top);
 }
 
 void magik_recurrent_codes_run(const struct magik_step *n, void (*advance)(struct recurrent_codes *k, const void *x))
