@@ -25,6 +25,25 @@ def remarks(model: ir.Model, recipe: Recipe, quantization: Quantization) -> list
     return [*found[:MAX_PROBLEMS], *([f"and {left} more choices for single nodes"] if left > 0 else [])]
 
 
+def unsaid(model: ir.Model, recipe: Recipe, quantization: Quantization) -> tuple[str, ...]:
+    """A warning of what gets the recipe's own bits although nearly all has others: a file of bits names no inputs.
+
+    The file was then saved with another QUANT_FEATURE_BIT.
+    """
+    said = {c.feature_bits for c in recipe.nodes.values() if c.feature_bits not in (None, REAL)}
+    if not said or recipe.feature_bits in said:
+        return ()
+    made = {node.name or "": [v.name for v in node.outputs] for node in model.graph if node.name not in recipe.nodes}
+    values = {v.name or "": [v.name] for v in model.graph.inputs} | made
+    codes = ((name, quantization.codes(v)) for name, parts in values.items() for v in parts)
+    left = list(dict.fromkeys(name for name, q in codes if q is not None and q.bits == recipe.feature_bits))
+    if not left or len(left) >= len(recipe.nodes):
+        return ()
+    named = f"{', '.join(left[:8])}{' …' * (len(left) > 8)}"
+    bits = f"{recipe.feature_bits} bits, QUANT_FEATURE_BIT"
+    return (f"{named}: {bits}, where the file of bits has {', '.join(sorted(map(str, said)))} for its nodes",)
+
+
 def _of_node(node: ir.Node, choice: Choice, quantization: Quantization) -> Iterator[str]:
     known = [q for q in (quantization.codes(v.name) for v in node.outputs) if q is not None]
     bits = choice.feature_bits

@@ -107,7 +107,7 @@ def convert(
         0 if samples is None else len(samples),
         len(imported.values),
         time.perf_counter() - started,
-        _warnings(program, chosen),
+        (*_warnings(program, chosen), *effects.unsaid(graph, chosen, ready.quantization)),
         debugged,
     )
 

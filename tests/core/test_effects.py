@@ -82,3 +82,13 @@ def test_not_all_of_many_are_told(net: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("magik_core.effects.MAX_PROBLEMS", 1)
     notes = told(net, {"gap": {"QUANT_WEIGHT_BIT": 4}, "flat": {"QUANT_FEATURE_BIT": 16, "QUANT_WEIGHT_BIT": 4}})
     assert len(notes) == 2 and notes[-1] == "and 2 more choices for single nodes"
+
+
+def test_inputs_that_a_file_of_bits_cannot_name_are_told(net: Path) -> None:
+    keys: dict[str, Any] = {"calibration": "calib.npy", "load_op_quant_bit": True}
+    magik.convert(net, "out", calibration="calib.npy", quant_feature_bit=16, save_op_quant_bit=True)
+    again = magik.convert(net, "again", **keys)
+    assert again.warnings == ("x: 8 bits, QUANT_FEATURE_BIT, where the file of bits has 16 for its nodes",)
+    assert magik.convert(net, "same", quant_feature_bit=16, **keys).warnings == ()
+    Path(NODE_BITS).write_text(json.dumps({"gap": {"QUANT_FEATURE_BIT": 16}}))
+    assert magik.convert(net, "one", **keys).warnings == ()
