@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magik_core import model_file
+from magik_core.cli import _console
 from magik_core.errors import DataError, Problem, RunError
+
+LARGE_PIXEL = 128  # an input that does not reach it was not made for pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,8 +93,21 @@ def _array(path: Path, port: Port, color: str | None) -> Any:
     if path.suffix.lower() == ".npy":
         return _numpy(path)
     from magik_core import samples
+    from magik_core.images import SUFFIXES
 
+    if path.suffix.lower() in SUFFIXES:
+        _warn_of_pixels(port)
     return samples.load_file(path, _spec(port, color))
+
+
+def _warn_of_pixels(port: Port) -> None:
+    """A model that brought its own quantization takes reals, of which pixels are far too large."""
+    if port.quant is None:
+        return
+    low, high = ((code - port.quant.zero_point) * port.quant.scale for code in (0, port.quant.top))
+    if high < LARGE_PIXEL:
+        text = f"input '{port.name}' holds {low:g} to {high:g}, pixels are 0 to 255: convert with --mean and --normal"
+        _console.words(f"warning: {text}", "yellow")
 
 
 def _spec(port: Port, color: str | None) -> InputSpec:

@@ -23,6 +23,7 @@ from magik_core.config import Config
 from magik_core.errors import LoadError
 from magik_core.legalize import Finding
 from magik_core.net import Port
+from tests.cli.models import DIGITS, samples
 from tests.core.test_config import FULL, TEXTS
 
 RESULT = {
@@ -259,6 +260,17 @@ def test_run_reads_npz_image_and_bin(magik, load, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert np.load(tmp_path / "y.npy").max() == 14
 
+
+@pytest.mark.parametrize(("options", "is_warned"), [((), True), (("--mean", "0", "--normal", "255"), False)])
+def test_pictures_for_an_input_of_small_reals_are_warned_of(
+    magik, tmp_path: Path, options: tuple[str, ...], is_warned: bool
+) -> None:
+    data = samples(tmp_path / "calib.npy", value=None if options else 0.5)
+    Image.new("RGB", (32, 32), (200, 100, 0)).save(tmp_path / "a.png")
+    assert magik("convert", DIGITS, "-o", tmp_path / "net", "--calib", data, *options).code == 0
+    done = magik("run", tmp_path / "net.bin", tmp_path / "a.png")
+    text = "pixels are 0 to 255: convert with --mean and --normal"
+    assert (done.code, text in " ".join(done.err.split())) == (0, is_warned)
 
 @pytest.mark.parametrize(
     ("args", "texts"),
