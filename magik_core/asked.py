@@ -11,6 +11,7 @@ MOST_NAMES = 6
 CUTOFF = 0.75  # of difflib's ratio: two letters of six may differ
 ENDS = {"INPUT": "inputs", "OUTPUT": "outputs"}
 IMAGE_RANK = 4
+MANY = 1 << 31
 
 
 def tensor(key: str, name: str, known: Iterable[str], ends: Sequence[str]) -> Problem:
@@ -31,8 +32,10 @@ def other_order(name: str, found: Sequence[int], known: Sequence[object]) -> Pro
     """INPUT_SHAPE of an image with the channels at another axis than the source has them; known: the source's sizes."""
     if len(found) != IMAGE_RANK or len(known) != IMAGE_RANK:
         return None
-    for own, other in ((3, 1), (1, 3)):
-        channels = known[own]
+    sizes = {axis: known[axis] for axis in (3, 1)}
+    fewest_first = sorted(sizes, key=lambda axis: n if isinstance(n := sizes[axis], int) and n > 0 else MANY)
+    for own in fewest_first:  # an image has fewer channels than rows or columns
+        channels, other = sizes[own], 4 - own
         if isinstance(channels, int) and channels > 0 and found[own] != channels == found[other] != known[other]:
             pixels = [n for axis, n in enumerate(found) if axis not in (0, other)]
             right = [found[0], *pixels, channels] if own == 3 else [found[0], channels, *pixels]
@@ -40,6 +43,14 @@ def other_order(name: str, found: Sequence[int], known: Sequence[object]) -> Pro
             hint = f"sizes are in the source's order, e.g. {','.join(map(str, right))}"
             return Problem("INPUT_SHAPE does not fit an input", f"input '{name}'", str(list(found)), need, hint)
     return None
+
+
+def gray(name: str, color: str, channels: int | None) -> Problem | None:
+    """GRAY for an image of three channels: pictures would lose their colors; channels: None of what is no image."""
+    if color != "GRAY" or channels != 3:
+        return None
+    hint = "with several inputs, give one for each: RGB,GRAY"
+    return Problem("COLOR does not fit the input's channels", f"input {name}", color, "RGB or BGR: 3 channels", hint)
 
 
 def check_options(given: Mapping[str, object], used: Collection[str], kind: str, where: str) -> None:
