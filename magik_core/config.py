@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from magik_core import config_nested, config_text
+from magik_core import asked, config_nested, config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
@@ -281,7 +281,7 @@ class Config(BaseModel):
     def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
         """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.
 
-        Raises: UsageError: more entries than inputs, or as many means as no input has channels.
+        Raises: UsageError: more entries than inputs, as many means as no input has channels, or GRAY for colors.
         """
         out: list[InputConfig] = []
         problems = [
@@ -304,6 +304,8 @@ class Config(BaseModel):
                 continue
             channels = _channels(shape or model_shape)
             color = _nth(self.color, index) or ("GRAY" if channels == 1 else "RGB")
+            if (problem := asked.gray(name, color, channels if rank == 4 else None)) is not None:
+                problems.append(problem)
             mean, normal = (
                 _spread(key, _nth(rows, index), default, name, channels, problems)
                 for key, rows, default in (("MEAN", self.mean, 0.0), ("NORMAL", self.normal, 1.0))

@@ -45,11 +45,24 @@ def command(
 
     recipe = replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias)
     given: Mapping[str, Any] = {"config": chosen, "recipe": recipe, "constants": bound, "notes": notes}
-    with _progress.progress() as progress:
+    with _progress.progress() as shown:
+        progress = shown if output is not None else _said_first("no model file is written without -o OUT", shown)
         result = pipeline.convert(model, output, progress=progress, threads=threads, **given)
     _show(result, is_json)
     if result.debug is not None and not is_json:
         table(result.debug)
+
+
+def _said_first(text: str, progress: _progress.Report) -> _progress.Report:
+    """`progress`, with a note before the long work that it is of: what is wrong with the model comes before both."""
+    left = [text]
+
+    def report(stage: str, done: int, total: int) -> None:
+        if left:
+            _console.note(left.pop())
+        progress(stage, done, total)
+
+    return report
 
 
 def _show(result: Result, is_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magik_core.cli import _console, _options
+from magik_core.cli._colors import check_color
 from magik_core.cli._feeds import feeds, frames
 from magik_core.errors import UsageError
 
@@ -46,11 +47,9 @@ def command(
     Example: magik run model.bin photo.jpg -o outputs/
     """
     from magik_core import net
-    from magik_core.images import COLORS
 
-    if color is not None and color not in COLORS:
-        raise UsageError("there is no such channel order", where="--color", found=color, need=", ".join(COLORS))
     loaded = net.load(model, threads=threads)
+    check_color(loaded, color)
     names = [value.name for value in loaded.outputs]
     if output is not None:
         _check_output(output, names)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magik_core.cli import _console, _options, _progress
-from magik_core.cli._feeds import feeds
+from magik_core.cli._colors import check_color
+from magik_core.cli._feeds import feeds, frames
 from magik_core.errors import LoadError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def command(
     Everywhere is: each kind of this computer's kernels, and builds for MIPS under QEMU. Stored digests
     (OUT.digests.json, from --save) are the reference where they lie beside the model and no input is given.
 
+    A net with memory takes one or more frames along axis 0, or folders of frames, as `magik run` does; here each of
+    them is a run of its own, from its states' start.
+
     Example: magik verify model.bin --target host --random 3
     """
     from magik_core import places, proof
@@ -59,6 +63,7 @@ def command(
     shapes = golden.shapes if golden else shapes
     where = proof.Where(tuple(target or ()), tuple(isa or ()), host, is_numpy, shapes)
     loaded = places.load(model, None, shapes)
+    check_color(loaded, color)
     samples = list(golden.inputs) if golden else _samples(loaded, inputs, color, random, seed)
     with _progress.progress(is_json) as progress:
         found = proof.prove(model, where, samples, golden=golden, progress=progress)
@@ -100,8 +105,8 @@ def _samples(net: Net, inputs: list[str] | None, color: str | None, random: int 
     if inputs:
         many = len(net.inputs) == 1
         for texts in [[text] for text in inputs] if many else [inputs]:
-            arrays = feeds(net, texts, color)
-            out.append(b"".join(encode(port, arrays[port.name]).tobytes() for port in net.inputs))
+            given = frames(net, texts, color) if net.states else [feeds(net, texts, color)]
+            out += [b"".join(encode(p, arrays[p.name]).tobytes() for p in net.inputs) for arrays in given]
     if random or not out:
         out += proof.random_inputs(net, random or 1, seed)
     return out

@@ -15,6 +15,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 import magik_core
 from magik_core import pipeline, plugins
@@ -229,6 +230,20 @@ def test_the_config_may_be_the_path_of_its_file(tmp_path: Path, calib: Path) -> 
 def test_without_an_output_it_says_that_nothing_is_written(magik: Magik, calib: Path) -> None:
     done = magik("convert", DIGITS, "--calib", calib)
     assert done.code == 0 and "nothing: pass -o OUT" in done.out + done.err
+    assert done.err.startswith("note: no model file is written without -o OUT\ncalibrate")
+
+
+def test_gray_for_an_image_of_three_channels(magik: Magik, calib: Path, tmp_path: Path) -> None:
+    found = "error: COLOR does not fit the input's channels\nwhere: input image\nfound: GRAY\n need: RGB or BGR: 3 chan"
+    done = magik("convert", DIGITS, "--calib", calib, "--color", "GRAY")
+    assert done.code == 2 and done.err.startswith(found)
+    assert magik("convert", DIGITS, "--calib", calib, "-o", tmp_path / "d").code == 0
+    Image.new("RGB", (32, 32), (200, 30, 90)).save(tmp_path / "a.png")
+    for command in (("run", tmp_path / "d.bin"), ("verify", tmp_path / "d.bin", "--target", "host", "-i")):
+        done = magik(*command, tmp_path / "a.png", "--color", "GRAY")
+        assert done.code == 2 and done.err.startswith(found)
+        assert magik(*command, tmp_path / "a.png", "--color", "BGR").code == 0
+    assert "there is no such channel order" in magik(*command, tmp_path / "a.png", "--color", "YUV").err
 
 
 def test_equalization_and_bias_correction_are_options(magik: Magik, calib: Path, tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_a_run_takes_frames_in_order(magik: Any, folder: Path, tmp_path: Path, g
     assert np.array_equal(np.load(tmp_path / "z.npy"), np.stack([loaded.run(frame[None])["z"] for frame in x]))
 
 
+@pytest.mark.parametrize("given", ["frames.npy", "parts"])
+def test_a_proof_takes_frames_one_by_one(magik: Any, folder: Path, given: str) -> None:
+    options = ("--target", "host", "--isa", "portable", "--isa", "fp64")
+    done = magik("verify", folder / "lstm.bin", "-i", folder / given, *options)
+    assert done.code == 0 and done.out.count("layers agree on 12 inputs") == 2
+
+
 def test_a_run_of_codes(magik: Any, folder: Path, tmp_path: Path) -> None:
     assert magik("run", folder / "lstm.bin", folder / "frames.npy", "-o", tmp_path, "--quantized").code == 0
     assert np.load(tmp_path / "z.npy").dtype == np.uint8

@@ -336,6 +336,17 @@ def test_what_is_not_said_is_the_models() -> None:
     assert (gray.mean, gray.color) == ((0,), "GRAY")
 
 
+def test_gray_fits_no_image_of_three_channels() -> None:
+    config = Config(color=("GRAY",))
+    assert [one.color for one in config.for_inputs({"a": [1, 1, 8, 8], "b": [1, 3, 8]})] == ["GRAY", "GRAY"]
+    with pytest.raises(UsageError) as caught:
+        config.for_inputs({"a": [1, 3, 8, 8], "b": [1, 8, 8, 3], "c": [1, 1, 8, 8]})
+    assert [str(problem).splitlines()[:4] for problem in caught.value.problems] == [
+        ["error: COLOR does not fit the input's channels", f"where: input {name}", "found: GRAY",
+         " need: RGB or BGR: 3 channels"] for name in "ab"
+    ]  # fmt: skip
+
+
 def test_entries_that_fit_no_input() -> None:
     config = Config.parse({"INPUT_SHAPE": [[1, 8], [1, 8], [1, 8]], "MEAN": [1, 2], "NORMAL": [1, 2, 3, 4]})
     with pytest.raises(UsageError) as caught:
