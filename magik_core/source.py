@@ -161,8 +161,27 @@ class Source:
         users = [use.node for use in value.uses()]
         return users[0] if len(users) == 1 and value.name not in self._outputs else None
 
+    def of_integers(self, node: ir.Node) -> LowerError:
+        """A refusal to raise: the node computes integers, which floats alone become codes of."""
+        names = [repr(v.name) for v in _integer_inputs(node)]
+        hint = f"--constant NAME=VALUE puts a number in the place of an input: {', '.join(names)}" if names else ""
+        return self.problem(node, "of integers", node.outputs[0].dtype, "float tensors", hint)
+
     def problem(self, node: ir.Node, what: str, found: object = "", need: str = "", hint: str = "") -> LowerError:
         """A refusal to raise: what of the node has no kernel."""
         return LowerError(
             f"{node.op_type}: {what}", where=f"node '{node.name}'", found=str(found), need=need, hint=hint
         )
+
+
+def _integer_inputs(node: ir.Node) -> list[ir.Value]:
+    """The model's inputs of integers that a node is computed from."""
+    left = [v for v in node.inputs if v is not None]
+    seen: dict[ir.Value, None] = {}
+    while left:
+        value = left.pop(0)
+        if value not in seen:
+            seen[value] = None
+            producer = value.producer()
+            left += [v for v in producer.inputs if v is not None] if producer is not None else []
+    return [v for v in seen if v.is_graph_input() and v.dtype is not None and v.dtype.is_integer()]

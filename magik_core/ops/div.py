@@ -38,7 +38,7 @@ class Div(Op):
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         if not to.is_float(node.outputs[0]):
-            raise to.problem(node, "of integers", node.outputs[0].dtype, "float tensors")
+            raise to.of_integers(node)
         b = to.constant(node, 1)
         if (b is None or b.all()) and (affine_by_constant(node, to) or _by_table(node, to)):
             return

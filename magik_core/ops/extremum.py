@@ -52,7 +52,7 @@ class Extremum(Op):
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         op, y = cls(node.op_type == "Max"), node.outputs[0]
         if not to.is_float(y):
-            raise to.problem(node, "of integers", str(y.dtype), "float tensors")
+            raise to.of_integers(node)
         dtype = to.dtype(node, cls)
         quants = [to.quantization.codes(v.name) for v in (*node.inputs, y) if v is not None]
         if any(q is not None and q.zero_point % 1 for q in quants) and len(set(quants)) > 1:

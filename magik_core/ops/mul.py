@@ -52,7 +52,7 @@ class Mul(Op):
     @classmethod
     def lower(cls, node: ir.Node, to: Lowering) -> None:
         if not to.is_float(node.outputs[0]):
-            raise to.problem(node, "of integers", node.outputs[0].dtype, "float tensors")
+            raise to.of_integers(node)
         if affine_by_constant(node, to):
             return
         y, low, high = to.fuse_clip(node)
