@@ -126,8 +126,13 @@ def _kind(path: Path, what: str) -> str:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in KINDS:
         found = "a folder beside files" if path.is_dir() else f"suffix '{path.suffix}'"
-        raise DataError(f"not {what}", where=str(path), found=found, need=f"one of {', '.join(KINDS)}")
+        hint = f"the files in it are read when it is given itself: {path}" if _has_data(path) else ""
+        raise DataError(f"not {what}", where=str(path), found=found, need=f"one of {', '.join(KINDS)}", hint=hint)
     return suffix
+
+
+def _has_data(path: Path) -> bool:
+    return path.is_dir() and any(file.suffix.lower() in KINDS for file in _entries(path))
 
 
 def _flat(file: Path, inputs: Sequence[InputSpec], what: str) -> dict[str, Path]:

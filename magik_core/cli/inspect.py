@@ -1,4 +1,4 @@
-"""magik inspect MODEL|OUT: what a model is made of, what it costs, how its memory is planned."""
+"""magik inspect MODEL|OUT.mgk: what a model is made of, what it costs, how its memory is planned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPARE = ("kernel", "params", "dtype", "bytes", "shares with")  # that a narrow t
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A model file or a source model.", metavar="MODEL|OUT")],
+    model: Annotated[Path, typer.Argument(help="A .mgk model file or a source model.", metavar="MODEL|OUT.mgk")],
     html: _options.Html = None,
     is_plan: Annotated[bool, typer.Option("--plan", help="The memory plan only, with every tensor's place.")] = False,
     inputs: _options.Inputs = None,
@@ -37,7 +37,7 @@ def command(
     allows_pickle: _options.AllowPickle = False,
     is_json: _options.Json = False,
 ) -> None:
-    """Show operators, shapes, bits, MACs and memory of a model file or a source model.
+    """Show operators, shapes, bits, MACs and memory of a .mgk model file or a source model.
 
     Example: magik inspect model.mgk --html model.html
     """

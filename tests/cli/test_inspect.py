@@ -63,7 +63,8 @@ def test_a_stripped_file_points_to_its_twin(converted: Result, model: Path) -> N
         unpack.read(board)
     assert str(caught.value) == (
         f"error: a model file holds no program\nwhere: {board}\nfound: no section PROG, as in a stripped .bin\n"
-        " need: a .mgk\n\n hint: give the .mgk that `magik convert` wrote beside the .bin"
+        " need: a .mgk\n\n hint: `magik convert -o` writes it beside the .bin, "
+        "magik-transform-tools with --save_quantize_model true"
     )
 
 

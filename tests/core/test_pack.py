@@ -300,7 +300,8 @@ def test_a_stripped_file_has_no_program(stripped: bytes, tmp_path: Path) -> None
     assert str(error.value) == (
         f"error: a model file holds no program\nwhere: {tmp_path / 'a.bin'}\n"
         "found: no section PROG, as in a stripped .bin\n need: a .mgk\n\n"
-        " hint: give the .mgk that `magik convert` wrote beside the .bin"
+        " hint: `magik convert -o` writes it beside the .bin, "
+        "magik-transform-tools with --save_quantize_model true"
     )
 
 

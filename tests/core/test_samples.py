@@ -200,7 +200,11 @@ def test_another_kind_of_file(folder):
     assert only(load_file, folder / "labels.csv", RGB) == replace(problem, what="not input data")
     assert only(open_samples, folder, [RGB], what="input data").what == "not input data"
     (folder / "sub").mkdir()
-    assert problems(open_samples, folder, [RGB])[1].found == "a folder beside files"
+    found = problems(open_samples, folder, [RGB])[1]
+    assert (found.found, found.hint) == ("a folder beside files", "")
+    Image.fromarray(PIXELS).save(folder / "sub" / "a.png")
+    found = problems(open_samples, folder, [RGB])[1]
+    assert found.hint == f"the files in it are read when it is given itself: {folder / 'sub'}"
 
 
 def test_broken_images_are_reported_together(folder):
