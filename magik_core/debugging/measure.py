@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.calibrate import FloatSession, not_finite
+from magik_core.calibrate import not_finite
 from magik_core.debugging.distance import Difference, Distance
 from magik_core.debugging.flat import Limits, flat_ends
 from magik_core.debugging.halves import with_real_features, with_real_weights
+from magik_core.debugging.reference import Reference, rounded
 from magik_core.debugging.rig import Rig
 from magik_core.debugging.sites import Site, reals, sites
 from magik_core.debugging.usage import Counter, Usage
@@ -87,13 +88,12 @@ def measure(
     """
     program = subject.program()
     found = sites(subject.corrected, program)
-    ends = flat_ends(subject.graph, subject.quantization.values)
-    rigs = _rigs(subject, program, found, ends, parts, threads)
+    rigs = _rigs(subject, program, found, parts, threads)
     usage = _Usages(program, found)
-    session = FloatSession(subject.graph, _wanted(subject, program, found, rigs))
+    reference = Reference(subject.graph, _wanted(subject, program, found, rigs))
     total, count, problems = len(samples) if isinstance(samples, Sized) else 0, 0, list[Problem]()
     for feeds in samples:
-        floats = session.run(feeds)
+        floats = reference.run(feeds)
         problems += _broken(found, floats, count)
         if not problems:
             for part, rig in rigs.items():
@@ -108,13 +108,26 @@ def measure(
     return Measured(tuple(_layer(site, rigs) for site in found), usage.results(), count)
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What of float's values is no error: beyond the ends where readers are flat, between the codes of the source."""
+
+    ends: Limits
+    imported: Mapping[str, QuantParams]
+
+    def fair(self, name: str, held: object, want: np.ndarray, got: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both sides of a value as they are compared. Args: held: the parameters that the program has it with."""
+        want, ends = rounded(want, self.imported.get(name), held), self.ends.get(name)
+        return (want, got) if ends is None else (np.clip(want, *ends), np.clip(got, *ends))
+
+
 class _Watch:
     """A program that runs, and the differences of its layers."""
 
-    def __init__(self, rig: Rig, found: Iterable[Site], ends: Limits, is_forced: bool) -> None:
+    def __init__(self, rig: Rig, found: Iterable[Site], told: _Told, is_forced: bool) -> None:
         self.rig = rig
         self._sites = {site.tensor.name: site for site in found}
-        self._ends, self._is_forced = ends, is_forced
+        self._told, self._is_forced = told, is_forced
         self.differences = {site.value: Difference() for site in found}
 
     def observe(self, feeds: Arrays, floats: Arrays, usage: _Usages | None, look: Look | None) -> None:
@@ -126,8 +139,9 @@ class _Watch:
             if want is None:
                 continue
             if site is not None:
-                got, ends = reals(self.rig.on_grid(name, t, y), t), self._ends.get(name)
-                self.differences[name].observe(*(x if ends is None else np.clip(x, *ends) for x in (want, got)))
+                got = reals(self.rig.on_grid(name, t, y), t)
+                held = t.quant or self.rig.grids.get(name)
+                self.differences[name].observe(*self._told.fair(name, held, want, got))
             if usage is not None:
                 usage.observe(t, want, y)
                 if look is not None:
@@ -158,18 +172,19 @@ class _Usages:
 
 
 def _rigs(
-    subject: Quantized, program: Program, found: tuple[Site, ...], ends: Limits, parts: Collection[str], threads: int
+    subject: Quantized, program: Program, found: tuple[Site, ...], parts: Collection[str], threads: int
 ) -> dict[str, _Watch]:
     """What runs for each part."""
+    told = _Told(flat_ends(subject.graph, subject.quantization.values), subject.imported.values)
     own = {"accumulated", "isolated"} & set(parts)
     rig = Rig(subject.corrected, program, threads) if own else None
-    out = {part: _Watch(rig, found, ends, part == "isolated") for part in PARTS if part in own and rig is not None}
+    out = {part: _Watch(rig, found, told, part == "isolated") for part in PARTS if part in own and rig is not None}
     weighted = {site.value for site in found if site.has_weights}
     grids = {site.value: q for site in found if isinstance(q := site.tensor.quant, QuantParams)}
     if "features" in parts and weighted:
-        out["features"] = _apart(subject.graph, with_real_weights(subject, program), weighted, ends, grids, threads)
+        out["features"] = _apart(subject.graph, with_real_weights(subject, program), weighted, told, grids, threads)
     if "weights" in parts and weighted:
-        out["weights"] = _apart(subject.graph, with_real_features(subject, program), weighted, ends, {}, threads)
+        out["weights"] = _apart(subject.graph, with_real_features(subject, program), weighted, told, {}, threads)
     return out
 
 
@@ -177,13 +192,13 @@ def _apart(
     model: ir.Model,
     program: Program,
     weighted: Collection[str],
-    ends: Limits,
+    told: _Told,
     grids: Mapping[str, QuantParams],
     threads: int,
 ) -> _Watch:
     """The layers with weights in a program that takes one half of their quantization away."""
     found = [site for site in sites(model, program) if site.value in weighted]
-    return _Watch(Rig(model, program, threads, grids), found, ends, is_forced=True)
+    return _Watch(Rig(model, program, threads, grids), found, told, is_forced=True)
 
 
 def _wanted(subject: Quantized, program: Program, found: Iterable[Site], rigs: Mapping[str, _Watch]) -> list[str]:
