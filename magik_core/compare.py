@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ class Comparison:
     """Layers that both folders have, in the network's order, and names that only one has.
 
     Args: a, b: the folders that were read; order: where the order of the layers comes from;
-        missing: of only_a, the layers: B was to have them, as it need not have weights.
+        missing: of only_a, the layers: B was to have them, as it need not have weights;
+        warnings: which dumps are not the model's, where others are.
     """
 
     a: str
@@ -31,6 +32,7 @@ class Comparison:
     only_b: tuple[str, ...]
     order: str
     missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -54,6 +56,7 @@ class Comparison:
             "only_a": list(self.only_a),
             "only_b": list(self.only_b),
             "missing": list(self.missing),
+            "warnings": list(self.warnings),
         }
 
 
@@ -64,14 +67,16 @@ def compare(
 
     Args:   a, b: folders of dumps, folders that have such folders, or two files.
             model: the `.mgk`: names of the board's layers, their order, shapes and what their codes mean.
-    Raises: DataError: a folder has no dumps, or they have no layer in common. LoadError: of the model.
+    Raises: DataError: a folder has no dumps, they have no layer in common, or none is the model's.
+            LoadError: of the model.
     """
     names = Names.read(model) if model is not None else Names()
     roots = Path(a), Path(b)
     left, right = together(lambda: dumps.resolve(*roots), lambda: dumps.resolve(*roots[::-1]))
     pairs, only, order = _pairs(left, right, names)
+    warnings = _misfits(pairs, names)
     layers = tuple(_layer(x, y, names, limits or Limits()) for x, y in pairs)
-    return Comparison(str(left), str(right), layers, tuple(only[0]), tuple(only[1]), order, _layers(only[0]))
+    return Comparison(str(left), str(right), layers, tuple(only[0]), tuple(only[1]), order, _layers(only[0]), warnings)
 
 
 def _pairs(a: Path, b: Path, names: Names) -> tuple[list[tuple[Dump, Dump]], tuple[Found, Found], str]:
@@ -89,6 +94,25 @@ def _pairs(a: Path, b: Path, names: Names) -> tuple[list[tuple[Dump, Dump]], tup
         raise DataError("the folders have no layer in common", where=f"{a}, {b}", found=found, hint=hint)
     only = ({k: d for k, d in mine.items() if k not in theirs}, {k: d for k, d in theirs.items() if k not in mine})
     return first + pairs, only, said
+
+
+def _misfits(pairs: Sequence[tuple[Dump, Dump]], names: Names) -> tuple[str, ...]:
+    """Dumps that are not the model's, a line for each folder.
+
+    Raises: DataError: no layer has a dump that is.
+    """
+    layers = [pair for pair in pairs if names and not pair[0].is_constant and pair[0].path.name not in dumps.INPUTS]
+    misfits = [(names.misfit(x), names.misfit(y)) for x, y in layers]
+    if misfits and all(a and b for a, b in misfits):
+        folders = dict.fromkeys(str(d.path.parent) for d in layers[0])
+        found = dumps.listed(dict.fromkeys(text for pair in misfits for text in pair))
+        hint = "without --model dumps are compared by their names alone"
+        what, need = "the dumps are of another model", f"layers of {names.model}"
+        raise DataError(what, where=", ".join(folders), found=found, need=need, hint=hint)
+    sides = {"A": [a for a, _ in misfits if a], "B": [b for _, b in misfits if b]}
+    return tuple(
+        f"{names.model} is not of all of {side}: {dumps.listed(texts)}" for side, texts in sides.items() if texts
+    )
 
 
 def _layers(found: Found) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from magik_core.dump_info import safe
+from magik_core.dump_info import TENSORS, safe
 from magik_core.dumps import Dump
 from magik_core.errors import DataError
 from magik_core.program import Program, Tensor
@@ -71,6 +71,14 @@ class Names:
     def step(self, key: str) -> int | None:
         at = self.places.get(key)
         return None if at is None else at.step
+
+    def misfit(self, dump: Dump) -> str:
+        """What of a dump, which is no constant, is not the model's; empty where nothing is known to be."""
+        at = self.place(dump)
+        if at is None:
+            return f"{dump.key} is no layer of it"
+        said = dump.tensor.dtype if dump.tensor is not None else at.tensor.dtype
+        return "" if said == at.tensor.dtype else f"{dump.key} is {said} in {TENSORS} and {at.tensor.dtype} there"
 
     def tensor(self, dump: Dump) -> Tensor | None:
         at = self.place(dump)

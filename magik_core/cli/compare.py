@@ -53,6 +53,8 @@ def command(
 
 def _show(found: Comparison) -> None:
     _console.table(COLUMNS, [_row(layer) for layer in found.layers], spare=("numbers", "SQNR"))
+    for warning in found.warnings:
+        _console.words(f"warning: {warning}", "yellow")
     _console.words(f"A: {found.a}, B: {found.b}; in the order of {found.order}", "dim")
     for which, names in (("A", [n for n in found.only_a if n not in found.missing]), ("B", found.only_b)):
         if names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,39 @@ def test_a_dump_of_another_model(run: Path, digits: Path, tmp_path: Path) -> Non
     (tmp_path / "0_gemm_u8_out.bin").unlink()
     with pytest.raises(DataError, match=r"need: \d+ steps in "):
         compare(run / "pc", tmp_path, model=digits.with_suffix(".mgk"))
+
+
+def test_names_of_another_model(digits: Path, tmp_path: Path) -> None:
+    """All of them: refused; some of them: said; without --model they are compared by name."""
+    mgk = digits.with_suffix(".mgk")
+    program, _ = unpack.read(mgk)
+    folder = write(tmp_path / "a", other=CODES, another=CODES)
+    with pytest.raises(DataError, match="the dumps are of another model") as caught:
+        compare(folder, folder, model=mgk)
+    assert f"found: another is no layer of it, other is no layer of it\n need: layers of {mgk}\n" in str(caught.value)
+    assert compare(folder, folder).is_equal
+    write(folder, **{program.steps[0].name: CODES}, input=CODES)
+    found = compare(folder, folder, model=mgk)
+    assert found.warnings == tuple(
+        f"{mgk} is not of all of {side}: another is no layer of it, other is no layer of it" for side in "AB"
+    )
+    assert found.to_json()["warnings"] == list(found.warnings)
+
+
+def test_dtypes_of_another_model(run: Path, digits: Path, tmp_path: Path) -> None:
+    """The same net with other bits: what tensors.json says is not what the model has."""
+    mgk = digits.with_suffix(".mgk")
+    assert compare(run / "pc", run / "board", model=mgk).warnings == ()
+    shutil.copytree(run / "pc", tmp_path / "pc")
+    rows = json.loads((run / "pc/tensors.json").read_text())
+    name = rows[0]["layer"]
+    text = f"{name} is u16 in tensors.json and u8 there"
+    (tmp_path / "pc/tensors.json").write_text(json.dumps([{**rows[0], "dtype": "u16"}, *rows[1:]]))
+    assert compare(tmp_path / "pc", run / "board", model=mgk).warnings == (f"{mgk} is not of all of A: {text}",)
+    (tmp_path / "pc/tensors.json").write_text(json.dumps([{**row, "dtype": "u16"} for row in rows]))
+    assert len(compare(run / "pc", tmp_path / "pc", model=mgk).warnings) == 1
+    with pytest.raises(DataError, match=f"the dumps are of another model\nwhere: .*\nfound: {text}, "):
+        compare(tmp_path / "pc", tmp_path / "pc", model=mgk)
 
 
 def test_what_cannot_be_compared(run: Path, digits: Path, tmp_path: Path) -> None:
