@@ -73,7 +73,9 @@ def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[
     path = data or (ready.settings and ready.settings.quant_dataset_path)
     if not path or ready.settings is None:
         raise UsageError("there is no data to debug with", need="a folder or file of samples", hint="pass --data PATH")
-    return inputs.read(ready.graph, ready.settings, path, size)
+    calibrated = None if data else ready.settings.quant_dataset_size
+    sizes = [one for one in (size, calibrated) if one is not None]
+    return inputs.read(ready.graph, ready.settings, path, min(sizes, default=None))
 
 
 def _check(data: Data | None, folder: Path | None) -> None:

@@ -130,7 +130,7 @@ def _other(error: Exception) -> int:
     """Errors of typer, of the machine, and ours."""
     if hasattr(error, "format_message"):  # typer's usage errors, whose class moved between its versions
         path = getattr(getattr(error, "ctx", None), "command_path", "magik")
-        what = error.format_message().strip().rstrip(".")
+        what = error.format_message().strip().rstrip(".").replace(": Value error, ", ": ")  # pydantic's word
         _console.problems([Problem(what[:1].lower() + what[1:], hint=f"{path} --help")])
         return USAGE
     if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in MACHINE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from magik_core.config import Config
     from magik_core.debugging.distance import Distance
     from magik_core.debugging.measure import Layer
-    from magik_core.debugging.report import Report
+    from magik_core.debugging.report import Report, Trial
 
 FOLDER = Path("magik_dump_path")
 COLUMNS = ("#", "layer", "op", "SQNR", "alone", "act", "weight", "cosine", "least", "most", "dist", "std", "max",
@@ -38,6 +38,9 @@ class Sort(str, Enum):
     MAX = "max"
     SHARE = "share"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 Data = Annotated[
     Path | None,
@@ -50,7 +53,10 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", help="Folder for the dumps of the first sample.", metavar="FOLDER")
 ]
 Dumps = Annotated[bool, typer.Option("--dump/--no-dump", help="Write them, or only compare.")]
-SortBy = Annotated[Sort, typer.Option(help="Order of the rows, worst first but for the network's own.")]
+SortBy = Annotated[
+    Sort,
+    typer.Option(help="Order of the rows, worst first but for the network's own.", metavar="|".join(map(str, Sort))),
+]
 Top = Annotated[int | None, typer.Option(min=1, help="Show only the first N rows.", metavar="N")]
 Tries = Annotated[
     bool, typer.Option("--try-skips/--no-try-skips", help="Leave the worst layers in f32 and measure the gain.")
@@ -167,17 +173,29 @@ def _short(value: float) -> str:
 
 
 def _words(found: Report, html: Path | None) -> None:
-    from magik_core.debugging.report import decibel_text
-
     samples = _console.many(found.samples, "sample")
     _console.words(f"{_console.many(len(found.layers), 'layer')} on {samples}; SQNR in dB")
-    for trial in found.trials:
-        gain = f"{decibel_text(trial.before)} to {decibel_text(trial.after)} dB"
-        _console.words(f"{trial.layer} in f32: output {trial.output} goes from {gain}")
-    best = next((trial for trial in found.trials if trial.gain > 0), None)
-    if best is not None:
-        _console.words(f"hint: --set QUANT_NODE_SKIP={','.join(best.nodes)}", "green")
+    _gains(found.trials)
     if found.folder:
         _console.words(f"wrote {found.folder}")
     if html is not None:
         _console.words(f"wrote {html}")
+
+
+def _gains(trials: Sequence[Trial]) -> None:
+    """What is gained by leaving a layer in f32, as far as it shows, and what to set for the most of it."""
+    from magik_core.debugging.report import decibel_text
+
+    texts = [(trial, decibel_text(trial.before), decibel_text(trial.after)) for trial in trials]
+    gains = [(trial, before, after) for trial, before, after in texts if trial.gain > 0 and before != after]
+    for trial, before, after in gains:
+        _console.words(f"{trial.layer} in f32: output {trial.output} goes from {before} to {_db(after)}")
+    if gains:
+        _console.words(f"hint: --set QUANT_NODE_SKIP={','.join(gains[0][0].nodes)}", "green")
+    elif trials:
+        tried, best = _console.many(len(trials), "layer"), _db(texts[0][1])
+        _console.words(f"{tried} tried in f32: none makes output {trials[0].output} better than {best}")
+
+
+def _db(text: str) -> str:
+    return f"{text} dB" if text[-1].isdigit() else text

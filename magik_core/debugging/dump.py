@@ -14,6 +14,7 @@ from types import TracebackType
 import numpy as np
 import onnx_ir as ir
 
+from magik_core import carry
 from magik_core.debugging.sites import reals
 from magik_core.dump_info import NODES, TENSORS, safe
 from magik_core.errors import UsageError
@@ -35,6 +36,7 @@ class Dump:
         check_folder(folder)
         self.folder = folder
         self._is_alone = len(model.graph.inputs) == 1
+        self._states = set(carry.pairs(model))
         self._info = node_info(model)
         self._input_names: set[str] = set()
         self._layer_names: set[str] = set()
@@ -78,7 +80,8 @@ class Dump:
         own = "" if self._is_alone else f"{_own(name, self._input_names)}_"
         real, codes = f"{own}{INPUT}", f"{own}{INPUT_CODES}"
         self._write(f"{real}.bin", want.astype("<f4"))
-        if (pixels := _bytes(t, array, want)) is not None:
+        is_picture = len(t.shape) == 4 and name not in self._states
+        if (pixels := _bytes(t, array, want, is_picture)) is not None:
             self._write(f"{codes}.bin", pixels)
         self._tensors.append({"file": f"{real}.bin", "layer": name, **_meaning(t)})
 
@@ -138,11 +141,11 @@ def _meaning(t: Tensor) -> dict[str, object]:
     return out
 
 
-def _bytes(t: Tensor, array: np.ndarray, want: np.ndarray) -> np.ndarray | None:
-    """An input as bytes: its codes, or the pixels of one that is stored wider."""
+def _bytes(t: Tensor, array: np.ndarray, want: np.ndarray, is_picture: bool) -> np.ndarray | None:
+    """An input as bytes: its codes, or the pixels of a picture that is stored wider."""
     if t.dtype == "u8":
         return array
-    is_pixels = bool(np.all((want >= 0) & (want <= 255) & (want == np.floor(want))))
+    is_pixels = is_picture and bool(np.all((want >= 0) & (want <= 255) & (want == np.floor(want))))
     return want.astype(np.uint8) if is_pixels else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from magik_core.cli._columns import GAP, fit
-from magik_core.cli.debug import COLUMNS, SPARE
+from magik_core.cli.debug import COLUMNS, SPARE, Sort, _words
 from magik_core.debug import debug
+from magik_core.debugging.report import Report, Trial
 from magik_core.errors import MagikError
 from tests.cli.models import DIGITS, files, samples
 
@@ -34,7 +36,29 @@ def test_the_table_and_the_folder(magik, calib: Path, at: Path) -> None:
     assert 35 < float(first[3]) < 50 and first[3] == first[4], "nothing is before the first layer"
     assert "22 layers on 2 samples; SQNR in dB" in done.err and "wrote magik_dump_path" in done.err
     assert len(list((at / "magik_dump_path/ptq_model").iterdir())) == 22
-    assert sum("in f32: output probabilities goes from" in line for line in done.err.splitlines()) == 3
+    assert 1 <= sum("in f32: output probabilities goes from" in line for line in done.err.splitlines()) <= 3
+
+
+def trial(layer: str, before: float, after: float) -> Trial:
+    return Trial(layer, (layer, f"{layer}/relu"), "y", before, after)
+
+
+def said(capsys: pytest.CaptureFixture[str], *trials: Trial) -> list[str]:
+    _words(Report("m", 1, (), (), trials=trials), None)
+    return capsys.readouterr().err.splitlines()[1:]
+
+
+def test_only_what_gains_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    some = (trial("a", 1.8, 36.1), trial("b", 1.8, math.inf), trial("c", 1.8, 1.82), trial("d", 1.8, 0.5))
+    assert said(capsys, *some) == [
+        "a in f32: output y goes from 1.8 to 36.1 dB",
+        "b in f32: output y goes from 1.8 to exact",
+        "hint: --set QUANT_NODE_SKIP=a,a/relu",
+    ]
+    none = "2 layers tried in f32: none makes output y better than"
+    assert said(capsys, *some[2:]) == [f"{none} 1.8 dB"]
+    assert said(capsys, trial("a", math.inf, math.inf), trial("b", math.inf, 9)) == [f"{none} exact"]
+    assert said(capsys) == []
 
 
 def test_the_table_fits_a_hundred_columns(magik, calib: Path, at: Path) -> None:
@@ -75,8 +99,6 @@ def test_json_is_the_report(magik, calib: Path, at: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_are_null() -> None:
-    from magik_core.debugging.report import Report, Trial
-
     report = Report("m", 1, (), (), trials=(Trial("a", ("a",), "y", 1.0, float("inf")),))
     assert report.to_json()["trials"][0]["after"] is None
     assert report.trials[0].gain == float("inf")
@@ -98,6 +120,20 @@ def test_data_of_its_own(magik, calib: Path, at: Path) -> None:
     pixels = np.load(other)[0].transpose(1, 2, 0)
     found = np.frombuffer((at / "magik_dump_path/input.bin").read_bytes(), "<f4")
     np.testing.assert_array_equal(found, pixels.reshape(-1), "the raw picture, channels last")
+
+
+def test_the_calibration_data_is_as_much_as_was_calibrated_on(magik, at: Path) -> None:
+    data = samples(at / "five.npy", 5)
+    run = ("debug", DIGITS, "--calib", data, "--calib-size", 3, *PIXELS, "--no-dump", "--no-try-skips", "--json")
+    for more, count in (((), 3), (("--size", 2), 2), (("--size", 4), 3), (("--data", data), 5)):
+        assert json.loads(magik(*run, *more).out)["samples"] == count, more
+
+
+def test_an_order_that_is_none(refused, at: Path) -> None:
+    names = ", ".join(f"'{one}'" for one in Sort)
+    assert refused("debug", DIGITS, "--sort", "worst", code=2) == (
+        f"error: invalid value for '--sort': 'worst' is not one of {names}\n\n hint: magik debug --help\n"
+    )
 
 
 def test_the_library(calib: Path, at: Path) -> None:

@@ -87,6 +87,20 @@ def test_wide_pixels_are_bytes_too_and_other_inputs_are_not(tmp_path: Path) -> N
     assert (tmp_path / "0/input_uint8.bin").read_bytes() == bytes([0, 7, 255])
 
 
+def test_numbers_that_could_be_pixels_are_none_outside_of_a_picture(tmp_path: Path) -> None:
+    """As the zeros that a state starts with."""
+    graph = model([node("Relu", "x", "y", "n")], (1, 3, 1, 2), ["y"])
+    row = Tensor("x", "u16", (1, 6), QuantParams(0.5, 8.0, 16), None, (0, 1))
+    with Dump(tmp_path / "row", graph) as dump:
+        dump.add_input("x", row, np.full((1, 6), 8, np.uint16), np.zeros((1, 6), np.float32))
+    map_ = Tensor("x", "u16", (1, 1, 2, 3), QuantParams(0.5, 8.0, 16), None, (0, 2, 3, 1))
+    graph.metadata_props["magik.states"] = '{"x": "y"}'
+    with Dump(tmp_path / "state", graph) as dump:
+        dump.add_input("x", map_, np.full((1, 1, 2, 3), 8, np.uint16), np.zeros((1, 1, 2, 3), np.float32))
+    for folder in ("row", "state"):
+        assert {name for name in files(tmp_path / folder) if name.endswith(".bin")} == {"input.bin"}
+
+
 def test_several_inputs_are_named_as_a_sample(tmp_path: Path) -> None:
     graph = model([node("Relu", "x", "y", "n")], (1, 4), ["y"])
     graph.graph.inputs.append(graph.graph.inputs[0].__class__(name="state/in"))
