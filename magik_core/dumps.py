@@ -66,7 +66,8 @@ def resolve(path: Path, other: Path) -> Path:
     if not path.exists():
         need = "a folder of dumps, or one of them"
         raise DataError("there is no such folder of dumps", where=str(path), found=missing(path), need=need)
-    if path.is_file() or any(_is_layer(file) for file in path.glob("*.bin")):
+    is_debugs = any((path / name).is_dir() for name in FOLDERS)  # then files beside them are inputs
+    if path.is_file() or (not is_debugs and any(_is_layer(file) for file in path.glob("*.bin"))):
         return path
     dequantized, quantized = "ptq_model_dequantize", "ptq_model"
     names = (dequantized, quantized) if other.name in FLOATS else (quantized, dequantized)

@@ -78,7 +78,9 @@ class Names:
         if at is None:
             return f"{dump.key} is no layer of it"
         said = dump.tensor.dtype if dump.tensor is not None else at.tensor.dtype
-        return "" if said == at.tensor.dtype else f"{dump.key} is {said} in {TENSORS} and {at.tensor.dtype} there"
+        return (
+            "" if said == at.tensor.dtype else f"{dump.key} is {said} in {TENSORS} and {at.tensor.dtype} in the model"
+        )
 
     def tensor(self, dump: Dump) -> Tensor | None:
         at = self.place(dump)

@@ -81,6 +81,13 @@ def test_the_weights_of_the_board_are_not_the_pcs(run: Path, digits: Path) -> No
     assert len(both.layers) == 2 * len(found.layers) and both.order == "the numbers of the steps"
 
 
+def test_several_inputs_beside_the_folders_are_no_layers(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "pc", tmp_path / "pc")
+    write(tmp_path / "pc", x_input=CODES, h_input=CODES)
+    found = compare(tmp_path / "pc/float_model", tmp_path / "pc")
+    assert found.b == str(tmp_path / "pc/ptq_model_dequantize") and found.only_b == ()
+
+
 def test_float_and_quantized(run: Path, digits: Path) -> None:
     for other, model in ((run / "pc", None), (run / "pc/ptq_model", None), (run / "board", digits.with_suffix(".mgk"))):
         found = compare(run / "pc/float_model", other, model=model)
@@ -153,7 +160,7 @@ def test_dtypes_of_another_model(run: Path, digits: Path, tmp_path: Path) -> Non
     shutil.copytree(run / "pc", tmp_path / "pc")
     rows = json.loads((run / "pc/tensors.json").read_text())
     name = rows[0]["layer"]
-    text = f"{name} is u16 in tensors.json and u8 there"
+    text = f"{name} is u16 in tensors.json and u8 in the model"
     (tmp_path / "pc/tensors.json").write_text(json.dumps([{**rows[0], "dtype": "u16"}, *rows[1:]]))
     assert compare(tmp_path / "pc", run / "board", model=mgk).warnings == (f"{mgk} is not of all of A: {text}",)
     (tmp_path / "pc/tensors.json").write_text(json.dumps([{**row, "dtype": "u16"} for row in rows]))
