@@ -272,6 +272,7 @@ def test_pictures_for_an_input_of_small_reals_are_warned_of(
     text = "pixels are 0 to 255: convert with --mean and --normal"
     assert (done.code, text in " ".join(done.err.split())) == (0, is_warned)
 
+
 @pytest.mark.parametrize(
     ("args", "texts"),
     [
