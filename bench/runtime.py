@@ -14,8 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from bench import ours, peer
 from bench.datasets import Frame, labeled
 from bench.mobilenet import mobilenet_v2
 from bench.tasks import BY_TASK, Task, as_onnx, classified
+from bench.timing import times
 from magik_core import library
 
 CALIBRATE = 10
@@ -58,18 +58,6 @@ def by_magik(path: Path, pixels: np.ndarray, threads: int, isa: str) -> Callable
     """One inference of a model file with the kernels of `isa`."""
     net = magik.load(path, threads=threads, isa=isa)
     return lambda: net.run_quantized(pixels)
-
-
-def times(runners: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
-    """Milliseconds of every run per runner, each running once per round."""
-    found: dict[str, list[float]] = {name: [] for name in runners}
-    for i in range(rounds + 2):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            if i >= 2:  # the first ones warm up
-                found[name].append(time.perf_counter() - start)
-    return {name: 1000 * np.array(seconds) for name, seconds in found.items()}
 
 
 def measure(task: Task, shared: Path, threads: list[int], rounds: int) -> list[dict[str, object]]:

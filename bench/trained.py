@@ -76,10 +76,13 @@ class PlainBlock(nn.Module):
         self.is_residual = before == after and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x) if self.is_residual else self.body(x)  # type: ignore[no-any-return]
+        y: Tensor = self.body(x)
+        return x + y if self.is_residual else y
 
 
-def conv(before: int, after: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, is_linear: bool = False):  # type: ignore[no-untyped-def]
+def conv(
+    before: int, after: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, is_linear: bool = False
+) -> tuple[nn.Module, ...]:
     own = nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False)
     return (own, nn.BatchNorm2d(after)) if is_linear else (own, nn.BatchNorm2d(after), nn.ReLU6())
 

@@ -16,7 +16,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench import trained
+from bench.timing import times
 
 FLOAT = "float"
 HEADS = ("net", "ms a step", "ratio", "memory, MiB")
@@ -64,18 +64,6 @@ def step_of(net: nn.Module, batch: int, size: int) -> Callable[[], None]:
         optimizer.step()
 
     return step
-
-
-def times(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, np.ndarray]:
-    """Milliseconds of every step, each net's once per round."""
-    found: dict[str, list[float]] = {name: [] for name in steps}
-    for i in range(rounds + 2):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if i >= 2:  # the first ones warm up
-                found[name].append(time.perf_counter() - start)
-    return {name: 1000 * np.array(seconds) for name, seconds in found.items()}
 
 
 def peak() -> float:

@@ -14,6 +14,7 @@ from magik_core import asked, config_nested, config_text
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
+from magik_core.images import COLORS
 from magik_core.missing import nearest
 from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Recipe
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 
 NODE_BITS = "magik_node_quant_bit_info.json"  # in the working directory, as the vendor has it
 MAX_F32 = (2 - 2.0**-23) * 2.0**127
-COLORS = ("RGB", "BGR", "GRAY")
 MISSPELLED_COLORS = {"BRG": "BGR", "GARY": "GRAY"}  # in the vendor's guide
 MISSPELLED_KEYS = {  # likewise
     "FEATURE_QUANT_BITS": "QUANT_FEATURE_BIT",

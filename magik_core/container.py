@@ -10,6 +10,7 @@ from magik_core.errors import LoadError, PackError
 
 MAGIC = b"\x89magik\r\n"
 FORMAT = 1  # version of the layout that `write` makes
+WITH_PROGRAM = "`magik convert -o` writes it beside the .bin, magik-transform-tools with --save_quantize_model true"
 READER = 2  # the newest reader that there is
 STATES = b"STAT"  # a section that only readers from version 2 on know
 HEADER_BYTES, ROW_BYTES = 32, 16

@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 
 from magik_core.errors import LoadError
+from magik_core.images import COLORS
 
 MAX_DIMS = 8
 ISAS = ("portable", "fp64", "avx2", "vnni", "msa")  # enum magik_isa
-COLORS = ("", "RGB", "BGR", "GRAY")  # enum magik_color
+COLOR_CODES = ("", *COLORS)  # enum magik_color
 
 
 class CTensor(c.Structure):

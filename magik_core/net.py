@@ -13,7 +13,7 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, PackError, Problem, RunError
-from magik_core.library import COLORS, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, choosable, library
+from magik_core.library import COLOR_CODES, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, choosable, library
 from magik_core.limits import check_threads
 from magik_core.program import DTYPES, QuantParams, Shape
 
@@ -191,7 +191,7 @@ class Net:
             m.zero_point,
             m.bits,
             axes,
-            COLORS[m.color],
+            COLOR_CODES[m.color],
         )
 
     def run(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:

@@ -16,7 +16,7 @@ import numpy as np
 from magik_core import container
 from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
 from magik_core.errors import PackError, Problem
-from magik_core.library import COLORS
+from magik_core.library import COLOR_CODES
 from magik_core.ops import MAX_DIMS
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, QuantParams, Tensor
@@ -71,7 +71,7 @@ class _Writer:
             self.index[name] = self._tensor(t)
         for step in program.steps:
             self._step(step.op, program.reads(step), program.writes(step))
-        ports = [(name, 0, COLORS.index(program.colors.get(name, ""))) for name in program.inputs]
+        ports = [(name, 0, COLOR_CODES.index(program.colors.get(name, ""))) for name in program.inputs]
         ports += [(name, 1, 0) for name in program.outputs]
         port = b"".join(
             struct.pack("<4I", self.index[n], self._string(program.source.get(n, n)), *rest) for n, *rest in ports

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from magik_core import net, proof, qemu, toolchain, tools
+from magik_core.container import WITH_PROGRAM
 from magik_core.errors import LoadError, MagikError, RunError
 from magik_core.report import Description, Row, Series
 from magik_core.soc import SoC
@@ -209,8 +210,7 @@ def _describe(model: Path, is_needed: bool) -> Description | None:
     """The description of the model file's program, from itself or the `.mgk` beside it."""
     stored = proof.stored(model)
     if stored is None and is_needed:
-        hint = "give the .mgk that `magik convert` wrote beside the .bin"
-        raise LoadError("a page needs the program", where=str(model), need="a .mgk", hint=hint)
+        raise LoadError("a page needs the program", where=str(model), need="a .mgk", hint=WITH_PROGRAM)
     return Description.of(*stored) if stored else None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from magik_core import container, digests, library, pack, places, toolchain, unpack
+from magik_core.container import WITH_PROGRAM
 from magik_core.digests import Difference, Digest, Golden
 from magik_core.errors import BuildError, LoadError, RunError
 from magik_core.net import Net, Port
@@ -123,8 +124,9 @@ def _places(model: Path, where: Where, program: Program | None) -> tuple[list[Pl
     kinds = {"host": library.choosable(), **TARGET_ISAS}
     if where.is_numpy:
         if program is None:
-            hint = "give the .mgk that `magik convert` wrote beside the .bin"
-            raise LoadError("the numpy definition needs the program", where=str(model), need="a .mgk", hint=hint)
+            raise LoadError(
+                "the numpy definition needs the program", where=str(model), need="a .mgk", hint=WITH_PROGRAM
+            )
         out.append(places.numpy_definition(program, stored))
     wanted = where.targets or (("host", "mips") if where.board else TARGETS)
     if "host" in wanted:

@@ -47,7 +47,7 @@ def unpack(data: bytes, name: str = "model") -> tuple[Program, Plan]:
             where=name,
             found="no section PROG, as in a stripped .bin",
             need="a .mgk",
-            hint="`magik convert -o` writes it beside the .bin, magik-transform-tools with --save_quantize_model true",
+            hint=container.WITH_PROGRAM,
         )
     rows, records = _records(sections, arena_bytes, name)
     text = _description(sections[b"PROG"], name)

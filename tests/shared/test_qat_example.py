@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import planner
+from tests.core.graphs import SHARED, needs_shared
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "qat_fashion_mnist"
-DATA = planner.shared_folder() / "data" / "fashion-mnist"
+DATA = SHARED / "data" / "fashion-mnist"
 ROW = re.compile(r"^\| (.+?) \| ([\d.]+)% \| (-?[\d.]+) \| ([\d,]+) \| \d+ s \|$", re.MULTILINE)
 LONGER = "float, trained on like 8 bits"
 NAMES = ["float", LONGER, "8 bits", "4 bits", "2 bits, features of 4"]
@@ -34,7 +34,7 @@ def test_the_readme_shows_a_whole_run_that_holds_what_is_promised() -> None:
 
 @pytest.mark.shared
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="the folder of shared models and data is missing")
+@needs_shared
 def test_a_short_run_learns_at_every_width(tmp_path: Path) -> None:
     """Of a fifth of the images: the packed programs of all widths are far better than guessing."""
     size = ["--images", "4000", "--tests", "1000", "--epochs", "0.5"]

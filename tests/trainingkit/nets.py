@@ -109,7 +109,9 @@ def batch_norm(*, given: Mapping[str, Any], act: nn.Module, device: str, **_: An
     return Chain(ops.BatchNorm(WIDE, act, quantize=True, clip_max_value=3.0, target_device=device))
 
 
-def shortcut(clip: float = 2.0, other: nn.Module | None = None, *, given: Mapping[str, Any], act: nn.Module, **_: Any):  # type: ignore[no-untyped-def]
+def shortcut(
+    clip: float = 2.0, other: nn.Module | None = None, *, given: Mapping[str, Any], act: nn.Module, **_: Any
+) -> nn.Module:
     return Sum(given, act if other is None else other, clip)
 
 

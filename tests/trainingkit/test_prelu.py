@@ -35,14 +35,14 @@ def rounded(v: Tensor, bits: int, device: str) -> np.ndarray:
 
 def compare(layer: Any, x: Tensor, expected: np.ndarray, bits: int, device: str) -> Tensor:
     """In training the formula, in eval() within a code; the result of training."""
-    y = layer((x, bits, -1.0))[0]
+    y: Tensor = layer((x, bits, -1.0))[0]
     assert (np.abs(y.detach().numpy() - expected) > 1e-5).mean() < 0.02
     step = 2 / (2**bits - 1) if device == "T40" else 2 ** (1 - bits)
     with torch.no_grad():
         off = (layer.eval()((x.detach(), bits, -1.0))[0] - torch.from_numpy(expected)).abs() / step
     assert float(off.max()) < 1.01 and float((off > 0.5).double().mean()) < (0.02 if bits > 2 else 0.2)  # ties
     layer.train()
-    return y  # type: ignore[no-any-return]
+    return y
 
 
 @pytest.mark.parametrize(("device", "bits"), KINDS)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from magik_core.dump_info import TENSORS, safe
 from magik_core.numerics import dequantize
+from magik_trainingkit.values import tensors
 
 if TYPE_CHECKING:
     from magik_core.net import Net, Port
@@ -51,22 +52,13 @@ def intermediate(module: nn.Module, given: tuple[Any, ...], result: Any) -> None
     if not is_asked("DEVP_DUMP"):
         return
     named = {"": result, **{f"_in{i}": x for i, x in enumerate(given)}}
-    for what, tensors in ((what, list(_tensors(value))) for what, value in named.items()):
-        for i, tensor in enumerate(tensors):
+    for what, value in named.items():
+        for i, tensor in enumerate(tensors(value)):
             array = tensor.detach().float().cpu().numpy()
             axes = (0, 2, 3, 1) if array.ndim == 4 else tuple(range(array.ndim))
             stored = array.transpose(axes)
             meaning: Row = {"shape": list(stored.shape), "axes": list(axes), "dtype": "f32"}
             _write(ALL, f"{_name(module)}{what}{i or ''}", stored.astype("<f4"), meaning)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors of a result, or of an argument: features, lists of them, or bare ones."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _tensors(one)
 
 
 def _name(module: nn.Module) -> str:

@@ -99,14 +99,16 @@ def feature(x: Tensor, bits: int, clip_min: float, clip_max: float, device: str)
     """`quantized_feature`; the gradient passes where x lies inside of the limits. 32 bits: x as it is."""
     if bits == REAL:
         return x
-    return _Feature.apply(x.float(), bits, clip_min, clip_max, device)  # type: ignore[no-any-return]
+    y: Tensor = _Feature.apply(x.float(), bits, clip_min, clip_max, device)
+    return y
 
 
 def weight(w: Tensor, bits: int, factor: float, device: str, *, is_depthwise: bool = False) -> Tensor:
     """`quantized_weight`; the gradient passes. 32 bits: w as it is."""
     if bits == REAL:
         return w
-    return _Weight.apply(w.float(), bits, factor, device, is_depthwise)  # type: ignore[no-any-return]
+    y: Tensor = _Weight.apply(w.float(), bits, factor, device, is_depthwise)
+    return y
 
 
 def gamma(weight: Tensor) -> Tensor:

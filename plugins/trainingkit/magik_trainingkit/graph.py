@@ -55,7 +55,8 @@ def emit_many(node: Node, x: Tensor, shapes: Sequence[Sequence[int]], more: Sequ
     if torch.compiler.is_exporting():
         kinds = [x.dtype] * len(sizes)
         return torch.onnx.ops.symbolic_multi_out(node.op, inputs, dict(node.attributes), dtypes=kinds, shapes=sizes)
-    return _Symbol.apply(node, sizes, *inputs)  # type: ignore[no-any-return]
+    made: tuple[Tensor, ...] = _Symbol.apply(node, sizes, *inputs)
+    return made
 
 
 class _Symbol(torch.autograd.Function):

@@ -39,9 +39,8 @@ class LSTM(Layer):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.bidirectional, self.return_output_states = bias, bidirectional, return_output_states
         self.batch_first, self.use_squeeze, self.quantize = batch_first, use_squeeze, quantize
-        self.input_bitwidth, self.weight_bitwidth, self.output_bitwidth = (
-            input_bitwidth, weight_bitwidth, output_bitwidth,
-        )  # fmt: skip
+        self.input_bitwidth, self.weight_bitwidth = input_bitwidth, weight_bitwidth
+        self.output_bitwidth = output_bitwidth
         self.weight_factor, self.target_device = weight_factor, target_device
         reach, rows = 1 / math.sqrt(hidden_size), 4 * hidden_size
         for suffix in self._suffixes:

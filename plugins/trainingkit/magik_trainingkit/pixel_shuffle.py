@@ -42,10 +42,11 @@ class Pixel_Shuffle(Layer):
 
     def _shuffled(self, x: Tensor, *, is_coded: bool) -> Tensor:
         r, c, device = self.upscale_factor, int(x.shape[1]), self.target_device
-        found = [] if r > 0 and c % (r * r) == 0 else [
-            Problem("channels do not make an image", found=f"{c} channels", need=f"a multiple of {r * r}")
-        ]  # fmt: skip
-        found = found or [*rules.channels(c // (r * r), device, "output channels")] if is_coded else found
+        found: list[Problem] = []
+        if r < 1 or c % (r * r):
+            found = [Problem("channels do not make an image", found=f"{c} channels", need=f"a multiple of {r * r}")]
+        elif is_coded:
+            found = [*rules.channels(c // (r * r), device, "output channels")]
         if found:
             raise TrainingError(problems=[Problem(p.what, self.where, p.found, p.need, p.hint) for p in found])
         kind = {"op_type": "PixelShuffle", "attr": {"groups": r}}

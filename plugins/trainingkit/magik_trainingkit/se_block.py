@@ -27,12 +27,7 @@ class Se_Block(Layer):
         self.in_channels, self.rate, self.quantize, self.last_layer = in_channels, rate, quantize, last_layer
         widths = {"input_bitwidth": input_bitwidth, "output_bitwidth": output_bitwidth}
         common: dict[str, Any] = {"quantize": quantize, "target_device": target_device, **widths}
-        own: dict[str, Any] = {
-            "kernel_h": 1,
-            "kernel_w": 1,
-            "enable_batch_norm": enable_batch_norm,
-            "enable_bias": enable_bias,
-        }
+        own: dict[str, Any] = {"kernel_h": 1, "kernel_w": 1}
         own |= {"weight_bitwidth": weight_bitwidth, "weight_factor": weight_factor}
         own |= {"enable_batch_norm": enable_batch_norm, "enable_bias": enable_bias}
         few, gate = in_channels // rate, Hsigmoid(in_channels, target_device=target_device)

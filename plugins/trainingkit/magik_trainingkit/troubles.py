@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from magik_core.builtin.trainingkit.arithmetic import REAL
 from magik_core.errors import Problem
 from magik_trainingkit.layer import Layer
+from magik_trainingkit.values import tensors
 
 PLAIN = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.LSTM, nn.Embedding)
 MOST_OF_ONE = 0.99  # share of a layer's features that one code may have
@@ -90,7 +91,7 @@ def of_step(model: nn.Module, inputs: Sequence[Any]) -> Iterator[Problem]:
         if isinstance(module, Layer):
             module.register_forward_hook(look)
     with torch.random.fork_rng(), torch.enable_grad():
-        losses = [y.float().square().mean() for y in _tensors(own(*inputs)) if y.requires_grad]
+        losses = [y.float().square().mean() for y in tensors(own(*inputs)) if y.requires_grad]
         if losses:
             torch.autograd.backward(losses)
     yield from found
@@ -118,11 +119,3 @@ def _still(model: nn.Module) -> Iterator[Problem]:
                 hint = "look for a layer behind it whose features have one code"
                 yield Problem("weights of a layer get no gradient, so they stay as they are", where=layer.where,
                               found=f"{name}: {kind}", need="a gradient", hint=hint)  # fmt: skip
-
-
-def _tensors(y: Any) -> Iterator[Tensor]:
-    if isinstance(y, Tensor):
-        yield y
-    elif isinstance(y, (tuple, list)):
-        for one in y:
-            yield from _tensors(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
@@ -77,6 +77,15 @@ def moved(x: Any, where: str, move: Callable[[Tensor], Tensor]) -> Any:
     return given._replace(tensor=move(given.tensor))
 
 
+def tensors(x: Any) -> Iterator[Tensor]:
+    """The tensors of a result, or of an argument: features, lists of them, or bare ones."""
+    if isinstance(x, Tensor):
+        yield x
+    elif isinstance(x, (list, tuple)):
+        for one in x:
+            yield from tensors(one)
+
+
 def same(values: list[Value], where: str) -> Value:
     """The first of values that have to be of one width and sign."""
     kinds = sorted({(v.bits, v.clip_min < 0) for v in values})
@@ -92,9 +101,7 @@ def same_device(x: Tensor, weight: Tensor, where: str) -> None:
     Raises: TrainingError: it does.
     """
     if x.device != weight.device:
-        found, hint = (
-            f"input on {x.device}, weights on {weight.device}",
-            "call .to(device) on the network after loading",
-        )
+        found = f"input on {x.device}, weights on {weight.device}"
+        hint = "call .to(device) on the network after loading"
         raise TrainingError("a layer's input lies on another device than its weights", where=where, found=found,
                             need="one device", hint=hint)  # fmt: skip
