@@ -317,7 +317,7 @@ def for_runtime(model: ir.Model) -> onnx.ModelProto:
 
 def spell(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The proto, its nodes written in place as the installed onnxruntime knows them."""
-    newest = runtime_opset()
+    newest = 21 if any(node.op_type == "MaxRoiPool" for node in proto.graph.node) else runtime_opset()
     if opset(proto) > newest:
         _write_older(proto, newest)
     if any(a.name == "layout" and a.i for node in proto.graph.node for a in node.attribute):
@@ -338,14 +338,14 @@ def fingerprint(model: ir.Model) -> str:
 def runtime_opset() -> int:
     """Return the newest opset that the installed onnxruntime has kernels for, as far as it matters here.
 
-    1.23 is the last with wheels for Python 3.10.
+    For MaxRoiPool it has none beyond 21. 1.23 is the last with wheels for Python 3.10.
     """
     version = tuple(int(n) for n in re.findall(r"\d+", metadata.version("onnxruntime"))[:2])
     return 23 if version < (1, 24) else OPSET
 
 
 def _write_older(proto: onnx.ModelProto, version: int) -> None:
-    """Write opset 24 as 23, in place: of the operators that magik takes, 24 has only Swish that 23 lacks."""
+    """Write opset 24 as an older one, in place: of the operators that magik takes, 24 has only Swish that 21 lacks."""
     nodes: list[onnx.NodeProto] = []
     for node in proto.graph.node:
         nodes += (

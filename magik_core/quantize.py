@@ -33,11 +33,11 @@ def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NO
 
 
 def bits_of(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
-    """Width of every activation's codes, but for raw inputs, in graph order; nodes in f32 have the default's.
+    """Width of every activation's codes, in graph order; raw inputs and real ones have none.
 
-    States of recurrent layers have 16 bits, whatever the recipe says.
+    Nodes in f32 have the default's width. States of recurrent layers have 16 bits, whatever the recipe says.
     """
-    inputs = (v for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v))
+    inputs = (v for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v) and not _is_real(v))
     found = {v.name or "": recipe.feature_bits for v in inputs}
     for node in model.graph:
         chosen = _choice(node, recipe).feature_bits or recipe.feature_bits
@@ -234,3 +234,9 @@ def _where_it_varies(f: Pointwise, low: float, high: float, top: int) -> tuple[f
 def is_raw(value: ir.Value) -> bool:
     """Whether an input of the model is raw pixels: MEAN or NORMAL stand at its head."""
     return any(use.node.name in (f"{value.name}/mean", f"{value.name}/normal") for use in value.uses())
+
+
+def _is_real(value: ir.Value) -> bool:
+    """Whether operators read an input of the model as it is, in f32."""
+    readers = [(by_onnx().get(use.node.op_type), use.idx) for use in value.uses()]
+    return bool(readers) and all(op is not None and i in op.real_inputs for op, i in readers)

@@ -134,9 +134,9 @@ class Source:
         q = self.quantization
         if node.name in q.float_nodes:
             return "f32"
-        values = [v for v in node.inputs if v is not None and v.const_value is None and v.dtype == ir.DataType.FLOAT]
-        values += [v for v in ([y] if y is not None else node.outputs) if v.dtype == ir.DataType.FLOAT]
-        found = [q.codes(v.name) for v in values]
+        inputs = [v for i, v in enumerate(node.inputs) if v is not None and i not in op.real_inputs]
+        values = [v for v in inputs if v.const_value is None] + ([y] if y is not None else list(node.outputs))
+        found = [q.codes(v.name) for v in values if v.dtype == ir.DataType.FLOAT]
         coded = [c.dtype for c in found if c is not None]
         kind = max(coded, key=CODES.index) if coded and len(coded) == len(found) else "f32"
         is_between = not op.halves and any(c is not None and c.zero_point % 1 for c in found)

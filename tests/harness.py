@@ -91,9 +91,7 @@ def reference(model: ir.Model, feeds: Feeds) -> list[np.ndarray]:
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(
-        ir.serde.serialize_model(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(graph.serialize(model), options, providers=["CPUExecutionProvider"])
     return session.run(None, feeds)
 
 

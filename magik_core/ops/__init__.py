@@ -66,6 +66,7 @@ class Op:
     dtypes: ClassVar[tuple[str, ...]] = ("u8", "f32")  # storage of the activations it computes on
     keeps_codes: ClassVar[bool] = False  # codes of the outputs mean what those of input 0 do
     halves: ClassVar[bool] = False  # computes on codes between two of which real zero lies
+    real_inputs: ClassVar[tuple[int, ...]] = ()  # those that are f32 beside codes: box corners, say
     in_place: ClassVar[tuple[int, ...]] = ()  # inputs that output 0 may overwrite when the bytes are as many
 
     @classmethod

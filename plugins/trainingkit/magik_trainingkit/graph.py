@@ -68,7 +68,7 @@ class _Symbol(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, node: Node, shapes: Sequence[tuple[int, ...]], *inputs: Any) -> Any:
-        kinds = {int: "i", float: "f", str: "s"}
+        kinds = {int: "i", float: "f", str: "s", list: "i"}
         named = {f"{name}_{kinds[type(value)]}": value for name, value in node.attributes.items()}
         made = g.op(node.op, *inputs, outputs=len(shapes), **named)
         for value, shape in zip(made if len(shapes) > 1 else [made], shapes, strict=True):

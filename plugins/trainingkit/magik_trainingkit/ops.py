@@ -32,6 +32,7 @@ from magik_trainingkit.quantize_ops import (
     QuantizeWeight,
     batchNorm2d,
 )
+from magik_trainingkit.roi_pooling import RoIPooling
 from magik_trainingkit.route import Route
 from magik_trainingkit.se_block import Se_Block
 from magik_trainingkit.shortcut import Shortcut
@@ -74,6 +75,7 @@ __all__ = [
     "QuantizeWeight",
     "ReLU",
     "ReLU6",
+    "RoIPooling",
     "Route",
     "Se_Block",
     "Shortcut",
