@@ -15,8 +15,8 @@ those of the C library. Every figure is better the larger it is:
     SQNR dB            float's outputs over their difference, mean over outputs
 
 The last column is what magik is ahead of the best method, where more than float has is no more. With several splits
-each calibrates anew and evaluates on a part of the samples of its own; figures are means over splits, and beside the
-last is its standard error. --bits prints the SQNR of magik with features of so many bits instead.
+each calibrates with other samples, and evaluates on all others; figures are means over splits, and beside the last is
+its standard error. --bits prints the SQNR of magik with features of so many bits instead.
 """
 
 from __future__ import annotations
@@ -57,10 +57,8 @@ class Row:
 
     @property
     def values(self) -> tuple[float | None, ...]:
-        """What the splits have together: things found are counted, everything else is averaged."""
-        counted = len(self.splits) if self.figure.endswith("found") else 1
-        columns = zip(*self.splits, strict=True)
-        return tuple(None if None in c else counted * float(np.mean(c)) for c in columns)
+        """Means over the splits."""
+        return tuple(None if None in c else float(np.mean(c)) for c in zip(*self.splits, strict=True))
 
     @property
     def lead(self) -> float:
@@ -69,11 +67,10 @@ class Row:
 
     @property
     def noise(self) -> float:
-        """The standard error of the lead: how the splits differ."""
+        """The standard error of the lead, of what calibration leaves to chance: how the splits differ."""
         best = max(range(2, len(NAMES)), key=self._kept)
         leads = [(row[1] or 0.0) - (row[best] or 0.0) for row in self.splits]
-        counted = len(leads) if self.figure.endswith("found") else 1
-        return counted * float(np.std(leads, ddof=1)) / len(leads) ** 0.5
+        return float(np.std(leads, ddof=1)) / len(leads) ** 0.5
 
     @property
     def is_behind(self) -> bool:
@@ -88,12 +85,10 @@ class Row:
 def measure(task: Task, shared: Path, most: int | None, count: int, soc: str) -> list[Row]:
     """All figures of a network."""
     found: dict[str, list[tuple[float | None, ...]]] = {}
-    sizes = []
     for calibration, held_out in splits(task.data(shared), task.calibrate, most, count):
-        sizes.append(len(held_out))
         for figure, values in measure_split(task, shared, calibration, held_out, soc).items():
             found.setdefault(figure, []).append(values)
-    samples = f"{task.calibrate} + {sum(sizes)}"
+    samples = f"{task.calibrate} + {len(held_out)}"
     return [Row(task.name, samples, figure, tuple(rows)) for figure, rows in found.items()]
 
 
@@ -136,7 +131,7 @@ def table(found: Sequence[Row]) -> str:
     heads = ("network", "samples", "figure", *NAMES, "ahead by")
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in found:
-        digits = 0 if row.figure.endswith("found") else 1
+        digits = 0 if row.figure.endswith("found") and len(row.splits) == 1 else 1
         cells = ["" if v is None else f"{v:.{digits}f}" for v in row.values]
         lines.append("| " + " | ".join((row.network, row.samples, row.figure, *cells, _ahead(row))) + " |")
     return "\n".join(lines)

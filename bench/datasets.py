@@ -59,17 +59,16 @@ def split(data: Data, calibrate: int, most: int | None = None) -> tuple[Data, Da
 
 
 def splits(data: Data, calibrate: int, most: int | None, count: int) -> Iterator[tuple[Data, Data]]:
-    """What `split` gives, `count` times: each with another part of the samples to evaluate with, `most` of them in all.
-
-    The parts are drawn once, so each sample is evaluated once, by what others calibrated.
-    """
+    """What `split` gives, `count` times: each with other samples to calibrate with, one at random of each stretch."""
     if count == 1:
         yield split(data, calibrate, most)
         return
-    drawn = np.random.default_rng(0).permutation(len(data))
-    for part in np.array_split(drawn if most is None else drawn[:most], count):
-        rest = np.setdiff1d(np.arange(len(data)), part)
-        yield data.pick(rest[_spread(len(rest), calibrate)]), data.pick(np.sort(part))
+    rng = np.random.default_rng(0)
+    ends = np.arange(calibrate + 1) * len(data) // calibrate
+    for _ in range(count):
+        chosen = rng.integers(ends[:-1], ends[1:])
+        rest = np.setdiff1d(np.arange(len(data)), chosen)
+        yield data.pick(chosen), data.pick(rest if most is None else rest[_spread(len(rest), most)])
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:

@@ -20,12 +20,15 @@ def test_a_split_is_disjoint(most):
 
 
 @pytest.mark.parametrize("most", [None, 9])
-def test_splits_evaluate_each_sample_once(most):
+def test_splits_calibrate_with_others_each_time_and_evaluate_on_the_rest(most):
     found = list(splits(data(23), 7, most, 3))
-    assert [len(calibration) for calibration, _ in found] == [7] * 3
+    assert [(len(calibration), len(held_out)) for calibration, held_out in found] == [(7, most or 16)] * 3
     assert all(not set(calibration.x) & set(held_out.x) for calibration, held_out in found)
-    seen = np.concatenate([held_out.x for _, held_out in found])
-    assert len(set(seen)) == len(seen) == (most or 23)
+    assert len({tuple(calibration.x) for calibration, _ in found}) == 3
+    assert all(
+        np.searchsorted([3, 6, 9, 13, 16, 19], calibration.x, "right").tolist() == [*range(7)]
+        for calibration, _ in found
+    )  # spread
 
 
 def test_one_split_is_that_of_split():

@@ -152,6 +152,22 @@ def test_the_least_gain_and_a_larger_image(tmp_path: Path) -> None:
     np.testing.assert_allclose(run(tmp_path, proto, x), expected.repeat(2, axis=2).repeat(3, axis=3), atol=1e-6)
 
 
+@pytest.mark.parametrize(("device", "clip_min"), [("T40", -1.0), ("T40", 0.0), ("Txx", -1.0)])
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_an_image_with_empty_pixels(tmp_path: Path, device: str, clip_min: float, is_moved: bool) -> None:
+    """They are what a convolution pads with: -1, the real of code 0, where no code is zero."""
+    x = RNG.uniform(-1, 1, (1, 2, 3, 3)).astype(np.float32)
+    given = {**FEATURE, "output_bitwidth": 8, "clip_max_value": 1.0, "clip_min_value": clip_min}
+    nodes = [node("QuantizeFeature", ["x"], "q", **{**given, "target_device": device})]
+    if is_moved:
+        nodes += [node("MaxPool", ["q"], "m", kernel_shape=[1, 1]), node("NOp", ["m"], "q2")]
+    nodes.append(node("Upsample", [nodes[-1].output[0], "scales"], mode="zero"))
+    proto = model(nodes, x.shape, ("scales", np.array([1, 1, 2, 3], np.float32)))
+    expected = np.full((1, 2, 6, 9), -1.0 if (device, clip_min) == ("T40", -1.0) else 0.0, np.float32)
+    expected[:, :, ::2, ::3] = rounded(x, feature_grid(8, clip_min < 0, device))
+    np.testing.assert_allclose(run(tmp_path, proto, x), expected, atol=1e-6)
+
+
 def test_nodes_have_the_names_of_their_layers() -> None:
     """The node that computes a layer, where the graph says what the layer is called."""
     x = RNG.uniform(-1, 1, (1, 4, 6, 6)).astype(np.float32)
@@ -276,7 +292,9 @@ BAD = [
     ([node("QuantizeFeature", ["x"], **FEATURE, is_fixpoint=1)], "is_fixpoint 1", "is_fixpoint 0"),
     ([node("NOp", ["x"], op_attr='{"op_type": "Preprocess", "attr": {"mean": 0.3}}')], "mean 0.3",
      "a whole number or a half in [0, 255]"),
-    ([node("NOp", ["x"], "n"), node("Upsample", ["n", "b"], mode="zero")], "mode 'zero'", "nearest"),
+    ([node("NOp", ["x"], "n"), node("Upsample", ["n", "b"], mode="bilinear")], "mode 'bilinear'", "zero or nearest"),
+    ([node("NOp", ["x"], "n"), node("Upsample", ["n", "b"], mode="zero")], "[0.0, 0.0, 0.0, 0.0]",
+     "[1, 1, height, width]"),
 ]  # fmt: skip
 
 

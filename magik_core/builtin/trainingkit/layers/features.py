@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from magik_core.builtin.onnx_quantized.expansion import attributes
+from magik_core.builtin.onnx_quantized.moved import MOVED
 from magik_core.builtin.onnx_quantized.table import converts
 from magik_core.builtin.trainingkit import DOMAIN, emit
 from magik_core.builtin.trainingkit.arithmetic import LEAST_GAMMA, input_grid, shortcut_clip
@@ -77,10 +78,52 @@ def least_gamma(node: NodeProto, to: Expansion) -> None:
 
 @converts("Upsample", domains=(DOMAIN,), inputs=2)
 def upsample(node: NodeProto, to: Expansion) -> None:
-    """Resize to whole multiples, each element repeated."""
+    """Resize to whole multiples, each element repeated; with mode `zero` Pad and Reshape, empty pixels as Conv pads."""
     mode = Fields.of(node, to).text("mode", "nearest")
-    if mode != "nearest":
-        to.problem("a layer grows its input in a way that no kernel has", f"mode {mode!r}", "nearest")
+    if mode == "nearest":
+        whole = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", **attributes(node, "name")}
+        to.node("Resize", [node.input[0], "", node.input[1]], [node.output[0]], mode="nearest", **whole)
+    elif mode == "zero":
+        _apart(node, to)
+    else:
+        to.problem("a layer grows its input in a way that no kernel has", f"mode {mode!r}", "zero or nearest")
+
+
+def _apart(node: NodeProto, to: Expansion) -> None:
+    """The pixels of (N, C, H, W) behind others that are empty."""
+    factors = array(node, to, 1, "the factors", 4)
+    rows, columns = (int(n) for n in factors.reshape(-1)[2:])
+    if [1, 1, rows, columns] != factors.reshape(-1).tolist() or min(rows, columns) < 1:
+        to.problem("a layer grows its input by no whole factors", str(factors.tolist()), "[1, 1, height, width]")
+    if not to.is_sound:
         return
-    to.node("Resize", [node.input[0], "", node.input[1]], [node.output[0]], mode="nearest",
-            coordinate_transformation_mode="asymmetric", nearest_mode="floor", **attributes(node, "name"))  # fmt: skip
+    x, out = node.input[0], node.output[0]
+    empty = emit.constant(to, f"{out}/empty", np.asarray(_empty(x, to)))
+    wide = _behind(to, x, 4, columns, empty, f"{out}/wide")
+    wide = to.between("Reshape", [wide, _ints(to, out, 0, 0, 0, -1)], f"{out}/columns")
+    width = to.between("Slice", [to.between("Shape", [wide], f"{out}/shape"), _ints(to, out, 3), _ints(to, out, 4)],
+                       f"{out}/width")  # fmt: skip
+    size = to.between("Concat", [_ints(to, out, 0, 0, -1), width], f"{out}/size", axis=0)
+    to.node("Reshape", [_behind(to, wide, 3, rows, empty, f"{out}/tall"), size], [out])
+
+
+def _behind(to: Expansion, x: str, axis: int, count: int, value: str, out: str) -> str:
+    """A new axis: the elements of a tensor of four axes, and behind each `count` - 1 of a value."""
+    one = to.between("Unsqueeze", [x, _ints(to, out, axis)], f"{out}/one")
+    ends = [0] * 10
+    ends[5 + axis] = count - 1
+    return to.between("Pad", [one, _ints(to, out, *ends), value], out)
+
+
+def _empty(x: str, to: Expansion) -> float:
+    """What an empty pixel of features is: the real of code 0 where codes lie half a code off zero, else 0."""
+    maker = to.source.maker.get(x)
+    while maker is not None and (maker.op_type in MOVED or maker.op_type == "NOp"):
+        maker = to.source.maker.get(maker.input[0])
+    given = Fields(to) if maker is None or maker.domain != DOMAIN else Fields.of(maker, to)
+    grid = given.grid() if "clip_min_value" in given.values else None
+    return grid.low if grid is not None and grid.zero_point % 1 else 0.0
+
+
+def _ints(to: Expansion, name: str, *values: int) -> str:
+    return to.constant(f"{name}/ints", np.array(values, np.int64))
