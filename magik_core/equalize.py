@@ -14,11 +14,31 @@ _DEAD = 1e-5  # a channel whose weights are smaller, beside the largest, compute
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
     """Two convolutions, the second of which alone reads the first, through nothing or an activation."""
 
     first: ir.Node
     second: ir.Node
+
+    @property
+    def between(self) -> ir.Value:
+        """What the second reads."""
+        value = self.second.inputs[0]
+        assert value is not None
+        return value
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel between them is read by one channel of the second."""
+        return bool(self.second.attributes.get_int("group", 1) > 1)
+
+    def divide(self, s: np.ndarray) -> None:
+        """Make channel i between them 1 / s_i of what it was, in place; what the second computes stays."""
+        w1, w2 = _array(self.first.inputs[1]), _array(self.second.inputs[1])
+        _put(self.first.inputs[1], w1 / _along(s, w1.ndim, 0))
+        _put(self.second.inputs[1], w2 * _along(s, w2.ndim, 0 if self.is_depthwise else 1))
+        if len(self.first.inputs) > 2 and self.first.inputs[2] is not None:
+            _put(self.first.inputs[2], _array(self.first.inputs[2]) / s)
 
 
 def equalize(model: ir.Model) -> int:
@@ -35,7 +55,7 @@ def equalize(model: ir.Model) -> int:
     Source:   Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
               equations 9 to 11.
     """
-    pairs = [pair for node in model.graph if (pair := _pair(node)) is not None]
+    pairs = pairs_of(model)
     for _ in range(_ROUNDS if pairs else 0):
         moved = max(_equalize_pair(pair) for pair in pairs)
         if moved < _SETTLED:
@@ -43,7 +63,12 @@ def equalize(model: ir.Model) -> int:
     return len(pairs)
 
 
-def _pair(first: ir.Node) -> _Pair | None:
+def pairs_of(model: ir.Model) -> list[Pair]:
+    """The pairs of `equalize`, in graph order."""
+    return [pair for node in model.graph if (pair := _pair(node)) is not None]
+
+
+def _pair(first: ir.Node) -> Pair | None:
     if first.op_type != "Conv" or not _has_own_weights(first):
         return None
     second = _only_reader(first.outputs[0])
@@ -54,7 +79,7 @@ def _pair(first: ir.Node) -> _Pair | None:
     groups = second.attributes.get_int("group", 1)
     channels = _array(first.inputs[1]).shape[0]
     is_depthwise = groups == channels == _array(second.inputs[1]).shape[0]
-    return _Pair(first, second) if groups == 1 or is_depthwise else None
+    return Pair(first, second) if groups == 1 or is_depthwise else None
 
 
 def _only_reader(value: ir.Value) -> ir.Node | None:
@@ -71,18 +96,18 @@ def _has_own_weights(conv: ir.Node) -> bool:
                and not v.is_graph_output() for v in constants)  # fmt: skip
 
 
-def _equalize_pair(pair: _Pair) -> float:
+def _equalize_pair(pair: Pair) -> float:
     """One step; returns the largest |log2 s|."""
     w1, w2 = _array(pair.first.inputs[1]), _array(pair.second.inputs[1])
-    is_depthwise = pair.second.attributes.get_int("group", 1) > 1
     r1 = np.abs(w1).reshape(len(w1), -1).max(axis=1).astype(np.float64)
-    r2 = np.abs(w2).max(axis=tuple(range(1, w2.ndim)) if is_depthwise else (0, *range(2, w2.ndim))).astype(np.float64)
+    r2 = (
+        np.abs(w2)
+        .max(axis=tuple(range(1, w2.ndim)) if pair.is_depthwise else (0, *range(2, w2.ndim)))
+        .astype(np.float64)
+    )
     is_used = (r1 > _DEAD * r1.max()) & (r2 > _DEAD * r2.max())
     s = np.sqrt(np.where(is_used, r1, 1.0) / np.where(is_used, r2, 1.0))
-    _set(pair.first.inputs[1], w1 / _along(s, w1.ndim, 0))
-    _set(pair.second.inputs[1], w2 * _along(s, w2.ndim, 0 if is_depthwise else 1))
-    if len(pair.first.inputs) > 2 and pair.first.inputs[2] is not None:
-        _set(pair.first.inputs[2], _array(pair.first.inputs[2]) / s)
+    pair.divide(s)
     return float(np.abs(np.log2(s)).max())
 
 
@@ -95,6 +120,6 @@ def _array(value: ir.Value | None) -> np.ndarray:
     return value.const_value.numpy()
 
 
-def _set(value: ir.Value | None, array: np.ndarray) -> None:
+def _put(value: ir.Value | None, array: np.ndarray) -> None:
     assert value is not None
     value.const_value = ir.tensor(array.astype(np.float32), name=value.name)

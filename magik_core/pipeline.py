@@ -12,6 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from magik_core import (
+    balance,
     calibrate,
     carry,
     correct,
@@ -151,6 +152,9 @@ def _quantized(
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
+    if recipe.balance and samples is not None and not imported and recipe.feature_bits != REAL:
+        count = balance.balance(graph, samples, progress=partial(progress, "balance"), threads=threads)
+        notes(f"shifted the weak channels of {count} tensors")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
     for text in effects.remarks(graph, recipe, quantization):
         notes(text)

@@ -39,7 +39,8 @@ class Recipe:
         nodes, ops: choices by node name and by ONNX operator type; a node's own wins.
         skip_nodes, skip_ops: node names and ONNX operator types that stay in f32.
         per_channel: weights have one scale per output channel.
-        equalize, correct_bias: cross-layer equalization and bias correction.
+        equalize, balance, correct_bias: cross-layer equalization, shifts of weak channels in front of depthwise
+            convolutions, and bias correction.
         is_float: every step in f32, nothing quantized.
     """
 
@@ -53,6 +54,7 @@ class Recipe:
     skip_ops: frozenset[str] = frozenset()
     per_channel: bool = True
     equalize: bool = False
+    balance: bool = True
     correct_bias: bool = True
     is_float: bool = False
 

@@ -28,6 +28,9 @@ def command(
     is_equalized: Annotated[
         bool, typer.Option("--equalize", help="Equalize the ranges of neighboring layers' channels first.")
     ] = False,
+    balances: Annotated[
+        bool, typer.Option("--balance/--no-balance", help="Shift weak channels in front of depthwise convolutions.")
+    ] = True,
     corrects_bias: Annotated[
         bool, typer.Option("--correct-bias/--no-correct-bias", help="Make up for the weights' rounding in the biases.")
     ] = True,
@@ -43,7 +46,8 @@ def command(
     notes = _console.note if is_verbose else _console.silent
     from magik_core import pipeline
 
-    recipe = replace(chosen.recipe(is_float=is_float), equalize=is_equalized, correct_bias=corrects_bias)
+    recipe = chosen.recipe(is_float=is_float)
+    recipe = replace(recipe, equalize=is_equalized, balance=balances, correct_bias=corrects_bias)
     given: Mapping[str, Any] = {"config": chosen, "recipe": recipe, "constants": bound, "notes": notes}
     with _progress.progress() as shown:
         progress = shown if output is not None else _said_first("no model file is written without -o OUT", shown)

@@ -230,7 +230,7 @@ def test_the_config_may_be_the_path_of_its_file(tmp_path: Path, calib: Path) -> 
 def test_without_an_output_it_says_that_nothing_is_written(magik: Magik, calib: Path) -> None:
     done = magik("convert", DIGITS, "--calib", calib)
     assert done.code == 0 and "nothing: pass -o OUT" in done.out + done.err
-    assert done.err.startswith("note: no model file is written without -o OUT\ncalibrate")
+    assert done.err.startswith("note: no model file is written without -o OUT\nbalance: 1/3")
 
 
 def test_gray_for_an_image_of_three_channels(magik: Magik, calib: Path, tmp_path: Path) -> None:
@@ -248,8 +248,8 @@ def test_gray_for_an_image_of_three_channels(magik: Magik, calib: Path, tmp_path
 
 def test_equalization_and_bias_correction_are_options(magik: Magik, calib: Path, tmp_path: Path) -> None:
     files = []
-    for i, options in enumerate(([], ["--no-correct-bias"], ["--equalize"])):
+    for i, options in enumerate(([], ["--no-correct-bias"], ["--equalize"], ["--no-balance"])):
         assert magik("convert", DIGITS, "-o", tmp_path / f"{i}", "--calib", calib, *options).code == 0
         files.append((tmp_path / f"{i}.bin").read_bytes())
     assert files[1] != files[0]
-    assert all(magik_core.load(tmp_path / f"{i}.bin").inputs for i in range(3))
+    assert all(magik_core.load(tmp_path / f"{i}.bin").inputs for i in range(4))
