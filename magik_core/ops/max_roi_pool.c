@@ -28,7 +28,7 @@ int32_t magik_max_roi_pool_shape(const struct magik_step *n, struct magik_tensor
 }
 
 /* The nearest whole number within MOST, halves away from zero; NaN is -MOST. */
-static inline int32_t whole(float v)
+static int32_t whole(float v)
 {
     if (!(v > -(float)MOST))
         return -MOST;
@@ -45,7 +45,7 @@ static inline int32_t inside(int32_t v, int32_t size)
 }
 
 /* Where part i of `count` of the pixels [first, last] lies inside [0, size). */
-static inline struct span part(int32_t first, int32_t last, int32_t size, int32_t i, int32_t count)
+static struct span part(int32_t first, int32_t last, int32_t size, int32_t i, int32_t count)
 {
     const int32_t length = last < first ? 1 : last - first + 1;
     const float pitch = (float)length / (float)count;
@@ -53,43 +53,69 @@ static inline struct span part(int32_t first, int32_t last, int32_t size, int32_
     return (struct span){first, inside(begin, size), inside(end, size)};
 }
 
-/* Body of a kernel: EMPTY, or from LOWEST the larger of y and each pixel of the part. */
-#define MAX_ROI_POOL(n, TYPE, LOWEST, EMPTY)                                                                \
-    do {                                                                                                    \
-        const struct params *p = (n)->params;                                                               \
-        const struct image s = image_of((n)->in[0]), o = image_of((n)->out[0]);                             \
-        const float scale = p->spatial_scale;                                                               \
-        int32_t row, end;                                                                                   \
-        op_span((n), o.n * o.h, &row, &end);                                                                \
-        for (; row < end; row++) {                                                                          \
-            const float *box = (const float *)(n)->in[1]->data + row / o.h * 5;                             \
-            const int32_t image = !(box[0] > 0) ? 0 : box[0] < (float)s.n ? (int32_t)box[0] : s.n - 1;      \
-            const TYPE *x = (const TYPE *)(n)->in[0]->data + image * (s.h * s.w * s.c);                     \
-            TYPE *y = (TYPE *)(n)->out[0]->data + row * (o.w * o.c);                                        \
-            const struct span v = part(whole(box[2] * scale), whole(box[4] * scale), s.h, row % o.h, o.h);  \
-            for (int32_t ow = 0; ow < o.w; ow++, y += o.c) {                                                \
-                const struct span u = part(whole(box[1] * scale), whole(box[3] * scale), s.w, ow, o.w);     \
-                for (int32_t c = 0; c < o.c; c++)                                                           \
-                    y[c] = v.begin < v.end && u.begin < u.end ? LOWEST : EMPTY;                             \
-                for (int32_t h = v.begin; h < v.end; h++)                                                   \
-                    for (const TYPE *q = x + (h * s.w + u.begin) * s.c; q < x + (h * s.w + u.end) * s.c; q += s.c) \
-                        for (int32_t c = 0; c < s.c; c++)                                                   \
-                            y[c] = q[c] > y[c] ? q[c] : y[c];                                               \
-            }                                                                                               \
-        }                                                                                                   \
-    } while (0)
+/* Give y a value, or with x make it the larger of both; channel by channel. */
+typedef void kernel(const void *x, void *y, int32_t channels, int32_t value);
+
+static void of_u8(const void *x, void *y, int32_t channels, int32_t value)
+{
+    const uint8_t *in = x;
+    uint8_t *out = y;
+    for (int32_t c = 0; c < channels; c++)
+        out[c] = !in ? (uint8_t)value : in[c] > out[c] ? in[c] : out[c];
+}
+
+static void of_u16(const void *x, void *y, int32_t channels, int32_t value)
+{
+    const uint16_t *in = x;
+    uint16_t *out = y;
+    for (int32_t c = 0; c < channels; c++)
+        out[c] = !in ? (uint16_t)value : in[c] > out[c] ? in[c] : out[c];
+}
+
+static void of_f32(const void *x, void *y, int32_t channels, int32_t value)
+{
+    const float *in = x;
+    float *out = y;
+    for (int32_t c = 0; c < channels; c++)
+        out[c] = !in ? fm_from_bits((uint32_t)value) : in[c] > out[c] ? in[c] : out[c];
+}
+
+/* One code for all types: what a part costs is its pixels. */
+static void max_roi_pool(const struct magik_step *n, int32_t bytes, int32_t lowest, kernel *larger)
+{
+    const struct params *p = n->params;
+    const struct image s = image_of(n->in[0]), o = image_of(n->out[0]);
+    const int32_t pixel = s.c * bytes;
+    int32_t row, end;
+    op_span(n, o.n * o.h, &row, &end);
+    for (; row < end; row++) {
+        const float *box = (const float *)n->in[1]->data + row / o.h * 5;
+        const int32_t image = !(box[0] > 0) ? 0 : box[0] < (float)s.n ? (int32_t)box[0] : s.n - 1;
+        const uint8_t *x = (const uint8_t *)n->in[0]->data + image * (s.h * s.w * pixel);
+        uint8_t *y = (uint8_t *)n->out[0]->data + row * (o.w * pixel);
+        const float scale = p->spatial_scale;
+        const struct span v = part(whole(box[2] * scale), whole(box[4] * scale), s.h, row % o.h, o.h);
+        for (int32_t ow = 0; ow < o.w; ow++, y += pixel) {
+            const struct span u = part(whole(box[1] * scale), whole(box[3] * scale), s.w, ow, o.w);
+            larger(0, y, s.c, v.begin < v.end && u.begin < u.end ? lowest : p->empty);
+            for (int32_t h = v.begin; h < v.end; h++)
+                for (int32_t w = u.begin; w < u.end; w++)
+                    larger(x + (h * s.w + w) * pixel, y, s.c, 0);
+        }
+    }
+}
 
 void magik_max_roi_pool_u8(const struct magik_step *n)
 {
-    MAX_ROI_POOL(n, uint8_t, 0, (uint8_t)p->empty);
+    max_roi_pool(n, 1, 0, of_u8);
 }
 
 void magik_max_roi_pool_u16(const struct magik_step *n)
 {
-    MAX_ROI_POOL(n, uint16_t, 0, (uint16_t)p->empty);
+    max_roi_pool(n, 2, 0, of_u16);
 }
 
 void magik_max_roi_pool_f32(const struct magik_step *n)
 {
-    MAX_ROI_POOL(n, float, fm_from_bits(0xff800000u), 0.0f);
+    max_roi_pool(n, 4, (int32_t)0xff800000u, of_f32);
 }
