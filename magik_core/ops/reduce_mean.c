@@ -3,7 +3,7 @@
 
 int32_t magik_reduce_mean_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    return reduce_shape(n, y);
+    return magik_reduce_shape(n, y);
 }
 
 static uint8_t mean(const struct reduce_params *p, int32_t total, int32_t count)

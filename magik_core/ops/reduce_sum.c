@@ -3,7 +3,7 @@
 
 int32_t magik_reduce_sum_shape(const struct magik_step *n, struct magik_tensor *y)
 {
-    return reduce_shape(n, y);
+    return magik_reduce_shape(n, y);
 }
 
 void magik_reduce_sum_u8(const struct magik_step *n)

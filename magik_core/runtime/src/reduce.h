@@ -25,81 +25,26 @@ struct reduce {
     int32_t run, step, runs; /* values along the last reduced axis; runs of them */
 };
 
-static inline int32_t reduce_shape(const struct magik_step *n, struct magik_tensor *y)
-{
-    const struct reduce_params *p = n->params;
-    if (!op_has(n, 1, 1, sizeof *p))
-        return MAGIK_BAD_STEP;
-    const struct magik_tensor *x = n->in[0];
-    if (x->dtype != n->dtype)
-        return MAGIK_BAD_SHAPE;
-    const int32_t top = op_top(n);
-    if (!op_between(p->keep, 0, 1) || !op_between(p->x_zero, 0, top) || !op_between(p->y_zero, 0, top) ||
-        !op_between(p->shift, 1, FX_MAX_SHIFT) || !op_between(p->top, 0, top))
-        return MAGIK_BAD_PARAMS;
-    int64_t values = 1;
-    y->dtype = x->dtype;
-    y->rank = 0;
-    for (int32_t i = 0; i < x->rank; i++) {
-        if (!op_between(p->reduced[i], 0, 1))
-            return MAGIK_BAD_PARAMS;
-        values *= p->reduced[i] ? x->dims[i] : 1;
-        if (!p->reduced[i] || p->keep)
-            y->dims[y->rank++] = p->reduced[i] ? 1 : x->dims[i];
-    }
-    return values <= REDUCE_MAX_COUNT ? MAGIK_OK : MAGIK_BAD_SHAPE;
-}
-
-static inline struct reduce reduce_of(const struct magik_tensor *x, const int32_t *reduced)
-{
-    struct reduce r = {.inner = 1, .outer = 1, .run = 1, .step = 1, .runs = 1};
-    int32_t last = x->rank, stride = x->count;
-    while (last > 0 && !reduced[last - 1])
-        r.inner *= x->dims[--last];
-    for (int32_t i = 0; i < last; i++) {
-        stride /= x->dims[i];
-        if (reduced[i]) {
-            r.value_size[r.value_rank] = x->dims[i];
-            r.value_stride[r.value_rank++] = stride;
-        } else {
-            r.outer_size[r.outer_rank] = x->dims[i];
-            r.outer_stride[r.outer_rank++] = stride;
-            r.outer *= x->dims[i];
-        }
-    }
-    if (r.value_rank > 0) {
-        r.run = r.value_size[--r.value_rank];
-        r.step = r.value_stride[r.value_rank];
-    }
-    for (int32_t i = 0; i < r.value_rank; i++)
-        r.runs *= r.value_size[i];
-    return r;
-}
+/* Make `y` the result of reducing x. */
+int32_t magik_reduce_shape(const struct magik_step *n, struct magik_tensor *y);
+struct reduce magik_reduce_of(const struct magik_tensor *x, const int32_t *reduced);
 
 /* Element where index `k` of the given axes lies. */
-static inline int32_t reduce_at(const int32_t *size, const int32_t *stride, int32_t rank, int32_t k)
-{
-    int32_t at = 0;
-    for (int32_t i = rank - 1; i >= 0; i--) {
-        at += k % size[i] * stride[i];
-        k /= size[i];
-    }
-    return at;
-}
+int32_t magik_reduce_at(const int32_t *size, const int32_t *stride, int32_t rank, int32_t k);
 
 /* Body of a kernel. FIRST makes the accumulator from a value v; NEXT combines it, `a`, with v; LAST gives the
  * output. `values` is the count per output. Threads share outputs, not runs of them: one image has one run. */
 #define REDUCE(n, TYPE, ACC, FIRST, NEXT, LAST)                                                                            \
     do {                                                                                                                   \
         const struct reduce_params *p = (n)->params;                                                                       \
-        const struct reduce r = reduce_of((n)->in[0], p->reduced);                                                         \
+        const struct reduce r = magik_reduce_of((n)->in[0], p->reduced);                                                         \
         const int32_t values = r.run * r.runs;                                                                             \
         int32_t o, end, count;                                                                                             \
         (void)values;                                                                                                      \
         op_span((n), r.outer * r.inner, &o, &end);                                                                         \
         for (; o < end; o += count) {                                                                                      \
             const int32_t c = o % r.inner, left = r.inner - c < end - o ? r.inner - c : end - o;                           \
-            const TYPE *x = (const TYPE *)(n)->in[0]->data + reduce_at(r.outer_size, r.outer_stride, r.outer_rank, o / r.inner) + c; \
+            const TYPE *x = (const TYPE *)(n)->in[0]->data + magik_reduce_at(r.outer_size, r.outer_stride, r.outer_rank, o / r.inner) + c; \
             TYPE *y = (TYPE *)(n)->out[0]->data + o;                                                                       \
             ACC acc[REDUCE_BLOCK];                                                                                         \
             count = left < REDUCE_BLOCK ? left : REDUCE_BLOCK;                                                             \
@@ -108,7 +53,7 @@ static inline int32_t reduce_at(const int32_t *size, const int32_t *stride, int3
                 acc[i] = (FIRST);                                                                                          \
             }                                                                                                              \
             for (int32_t k = 0; k < r.runs; k++) {                                                                         \
-                const TYPE *row = x + reduce_at(r.value_size, r.value_stride, r.value_rank, k);                            \
+                const TYPE *row = x + magik_reduce_at(r.value_size, r.value_stride, r.value_rank, k);                            \
                 if (r.step == 1) { /* values side by side, so that `count` is 1 or the run is empty */                     \
                     ACC a = acc[0];                                                                                        \
                     for (int32_t j = k == 0; j < r.run; j++) {                                                             \
