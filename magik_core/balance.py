@@ -10,6 +10,7 @@ import onnx_ir as ir
 from magik_core.calibrate import Progress, watch
 from magik_core.equalize import Pair, pairs_of
 
+WIDTH = 8  # most bits of features that are balanced: with more, weak channels have codes, and room is worth more
 MOST_BITS = 3  # that a channel is shifted by: one that was weak on the samples keeps room for what it has not shown
 
 

@@ -152,7 +152,7 @@ def _quantized(
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
-    if recipe.balance and samples is not None and not imported and recipe.feature_bits != REAL:
+    if recipe.balance and samples is not None and not imported and recipe.feature_bits <= balance.WIDTH:
         count = balance.balance(graph, samples, progress=partial(progress, "balance"), threads=threads)
         notes(f"shifted the weak channels of {count} tensors")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)

@@ -88,3 +88,13 @@ def test_weights_keep_their_codes_and_the_result_is_closer_to_float(tmp_path: Pa
         errors.append(np.mean([np.square(a - b).mean(axis=(0, 2, 3)) for a, b in pairs], axis=0))
     assert all(np.array_equal(a, b) for a, b in zip(*codes, strict=True)) and len(codes[0]) == 2
     assert errors[0][4] < errors[1][4] and errors[0][3] < errors[1][3]
+
+
+def test_more_bits_and_float_leave_channels_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(proto().SerializeToString())
+    np.savez(tmp_path / "s.npz", x=np.concatenate([s["x"] for s in SAMPLES]))
+    for recipe in (Recipe(feature_bits=10), Recipe(feature_bits=32), Recipe(is_float=True)):
+        said: list[str] = []
+        given = {} if recipe.is_float else {"calibration": tmp_path / "s.npz"}
+        pipeline.convert(tmp_path / "m.onnx", tmp_path / "net", recipe=recipe, notes=said.append, **given)
+        assert not any("shifted" in text for text in said)
