@@ -154,7 +154,8 @@ def _quantized(
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
     if recipe.balance and samples is not None and not imported and recipe.feature_bits <= balance.WIDTH:
         count = balance.balance(graph, samples, progress=partial(progress, "balance"), threads=threads)
-        notes(f"shifted the weak channels of {count} tensors")
+        if count:
+            notes(f"shifted the weak channels of {count} {'tensor' if count == 1 else 'tensors'}")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
     for text in effects.remarks(graph, recipe, quantization):
         notes(text)

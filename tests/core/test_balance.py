@@ -80,7 +80,7 @@ def test_weights_keep_their_codes_and_the_result_is_closer_to_float(tmp_path: Pa
         made = pipeline.convert(
             tmp_path / "m.onnx", tmp_path / "net", calibration=tmp_path / "s.npz", recipe=recipe, notes=said.append
         )
-        assert ("shifted the weak channels of 1 tensors" in said) == is_balanced
+        assert ("shifted the weak channels of 1 tensor" in said) == is_balanced
         program, _ = unpack((tmp_path / "net.mgk").read_bytes())
         codes.append([t.data for t in program.tensors.values() if t.dtype == "s8"])
         net = magik.load(made.outputs[0])
