@@ -23,10 +23,10 @@ def balance(
 ) -> int:
     """Multiply weak channels by 2, 4 or 8 and divide the depthwise weights that read them by as much, in place.
 
-    All channels of a tensor have one scale. What the weakest of them need, and no more, decides the factor: with it a
-    channel's largest magnitude over the samples is at most the tensor's. Both convolutions have a scale for each of
-    these channels, so their weights keep their codes; and since factors are powers of two, every float output keeps
-    its bits. Pairs are those of `equalize` whose second convolution is depthwise.
+    All channels of a tensor have one scale, so weak ones have few codes. A channel gets the largest of these factors
+    with which its largest magnitude over the samples is no more than the tensor's. Both convolutions have a scale for
+    each of these channels, so their weights keep their codes; and since factors are powers of two, every float output
+    keeps its bits. Pairs are those of `equalize` whose second convolution is depthwise.
 
     Returns: how many pairs had a channel to shift.
     Raises:  DataError: as `calibrate.watch`.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from magik_core.builtin.onnx_quantized.expansion import attributes
+from magik_core.builtin.onnx_quantized.expansion import at, attributes
 from magik_core.builtin.onnx_quantized.moved import MOVED
 from magik_core.builtin.onnx_quantized.table import converts
 from magik_core.builtin.trainingkit import DOMAIN, emit
@@ -119,7 +119,7 @@ def _empty(x: str, to: Expansion) -> float:
     """What an empty pixel of features is: the real of code 0 where codes lie half a code off zero, else 0."""
     maker = to.source.maker.get(x)
     while maker is not None and (maker.op_type in MOVED or maker.op_type == "NOp"):
-        maker = to.source.maker.get(maker.input[0])
+        maker = to.source.maker.get(at(maker, 0))
     given = Fields(to) if maker is None or maker.domain != DOMAIN else Fields.of(maker, to)
     grid = given.grid() if "clip_min_value" in given.values else None
     return grid.low if grid is not None and grid.zero_point % 1 else 0.0
