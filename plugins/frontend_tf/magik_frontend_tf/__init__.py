@@ -42,7 +42,8 @@ def load(model: Any, request: Request) -> ir.Model:
     model_file.check(path)
     for one in FORMATS:
         if one.sniff(path):
-            asked.check_options(request.options, *one.used(path), str(path))
+            used, kind = one.used(path)
+            asked.check_options(request.options, used, kind, str(path))
             return one.load(path, request)
     found, need = model_file.content(path), f"one of: {', '.join(suffixes())}"
     raise ModelError("the model is of no format of TensorFlow", where=str(path), found=found, need=need)

@@ -39,7 +39,7 @@ def read(path: Path, allow_pickle: bool = False) -> torch.jit.ScriptModule:
             )
     try:
         with quiet():
-            module: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+            module: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")
     except Exception as error:  # the C++ reader raises RuntimeError and others
         raise archive.damaged(path, f"{type(error).__name__}: {said(error)}") from None
     if not module._c._has_method("forward"):

@@ -44,8 +44,9 @@ def slope(function: Any) -> Tensor:
     for module in function.modules() if isinstance(function, nn.Module) else ():
         if isinstance(module, nn.PReLU):
             return module.weight
-        if hasattr(module, "negative_slope"):
-            return torch.tensor([float(module.negative_slope)])
+        given = getattr(module, "negative_slope", None)
+        if given is not None:
+            return torch.tensor([float(given)])
     return torch.zeros(1)
 
 

@@ -23,7 +23,7 @@ class Layer(nn.Module):
     name = ""  # of the layer in its network; rules.check sets it
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        nn.Module.__setstate__(self, state)
         older.settle(self)
 
     def __call__(self, *args: Any, **given: Any) -> Any:

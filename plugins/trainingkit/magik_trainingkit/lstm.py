@@ -29,6 +29,8 @@ class LSTM(Layer):
     `return_output_states` ((tensor, bits, -1), (h, c)); states are (D, N, H), as `hx` is.
     """
 
+    weight_l0: Tensor  # (4H, I + H)
+
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, bidirectional: bool = False,
         return_output_states: bool = False, batch_first: bool = True, use_squeeze: bool = False, quantize: Any = False,

@@ -110,11 +110,11 @@ def _arrays(names: list[str], found: dict[str, str], checkpoint: Path, net: Net)
     except ModelError:
         raise
     except Exception as error:  # TensorFlow raises what its C++ does
-        found = short(error) or type(error).__name__
+        reason = short(error) or type(error).__name__
         if not checkpoint.with_suffix(".index").is_file():
-            found = f"no {checkpoint.name}.index in {checkpoint.parent}"
+            reason = f"no {checkpoint.name}.index in {checkpoint.parent}"
         need = f"{checkpoint.name}.index and its .data files, whole, as the SavedModel was written"
-        raise ModelError("the variables cannot be read", where=str(checkpoint), found=found, need=need) from None
+        raise ModelError("the variables cannot be read", where=str(checkpoint), found=reason, need=need) from None
 
 
 def _shared_name(node: Any) -> str:
