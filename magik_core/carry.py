@@ -82,7 +82,7 @@ def _misfits(where: str, before: ir.Value, after: ir.Value) -> list[Problem]:
     found, need = graph.describe(after), graph.describe(before)
     if found != need:
         return [Problem("a state comes back in another shape or type than it has", where, found, need)]
-    if any(use.node.name in (f"{before.name}/mean", f"{before.name}/normal") for use in before.uses()):
+    if graph.is_raw(before):
         hint = "give MEAN and NORMAL one list per input, [0] and [1] for a state"
         return [Problem("a state cannot be normalized", where, "MEAN or NORMAL of this input", "none", hint)]
     return []

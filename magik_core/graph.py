@@ -19,6 +19,7 @@ from magik_core.errors import GraphError, Problem
 OPSET = 24  # Swish is standard from here on
 IR_VERSION = 10  # the newest that every supported onnxruntime reads
 FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
+HEAD = "magik.head"  # property of a node: it is the MEAN or NORMAL of an input
 # A quantized weight is the point of these nodes: folding them would lose the integers.
 QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 
@@ -80,10 +81,12 @@ def describe(value: ir.Value) -> str:
 
 def is_head(node: ir.Node) -> bool:
     """Whether a node is the MEAN or NORMAL of an input: lowering folds it, so passes leave it alone."""
-    source, _, suffix = (node.name or "").rpartition("/")
-    if suffix not in ("mean", "normal") or node.graph is None:
-        return False
-    return any(value.name == source for value in node.graph.inputs)
+    return HEAD in node.metadata_props
+
+
+def is_raw(value: ir.Value) -> bool:
+    """Whether an input of the model is raw pixels: MEAN or NORMAL stand at its head."""
+    return any(is_head(use.node) for use in value.uses())
 
 
 def is_float(value: ir.Value | None) -> bool:

@@ -28,6 +28,8 @@ def normalize(model: ir.Model, mean: Numbers, normal: Numbers) -> None:
             )
     if any(n == 0 for one in normals for n in one):
         problems.append(Problem("NORMAL is a divisor and cannot be 0", where="NORMAL"))
+    for node in model.graph:
+        node.metadata_props.pop(graph.HEAD, None)  # a file may say anything
     first = model.graph[0]
     for i, value in enumerate(list(model.graph.inputs) if not problems else []):
         per_channel = [
@@ -84,7 +86,7 @@ def _normalize_one(model: ir.Model, first: ir.Node, value: ir.Value, mean: list[
         name = graph.unique_name(model, f"{value.name}/{suffix}")
         array = np.ones(ones) * (numbers if numbers.size == 1 else numbers.reshape(ones))
         operand = graph.add_constant(model, f"{name}/value", array.astype(value.dtype.numpy()))
-        node = ir.node(op, [now, operand], name=name)
+        node = ir.node(op, [now, operand], name=name, metadata_props={graph.HEAD: suffix})
         now = node.outputs[0]
         now.name, now.shape, now.type = name, value.shape, value.type
         model.graph.insert_before(first, node)

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from magik_core import carry, numerics, states
 from magik_core.errors import MAX_PROBLEMS, Problem, QuantizeError, UsageError, capped
-from magik_core.graph import limited
+from magik_core.graph import is_raw, limited
 from magik_core.imported import NOTHING, Imported
 from magik_core.missing import nearest
 from magik_core.ops import by_onnx
@@ -229,11 +229,6 @@ def _where_it_varies(f: Pointwise, low: float, high: float, top: int) -> tuple[f
     from_high = np.maximum.accumulate(y[::-1]) - np.minimum.accumulate(y[::-1]) <= tolerance
     first, last = int(from_low.sum()) - 1, 4096 - (int(from_high.sum()) - 1)
     return (float(x[first]), float(x[last])) if first < last else (low, high)
-
-
-def is_raw(value: ir.Value) -> bool:
-    """Whether an input of the model is raw pixels: MEAN or NORMAL stand at its head."""
-    return any(use.node.name in (f"{value.name}/mean", f"{value.name}/normal") for use in value.uses())
 
 
 def _is_real(value: ir.Value) -> bool:

@@ -54,6 +54,15 @@ def test_what_changes_nothing_is_left_out(options: dict[str, Any], names: list[s
     assert heads(prepare(source_of(IMAGE, w=W), **options)) == names
 
 
+def test_neither_a_name_nor_a_file_makes_a_head() -> None:
+    source = source_of("agraph (float[1,3,8,8] x, float[1,3,1,1] m) => (float[1,3,8,8] y) { y = Sub(x, m) }")
+    source.graph[0].name = "x/mean"
+    source.graph[0].metadata_props[graph.HEAD] = "mean"
+    model = prepare(source)
+    assert not heads(model) and not graph.is_raw(model.graph.inputs[0])
+    assert [graph.is_raw(value) for value in prepare(source, mean=[1], normal=[]).graph.inputs] == [True, True]
+
+
 def test_one_number_serves_all_channels() -> None:
     model = prepare(source_of(IMAGE, w=W), mean=[128])
     np.testing.assert_array_equal(graph.constant(model.graph[0].inputs[1]), np.full((1, 3, 1, 1), 128, np.float32))
