@@ -6,7 +6,7 @@ the operator asks for (u8 or f32, an axis order); conversions appear where neede
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,7 @@ class Lowering(Source):
         self.steps: list[Step] = []
         self.done: set[str] = set()  # nodes that an earlier one took over
         self._values: dict[str, Tensor] = {}  # source value -> where it is now
+        self._made: dict[Hashable, Tensor] = {}  # a constant or a conversion, by what it is made of
         self._written: list[str] = []  # tensors that are outputs of the program
         self.problems: list[Problem] = []  # of the inputs
         for value in self.graph.inputs:
@@ -98,19 +99,13 @@ class Lowering(Source):
         if t.axes == axes:
             return t
         perm = layout.permutation(t.axes, axes)
-        if t.data is not None:
-            return self._add(
-                replace(
-                    t,
-                    name=self._fresh(t.name, perm),
-                    data=np.ascontiguousarray(t.data.transpose(perm)),
-                    shape=tuple(t.shape[p] for p in perm),
-                    axes=axes,
-                )
-            )
         shape = tuple(t.shape[p] for p in perm)
+        y = replace(t, name=f"{t.name}/{''.join(map(str, perm))}", shape=shape, axes=axes)
+        if t.data is not None:
+            data = np.ascontiguousarray(t.data.transpose(perm))
+            return self._kept((t.name, perm), replace(y, data=data))
         op = Reshape.between(t.shape, shape) if layout.is_same_memory(t.shape, perm) else Transpose(perm)
-        return self._cached(t, op, replace(t, name=self._fresh(t.name, perm), shape=shape, axes=axes))
+        return self._cached(t, op, y)
 
     def aligned(self, node: ir.Node, indices: Sequence[int], dtype: str, y: ir.Value) -> list[Tensor]:
         """Inputs of a broadcasting node with the rank of its output and one axis order."""
@@ -126,9 +121,9 @@ class Lowering(Source):
             return t
         axes = (*range(more), *(a + more for a in t.axes))
         shape = (1,) * more + t.shape
-        wide = replace(t, name=self._fresh(t.name, (rank,)), shape=shape, axes=axes)
+        wide = replace(t, name=f"{t.name}/{rank}", shape=shape, axes=axes)
         if t.data is not None:
-            return self._add(replace(wide, data=t.data.reshape(shape)))
+            return self._kept((t.name, rank), replace(wide, data=t.data.reshape(shape)))
         return self._cached(t, Reshape.between(t.shape, shape), wide)
 
     def add(self, name: str, data: np.ndarray, dtype: str, quant: Any = None) -> Tensor:
@@ -315,8 +310,8 @@ class Lowering(Source):
             t = self._convert(value, t, "f32")
         if entry.dtype not in CODES:
             return t
-        name = self._unique(f"{value.name}/state")
-        return self._cached(t, Quantize(), replace(t, name=name, dtype=entry.dtype, quant=entry.quant))
+        state = replace(t, name=f"{value.name}/state", dtype=entry.dtype, quant=entry.quant)
+        return self._cached(t, Quantize(), state)
 
     def _copy(self, t: Tensor, value: ir.Value) -> Tensor:
         y = replace(t, name=self._unique((value.name or "") + "/out"), data=None)
@@ -327,9 +322,9 @@ class Lowering(Source):
         assert value.const_value is not None
         data = value.const_value.numpy()
         kind = dtype or STORAGE[ir.DataType.from_numpy(data.dtype)]
-        name = f"{value.name}/{kind}"
-        if name in self.tensors:
-            return self.tensors[name]
+        key = (value.name, kind)
+        if key in self._made:
+            return self._made[key]
         quant = None
         known = self.quantization.constants.get(value.name or "")
         bits = 8 * DTYPES[kind].itemsize
@@ -342,9 +337,8 @@ class Lowering(Source):
             data = np.clip(data, -(2**31), 2**31 - 1).astype(np.int32)
         else:
             data = data.astype({"f32": np.float32, "bool": np.uint8}[kind])
-        return self._add(
-            Tensor(name, kind, tuple(data.shape), quant, np.asarray(data, order="C"), layout.source_order(data.ndim))
-        )
+        data, order = np.asarray(data, order="C"), layout.source_order(data.ndim)
+        return self._kept(key, Tensor(f"{value.name}/{kind}", kind, tuple(data.shape), quant, data, order))
 
     def _convert(self, value: ir.Value, t: Tensor, dtype: str) -> Tensor:
         name = f"{value.name}/{dtype}"
@@ -359,11 +353,18 @@ class Lowering(Source):
         )
 
     def _cached(self, t: Tensor, op: Op, y: Tensor) -> Tensor:
-        """Emit a conversion once; `y.name` says what it is."""
-        if y.name in self.tensors:
-            return replace(self.tensors[y.name], axes=y.axes)
-        self._step(y.name, op, [t], y)
-        return y
+        """The conversion of `t` to `y`, computed once; how the axes are called is the reader's affair."""
+        key = (t.name, op, y.shape, y.dtype, y.quant)
+        if key not in self._made:
+            self._made[key] = replace(y, name=self._unique(y.name))
+            self._step("", op, [t], self._made[key])
+        return replace(self._made[key], axes=y.axes)
+
+    def _kept(self, key: Hashable, y: Tensor) -> Tensor:
+        """A constant of the program, stored once."""
+        if key not in self._made:
+            self._made[key] = self._add(replace(y, name=self._unique(y.name)))
+        return replace(self._made[key], axes=y.axes)
 
     def _step(self, name: str, op: Op, inputs: Sequence[Tensor], *y: Tensor) -> None:
         for t in y:
@@ -379,10 +380,6 @@ class Lowering(Source):
     def _add(self, t: Tensor) -> Tensor:
         self.tensors[t.name] = t
         return t
-
-    def _fresh(self, name: str, perm: Axes) -> str:
-        """Name of a tensor in another order: by what is done to it, since a Transpose renames axes."""
-        return f"{name}/{''.join(map(str, perm))}"
 
     def _unique(self, name: str) -> str:
         out, n = name, 1

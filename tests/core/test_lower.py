@@ -14,7 +14,7 @@ from magik_core import graph
 from magik_core.errors import LowerError
 from magik_core.lower import lower
 from magik_core.ops.cases import weights
-from magik_core.program import Program
+from magik_core.program import Program, QuantParams
 from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.recipe import Recipe
 from magik_core.source import Quantization
@@ -104,6 +104,18 @@ def test_an_output_in_an_odd_order_is_put_in_source_order() -> None:
     x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     (y,) = harness.in_c(program, {"x": x})
     assert np.array_equal(y, x.transpose(2, 0, 1))
+
+
+def test_a_conversion_is_not_taken_for_a_value_of_its_name() -> None:
+    """Of activations and constants alike: the graph's names are free, as `a/f32`."""
+    nodes = [node("Sigmoid", "x", "a"), node("Tanh", "x", "a/f32"), node("Exp", "x", "c/f32"),
+             node("LogSoftmax", "a", "y"), node("Sub", "a/f32 c", "z"), node("Mul", "c/f32 c", "w")]  # fmt: skip
+    m = model(nodes, (1, 6), ["y", "z", "w"], c=np.full((1, 6), 2, np.float32))
+    values = {"x": QuantParams(2.0**-6, 128.0), "a": QuantParams(2.0**-8)}
+    program = lower(m, Quantization(values))
+    x = np.arange(-120, 120, 40, dtype=np.float32).reshape(1, 6) / 64
+    for got, want in zip(harness.in_c(program, {"x": x}), harness.reference(m, {"x": x}), strict=True):
+        np.testing.assert_allclose(got, want, atol=0.02)
 
 
 def test_everything_without_a_kernel_is_named_at_once() -> None:
