@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from magik_core import numerics
-from magik_core.ops import Array, Op, Params, Tensors, snake
+from magik_core.ops import Array, Op, Params, Tensors, by_onnx, snake
 from magik_core.ops.points import Points, PointsParams, find_points, on_lines, real_codes
 from magik_core.program import DTYPES, QuantParams
 
@@ -80,6 +80,13 @@ def quants(x: Tensors, y: Tensors) -> tuple[QuantParams, QuantParams]:
     a, b = x[0].quant, y[0].quant
     assert isinstance(a, QuantParams) and isinstance(b, QuantParams)
     return a, b
+
+
+@cache
+def unary() -> frozenset[str]:
+    """ONNX operators that compute each element of their one value by itself, so that the order of its axes is free."""
+    of_two = {"Pow"}
+    return frozenset(n for n, op in by_onnx().items() if issubclass(op, Pointwise)) - of_two | {"Cast", "Identity"}
 
 
 @lru_cache(maxsize=64)

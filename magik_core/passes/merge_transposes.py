@@ -7,13 +7,8 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.ops.lut import unary
 
-# One input, one output, each element by itself: the order of the axes does not matter.
-NAMES = """
-    Abs Cast Ceil Celu Clip Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg
-    Reciprocal Relu Round Selu Sigmoid Softplus Softsign Sqrt Swish Tanh ThresholdedRelu
-"""
-POINTWISE = frozenset(NAMES.split())
 SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 
 
@@ -57,7 +52,7 @@ def _chain(node: ir.Node) -> list[ir.Node]:
     """Return the nodes above one that do not care about the order of axes and have one reader, last first."""
     chain: list[ir.Node] = []
     reader, above = node, _before(node)
-    while above is not None and above.op_type in POINTWISE | SOFTMAX:
+    while above is not None and above.op_type in unary() | SOFTMAX:
         if graph.sole_consumer(above.outputs[0]) is not reader:
             return []
         chain.append(above)

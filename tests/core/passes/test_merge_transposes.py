@@ -18,7 +18,7 @@ def test_two_are_one(rewrite: Any) -> None:
     assert list(done.model.graph[0].attributes["perm"].value) == [1, 0, 2]
 
 
-@pytest.mark.parametrize("inner", ["Relu(t)", "Softmax<axis=-1>(t)", "LogSoftmax<axis=1>(t)", "Softmax(t)"])
+@pytest.mark.parametrize("inner", ["Relu(t)", "Sin(t)", "Softmax<axis=-1>(t)", "LogSoftmax<axis=1>(t)", "Softmax(t)"])
 def test_a_pair_around_pointwise_work_goes(rewrite: Any, inner: str) -> None:
     text = f"""agraph (float[2,3,4,5] x) => (float[2,3,4,5] y) {{
         t = Transpose<perm=[0,2,3,1]>(x) r = {inner} e = Sigmoid(r) b = Transpose<perm=[0,3,1,2]>(e) y = Exp(b) }}"""

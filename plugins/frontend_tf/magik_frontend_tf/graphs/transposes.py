@@ -11,16 +11,12 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.ops.lut import unary
 from magik_frontend_tf.graphs import settle
 
 Perm = tuple[int, ...]
 Rule = Callable[[ir.Model, ir.Node, Perm], "Perm | None"]
 MAX_ROUNDS = 32
-UNARY = frozenset([
-    "Abs", "Cast", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
-    "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh",
-    "ThresholdedRelu",
-])  # fmt: skip
 SEVERAL = frozenset([
     "Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum",
     "Where",
@@ -178,7 +174,7 @@ def _slice(model: ir.Model, node: ir.Node, perm: Perm) -> Perm | None:
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(UNARY, _unary),
+    **dict.fromkeys(unary(), _unary),
     **dict.fromkeys(SEVERAL, _several),
     **dict.fromkeys(REDUCTIONS, _reduce),
     "Concat": _axis(0),
