@@ -12,6 +12,7 @@ from magik_core.legalize import weight_bytes
 from magik_core.live import lives
 from magik_core.plan import Plan
 from magik_core.program import Program, QuantParams, Shape, Step, Tensor, WeightParams
+from magik_core.weights import RECURRENT, WITH_WEIGHTS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -295,11 +296,13 @@ def _nbytes(value: ir.Value) -> int:
 
 def _node_macs(op: str, x: tuple[Port, ...], y: tuple[Port, ...], attributes: Mapping[str, object]) -> int:
     """Multiply-accumulates of the operators that have any; 0 where a size is not known."""
-    if op not in ("Conv", "ConvTranspose", "MatMul", "Gemm") or not all(map(_is_known, (*x[:2], y[0]))):
+    if op not in WITH_WEIGHTS or not all(map(_is_known, (*x[:3], *y[:1]))):
         return 0
     x_shape, w_shape = x[0].shape or (1,), x[1].shape or (1,)
     if op == "Conv":  # every output takes one window of all input channels of its group
         return _elements(y[0]) * math.prod(w_shape[1:])
     if op == "ConvTranspose":  # every input spreads over one window of all output channels of its group
         return _elements(x[0]) * math.prod(w_shape[1:])
+    if op in RECURRENT:  # every time of every sequence takes W and R
+        return math.prod(x_shape[:2]) * (_elements(x[1]) + _elements(x[2]))
     return _elements(y[0]) * x_shape[0 if attributes.get("transA") else -1]

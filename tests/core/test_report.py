@@ -20,6 +20,7 @@ from magik_core.program import QuantParams, Tensor
 from magik_core.report import Description, Port, describe_graph, live_bytes, short_bytes
 
 from . import plan_cases
+from .graphs import source_of
 from .plan_cases import Conv, Net
 
 
@@ -109,6 +110,12 @@ def test_graph_counts_what_its_operators_compute() -> None:
     assert (found.kind, found.arena_bytes, found.memory) == ("graph", None, ())
     assert found.float_steps == 5 and not found.has_open_sizes
     assert found.inputs == (Port("x", (1, 4, 8, 8), "f32"),)
+
+
+def test_a_recurrent_layer_takes_all_its_weights_at_every_time() -> None:
+    text = "agraph (float[5,2,3] x) => (float[5,1,2,4] y) { y = LSTM<hidden_size=4>(x, w, r) }"
+    model = source_of(text, w=np.ones((1, 16, 3), np.float32), r=np.ones((1, 16, 4), np.float32))
+    assert describe_graph(model).macs == 5 * 2 * (16 * 3 + 16 * 4)
 
 
 def test_graph_with_open_sizes_says_so() -> None:
