@@ -33,13 +33,17 @@ def write(sections: Sequence[tuple[bytes, bytes]], arena_bytes: int) -> bytes:
         table += kind + struct.pack("<3I", at, len(data), zlib.crc32(data))
         parts += [b"\0" * gap, data]
         at += len(data)
-    if at >= 2**31 or arena_bytes >= 2**31:
-        found = f"{max(at, arena_bytes)} bytes"
-        raise PackError("the model is too large for a model file", found=found, need="below 2 GiB")
+    check_size(max(at, arena_bytes))
     reader = 2 if any(kind == STATES for kind, _ in sections) else 1
     head = MAGIC + struct.pack("<5I", FORMAT, reader, at, len(sections), arena_bytes)
     crc = zlib.crc32(head + b"\0\0\0\0" + table)
     return b"".join([head, struct.pack("<I", crc), table, *parts])
+
+
+def check_size(nbytes: int) -> None:
+    """Raises: PackError: a file, or an arena, of that many bytes."""
+    if nbytes >= 2**31:
+        raise PackError("the model is too large for a model file", found=f"{nbytes} bytes", need="below 2 GiB")
 
 
 def read(data: bytes, name: str = "model") -> tuple[dict[bytes, bytes], int]:

@@ -7,11 +7,12 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from magik_core import kernels
 from magik_core.errors import LoadError
 from magik_core.images import COLORS
+from magik_core.program import MAX_DIMS
 
-MAX_DIMS = 8
-ISAS = ("portable", "fp64", "avx2", "vnni", "msa")  # enum magik_isa
+ISAS = ("portable", *kernels.ISAS)  # enum magik_isa
 COLOR_CODES = ("", *COLORS)  # enum magik_color
 
 

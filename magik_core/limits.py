@@ -10,13 +10,10 @@ import onnx_ir as ir
 from magik_core import layout
 from magik_core.errors import LowerError, Problem, RunError
 from magik_core.graph import static_shape
-from magik_core.ops import MAX_DIMS
-from magik_core.program import Shape
+from magik_core.program import MAX_DIMS, MAX_ELEMENTS, Shape
 
 if TYPE_CHECKING:
     from magik_core.ops import Op
-
-MAX_COUNT = (2**31 - 1) // 4  # elements of a tensor; load.c refuses more
 
 
 def oversize(shape: Shape) -> tuple[str, str] | None:
@@ -24,7 +21,7 @@ def oversize(shape: Shape) -> tuple[str, str] | None:
     if len(shape) > MAX_DIMS:
         return f"{len(shape)} axes", f"at most {MAX_DIMS}"
     count = layout.count(shape)
-    return (f"{count} elements", f"at most {MAX_COUNT}") if count > MAX_COUNT else None
+    return (f"{count} elements", f"at most {MAX_ELEMENTS}") if count > MAX_ELEMENTS else None
 
 
 def check_threads(threads: object) -> None:

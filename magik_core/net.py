@@ -13,9 +13,9 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
 from magik_core.errors import LoadError, PackError, Problem, RunError
-from magik_core.library import COLOR_CODES, ISAS, MAX_DIMS, CFault, CMeaning, CParallel, choosable, library
+from magik_core.library import COLOR_CODES, ISAS, CFault, CMeaning, CParallel, choosable, library
 from magik_core.limits import check_threads
-from magik_core.program import DTYPES, QuantParams, Shape
+from magik_core.program import DTYPES, MAX_DIMS, QuantParams, Shape
 
 Array = np.ndarray
 INT32_MAX = 2**31 - 1

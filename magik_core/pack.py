@@ -17,13 +17,11 @@ from magik_core import container
 from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
 from magik_core.errors import PackError, Problem
 from magik_core.library import COLOR_CODES
-from magik_core.ops import MAX_DIMS
 from magik_core.plan import Plan
-from magik_core.program import DTYPES, Program, QuantParams, Tensor
+from magik_core.program import DTYPES, MAX_DIMS, Program, QuantParams, Tensor
 from magik_core.share import overwritable
 from magik_core.stored import program_to_json
 
-MAX_BYTES = 2**32 - 1
 _HEADER_LINES = 1 << 12  # of a C array that are spelled at a time
 
 
@@ -33,9 +31,7 @@ def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
     Args:   names: keep names and the program's description (the PC's `.mgk`), or strip them (the board's `.bin`).
     Raises: PackError: the program is larger than the format holds.
     """
-    if plan.arena_bytes > MAX_BYTES:
-        what, need = "the model needs more memory than a model file can say", f"at most {MAX_BYTES} bytes"
-        raise PackError(what, found=f"an arena of {plan.arena_bytes} bytes", need=need)
+    container.check_size(plan.arena_bytes)
     sections, index = sections_of(program, plan)
     if names:
         text = json.dumps(program_to_json(program, plan, index), sort_keys=True, separators=(",", ":"))

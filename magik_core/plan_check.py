@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from magik_core.errors import MagikError, Problem
+from magik_core.errors import Problem
 from magik_core.program import DTYPES, Program, Step, Tensor
 
 if TYPE_CHECKING:
     from magik_core.plan import Plan
 
 
-class PlanError(MagikError):
-    """A memory plan under which a tensor would lose its contents."""
+class PlanError(AssertionError):
+    """A memory plan under which a tensor would lose its contents: the planner's fault, never the user's."""
 
 
 class Run(NamedTuple):
@@ -66,7 +66,7 @@ def check_plan(program: Program, plan: Plan) -> None:
     if not problems:
         problems = list(_Machine(program, plan).run())
     if problems:
-        raise PlanError(problems=problems)
+        raise PlanError("\n\n".join(map(str, problems)))
 
 
 def _places(program: Program, plan: Plan) -> Iterator[Problem]:

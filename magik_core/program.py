@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+MAX_DIMS = 8  # MAGIK_MAX_DIMS of the runtime
+MAX_ELEMENTS = (2**31 - 1) // 4  # of a tensor; load.c refuses more
+
 DTYPES: Mapping[str, np.dtype] = {
     "u8": np.dtype("<u1"),
     "s8": np.dtype("<i1"),

@@ -9,9 +9,7 @@ from magik_core.errors import MagikError, PackError, Problem
 from magik_core.net import check_loads
 from magik_core.pack import pack
 from magik_core.plan import Plan
-from magik_core.program import Program, Shape, Step, Tensor
-
-MOST_ELEMENTS = (2**31 - 1) // 4  # of a tensor, as the loader takes it
+from magik_core.program import MAX_ELEMENTS, Program, Shape, Step, Tensor
 
 
 class ShapeError(MagikError):
@@ -76,7 +74,7 @@ def _unfit(program: Program, shapes: Mapping[str, Shape]) -> list[Problem]:
             continue
         old = program.tensors[name].shape
         if len(shape) != len(old) or not _is_possible(tuple(shape)):
-            need = f"{len(old)} sizes of 1 and above, at most {MOST_ELEMENTS} elements"
+            need = f"{len(old)} sizes of 1 and above, at most {MAX_ELEMENTS} elements"
             problems.append(Problem("an input cannot have this shape", f"input '{name}'", str(tuple(shape)), need))
     return problems
 
@@ -85,7 +83,7 @@ def _is_possible(shape: Shape) -> bool:
     count = 1
     for n in shape:
         count *= n
-        if n < 1 or count > MOST_ELEMENTS:
+        if n < 1 or count > MAX_ELEMENTS:
             return False
     return True
 

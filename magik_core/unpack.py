@@ -12,16 +12,14 @@ import numpy as np
 from magik_core import container
 from magik_core.container import DTYPE_NAMES
 from magik_core.errors import LoadError, MagikError
-from magik_core.ops import MAX_DIMS
 from magik_core.pack import sections_of
 from magik_core.plan import Plan
-from magik_core.program import DTYPES, Program, Tensor
+from magik_core.program import DTYPES, MAX_DIMS, MAX_ELEMENTS, Program, Tensor
 from magik_core.share import groups_of
 from magik_core.stored import program_of_json, records_of
 
 Array = np.ndarray
 TENSOR_WORDS = 24
-MOST_ELEMENTS = (2**31 - 1) // 4
 
 
 def read(path: str | Path) -> tuple[Program, Plan]:
@@ -108,5 +106,5 @@ def _is_sane(row: list[int], data_bytes: int, arena_bytes: int) -> bool:
     shape, axes = row[8 : 8 + rank], row[16 : 16 + rank]
     count, size = math.prod(shape), DTYPES[DTYPE_NAMES[dtype]].itemsize
     room = data_bytes if is_constant else arena_bytes
-    is_shape = all(n >= 1 for n in shape) and count <= MOST_ELEMENTS and sorted(axes) == list(range(rank))
+    is_shape = all(n >= 1 for n in shape) and count <= MAX_ELEMENTS and sorted(axes) == list(range(rank))
     return is_shape and nbytes == count * size and 0 <= offset <= room - nbytes and offset % size == 0

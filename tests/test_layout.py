@@ -15,7 +15,8 @@ import pytest
 from magik_core import ops
 from magik_core.kernels import DTYPES, ISAS, parts_of
 from magik_core.library import kernel_names
-from magik_core.ops import MAX_DIMS, Params
+from magik_core.ops import Params
+from magik_core.program import MAX_DIMS
 from tests.runtime.corpus import CASES, programs
 
 ROOT = Path(__file__).resolve().parents[1]

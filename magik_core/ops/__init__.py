@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from magik_core.errors import LowerError
-from magik_core.program import DTYPES, Shape, Tensor
+from magik_core.program import DTYPES, MAX_DIMS, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 Tensors = tuple[Tensor, ...]
-MAX_DIMS = 8
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from magik_core import layout, numerics
-from magik_core.ops import MAX_DIMS, Array, Op, Params, Tensors, width
+from magik_core.ops import Array, Op, Params, Tensors, width
 from magik_core.ops.cases import Input, case, floats, ints
-from magik_core.program import Shape, Tensor
+from magik_core.program import MAX_DIMS, Shape, Tensor
 
 if TYPE_CHECKING:
     import onnx_ir as ir

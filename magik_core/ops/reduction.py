@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from magik_core import layout
-from magik_core.ops import MAX_DIMS, Array, Op, Params, Tensors
-from magik_core.program import QuantParams, Shape
+from magik_core.ops import Array, Op, Params, Tensors
+from magik_core.program import MAX_DIMS, QuantParams, Shape
 
 if TYPE_CHECKING:
     import onnx_ir as ir

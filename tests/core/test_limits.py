@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from magik_core.limits import MAX_COUNT, oversize
+from magik_core.limits import oversize
+from magik_core.program import MAX_ELEMENTS
 
 
-@pytest.mark.parametrize("shape", [(), (1,) * 8, (MAX_COUNT,), (1, 3, 640, 640)])
+@pytest.mark.parametrize("shape", [(), (1,) * 8, (MAX_ELEMENTS,), (1, 3, 640, 640)])
 def test_what_fits(shape: tuple[int, ...]) -> None:
     assert oversize(shape) is None
 
@@ -17,4 +18,4 @@ def test_too_many_axes() -> None:
 
 
 def test_too_many_elements() -> None:
-    assert oversize((MAX_COUNT + 1,)) == (f"{MAX_COUNT + 1} elements", f"at most {MAX_COUNT}")
+    assert oversize((MAX_ELEMENTS + 1,)) == (f"{MAX_ELEMENTS + 1} elements", f"at most {MAX_ELEMENTS}")
