@@ -103,10 +103,6 @@ class BuildError(MagikError):
     """A board program that cannot be built or run."""
 
 
-class PluginError(MagikError):
-    """A plugin that is broken or missing."""
-
-
 def capped(problems: Sequence[Problem]) -> Sequence[Problem]:
     """The first MAX_PROBLEMS of some problems, and how many more there are."""
     left = len(problems) - MAX_PROBLEMS

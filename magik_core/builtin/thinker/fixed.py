@@ -77,7 +77,7 @@ def given(node: NodeProto, to: Expansion, place: int, *names: str) -> tuple[str,
     return "", by
 
 
-def weight(node: NodeProto, to: Expansion, place: int, by: float, what: str = "weights") -> np.ndarray | None:
+def weight(node: NodeProto, to: Expansion, place: int, what: str = "weights") -> np.ndarray | None:
     """The codes of constant weights; None and a problem where they are none."""
     name = node.input[place]
     array, width = to.source.array(name), attribute(node, "w_bits", attribute(node, "parameter_bits", 8))
@@ -108,7 +108,7 @@ def real_weight(
 
 def real_bias(node: NodeProto, to: Expansion, place: int, by: float) -> str:
     """The float values of a bias, s32; linger may have written fewer bits."""
-    codes = weight(node, to, place, by, "biases")
+    codes = weight(node, to, place, "biases")
     name = node.input[place]
     if codes is None:
         return name
@@ -118,7 +118,7 @@ def real_bias(node: NodeProto, to: Expansion, place: int, by: float) -> str:
     return to.real(name, Params((1 / by,), (0,), TensorProto.INT32))
 
 
-def output(node: NodeProto, to: Expansion, place: int = 0) -> Params | None:
+def output(node: NodeProto, to: Expansion) -> Params | None:
     """What the codes of the output mean; None where they are not rounded: no scale, or 32 bits."""
     if attribute(node, "scale_o") is None:
         return None

@@ -126,11 +126,6 @@ class Builder:
             raise self.problem("a weight is not a number", found, "finite weights")
         return blob.data.reshape(tuple(shape))
 
-    @property
-    def blob_count(self) -> int:
-        assert self._layer is not None
-        return len(self._layer.blobs or ())
-
     # ---- nodes
 
     def node(

@@ -109,7 +109,7 @@ def layer_norm(node: NodeProto, to: Expansion) -> None:
     x, _ = fixed.given(node, to, 0, "scale_x")
     by = fixed.scale(node, to, "scale_w")
     normal = NORMAL_SCALE if attribute(node, "scale_y_normal") is None else fixed.scale(node, to, "scale_y_normal")
-    codes = None if by is None else fixed.weight(node, to, 1, by)
+    codes = None if by is None else fixed.weight(node, to, 1)
     if codes is None or by is None or normal is None or not to.is_sound:
         return
     inputs = [x, fixed.real_weight(node, to, 1, by)]

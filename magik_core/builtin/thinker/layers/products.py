@@ -43,7 +43,7 @@ def conv_transpose(node: NodeProto, to: Expansion) -> None:
 def _product(node: NodeProto, to: Expansion, op: str, **given: object) -> None:
     x, by = fixed.given(node, to, 0, "scale_x")
     by_w = fixed.scale(node, to, "scale_w")
-    if by_w is None or fixed.weight(node, to, 1, by_w) is None or not to.is_sound:
+    if by_w is None or fixed.weight(node, to, 1) is None or not to.is_sound:
         return
     inputs = [x, fixed.real_weight(node, to, 1, by_w)]
     if at(node, 2):
@@ -69,7 +69,7 @@ def linear(node: NodeProto, to: Expansion) -> None:
     """Gemm where its input is known to be a matrix, else MatMul and Add; the bias is that of a convolution."""
     x, by = fixed.given(node, to, 0, "scale_x")
     by_w = fixed.scale(node, to, "scale_w")
-    codes = None if by_w is None else fixed.weight(node, to, 1, by_w)
+    codes = None if by_w is None else fixed.weight(node, to, 1)
     if codes is None or by_w is None or not to.is_sound:
         return
     if codes.ndim != 2:
@@ -112,7 +112,7 @@ def batch_norm(node: NodeProto, to: Expansion) -> None:
         return
     x, by = fixed.given(node, to, 0, "scale_x")
     by_w = fixed.scale(node, to, "scale_w")
-    codes = None if by_w is None else fixed.weight(node, to, 1, by_w)
+    codes = None if by_w is None else fixed.weight(node, to, 1)
     if codes is None or by_w is None or not to.is_sound:
         return
     bias = fixed.real_bias(node, to, 2, by * by_w)
@@ -139,7 +139,7 @@ def matmul(node: NodeProto, to: Expansion) -> None:
 def embedding(node: NodeProto, to: Expansion) -> None:
     """Gather of weights."""
     by = fixed.scale(node, to, "scale_w")
-    if by is None or fixed.weight(node, to, 0, by) is None or not to.is_sound:
+    if by is None or fixed.weight(node, to, 0) is None or not to.is_sound:
         return
     weights = fixed.real_weight(node, to, 0, by)
     made = fixed.output(node, to) or fixed.params(by, fixed.bits(node, to, "w_bits", "parameter_bits"))

@@ -63,7 +63,7 @@ def _state(node: NodeProto, to: Expansion, place: int, name: str) -> str:
 
 def _gates(node: NodeProto, to: Expansion, place: int, op: str, hidden: int) -> np.ndarray | None:
     """The codes of an input, its gates in the order of ONNX, with an axis of one direction in front."""
-    codes = fixed.weight(node, to, place, 1.0)
+    codes = fixed.weight(node, to, place)
     if codes is None:
         return None
     count = len(GATES[op])

@@ -201,7 +201,7 @@ class Call:
         self.builder.add_node(op, names, made, name, given)
         return made
 
-    def reshape(self, value: str, sizes: Sequence[Size], batch: Size = None) -> str:
+    def reshape(self, value: str, sizes: Sequence[Size]) -> str:
         """To sizes of which the first is kept from the value, as the batch is, unless it is -1; -1 is the rest."""
         dims = [0 if i == 0 and n != -1 else n if isinstance(n, int) else -1 for i, n in enumerate(sizes)]
         if dims.count(-1) > 1:
