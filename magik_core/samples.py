@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from magik_core import model_file
-from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
+from magik_core.data_files import KINDS, InputSpec, finite, image_shape, own_stems, read_rows, shape_text, split_tag
 from magik_core.dump_info import safe
 from magik_core.errors import DataError, Problem, capped
 from magik_core.images import SUFFIXES as IMAGES
@@ -148,17 +148,17 @@ def _flat(file: Path, inputs: Sequence[InputSpec], what: str) -> dict[str, Path]
 
 
 def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
+    names = {safe(s.name) for s in inputs}
+    wanted = {stem for s in inputs for stem in own_stems(s)}
     by_stem: dict[str, list[Path]] = {}
     for file in _entries(folder):
         if file.is_file() and file.suffix.lower() in KINDS:
-            by_stem.setdefault(split_tag(file)[0], []).append(file)
-    names = {safe(s.name) for s in inputs}
+            by_stem.setdefault(file.stem if file.stem in wanted else split_tag(file)[0], []).append(file)
     out: dict[str, Path] = {}
     problems = []
     for spec in inputs:
-        stems = [safe(spec.name)]
-        if f"{stems[0]}_input" not in names:  # else that file is another input's
-            stems.append(f"{stems[0]}_input")
+        plain, long = own_stems(spec)
+        stems = [plain] if long in names else [plain, long]  # that file may be another input's
         files = [file for stem in stems for file in by_stem.get(stem, [])]
         if len(files) == 1:
             out[spec.name] = files[0]
