@@ -64,7 +64,8 @@ def open_samples(
 
     A folder of files holds one sample per image or .bin and one or more (along axis 0) per .npy or .npz; the
     keys of a .npz are input names. A folder of folders holds one sample per folder, with a file
-    `<input>_input.*` or `<input>.*` for each input, where "/" in the name is written "_". One file works too.
+    `<input>_input.*` or `<input>.*` for each input, where "/" in the name is written "_". One file or one such
+    folder works too.
 
     Args:   what: they are, for messages.
     Raises: DataError: everything that is missing, of another kind or of the wrong size, together.
@@ -73,7 +74,9 @@ def open_samples(
     root = Path(path)
     entries = _entries(root) if root.is_dir() else [root]
     if not entries:
-        raise DataError(f"{what.split()[0]} folder is empty", where=str(root), need="images, .npy, .npz or .bin files")
+        raise DataError(f"the folder has no {what}", where=str(root), need="images, .npy, .npz or .bin files")
+    if len(inputs) > 1 and any(_is_of_sample(e, inputs) for e in entries):
+        entries = [root]
     is_nested = all(e.is_dir() for e in entries)
     groups: list[_Group] = []
     problems: list[Problem] = []
@@ -168,6 +171,13 @@ def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
             problems.append(Problem(what, str(folder), found, f"one of {', '.join(f'{s}.*' for s in stems)}"))
     _report(problems)
     return out
+
+
+def _is_of_sample(path: Path, inputs: Sequence[InputSpec]) -> bool:
+    """Whether a file is for one of several inputs, as in the folder of a sample."""
+    is_for_one = path.suffix.lower() in KINDS and path.suffix.lower() != ".npz"
+    stems = {path.stem, split_tag(path)[0]}
+    return is_for_one and path.is_file() and any(not stems.isdisjoint(own_stems(s)) for s in inputs)
 
 
 def _common_rows(entry: Path, files: Mapping[str, Path], inputs: Sequence[InputSpec]) -> int:

@@ -113,8 +113,8 @@ def check_folder(folder: Path, hint: str = "name another folder, or pass --no-du
     Raises: UsageError: it is a link, a file, or holds something that is no dump.
     """
     if folder.is_symlink():
-        need = "a folder that can be replaced, or none"
-        raise UsageError("the dump's place is a link", where=str(folder), found=f"to {os.readlink(folder)}", need=need)
+        found, need = f"to {os.readlink(folder)}", "a folder that can be replaced, or none"
+        raise UsageError("the dump's place is a link", where=str(folder), found=found, need=need, hint=hint)
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -158,7 +158,7 @@ def test_a_link_is_refused_and_a_failure_leaves_nothing(tmp_path: Path, monkeypa
             check_folder(tmp_path / "link")
         assert str(e.value) == (
             f"error: the dump's place is a link\nwhere: {tmp_path / 'link'}\nfound: to elsewhere\n"
-            " need: a folder that can be replaced, or none"
+            " need: a folder that can be replaced, or none\n\n hint: name another folder, or pass --no-dump"
         )
         if not is_there:
             (tmp_path / "elsewhere").mkdir()
