@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def _pairs(a: Path, b: Path, names: Names) -> tuple[list[tuple[Dump, Dump]], tup
     if a.is_file() and b.is_file():
         return [(dumps.find(a)[0], dumps.find(b)[0])], ({}, {}), "one file each"
     both = together(lambda: dumps.find(a), lambda: dumps.find(b))
-    mine, theirs = ({names.key(d): d for d in one} for one in both)
+    mine, theirs = (_by_layer(one, names) for one in both)
     order, said = _order(mine, theirs, names)
     first = _input_pairs(a, b)
     pairs = [(mine[key], theirs[key]) for key in order]
@@ -96,12 +97,19 @@ def _pairs(a: Path, b: Path, names: Names) -> tuple[list[tuple[Dump, Dump]], tup
     return first + pairs, only, said
 
 
+def _by_layer(found: Sequence[Dump], names: Names) -> Found:
+    """The dumps of a folder by the name of their layer; those that the model has one name for keep theirs."""
+    keys = [names.key(d) for d in found]
+    many = Counter(keys)
+    return {key if many[key] == 1 else d.key: d for key, d in zip(keys, found, strict=True)}
+
+
 def _misfits(pairs: Sequence[tuple[Dump, Dump]], names: Names) -> tuple[str, ...]:
     """Dumps that are not the model's, a line for each folder.
 
     Raises: DataError: no layer has a dump that is.
     """
-    layers = [pair for pair in pairs if names and not pair[0].is_constant and pair[0].path.name not in dumps.INPUTS]
+    layers = [pair for pair in pairs if names and not pair[0].is_constant and not pair[0].is_input]
     misfits = [(names.misfit(x), names.misfit(y)) for x, y in layers]
     if misfits and all(a and b for a, b in misfits):
         folders = dict.fromkeys(str(d.path.parent) for d in layers[0])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from magik_core.dump_info import safe
 from magik_core.errors import DataError
 from magik_core.images import SUFFIXES as IMAGES
 from magik_core.images import read_image
@@ -117,11 +118,14 @@ def image_shape(path: Path, spec: InputSpec) -> tuple[int, int, int]:
 def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
     count, size = math.prod(spec.shape), path.stat().st_size
     tag = split_tag(path)[1]
-    for name in (tag,) if tag else UNTAGGED:
+    kinds = [tag] if tag else []
+    if not tag or path.stem in own_stems(spec):
+        kinds += [name for name in UNTAGGED if name != tag]
+    for name in kinds:
         dtype = np.dtype(TAGS[name])
         if size == count * dtype.itemsize:
             return _within(np.fromfile(path, dtype), name, path).reshape(spec.shape)
-    sizes = [f"{count * np.dtype(TAGS[name]).itemsize} ({name})" for name in ((tag,) if tag else UNTAGGED)]
+    sizes = [f"{count * np.dtype(TAGS[name]).itemsize} ({name})" for name in kinds]
     raise DataError(
         "file has the wrong size",
         where=str(path),
@@ -188,6 +192,11 @@ def _reason(error: Exception) -> str:
 
 def shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "scalar"
+
+
+def own_stems(spec: InputSpec) -> tuple[str, str]:
+    """What the files of an input are called, without a tag."""
+    return safe(spec.name), f"{safe(spec.name)}_input"
 
 
 def split_tag(path: Path) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from magik_core.recipe import Recipe
 from magik_core.samples import check_found
 from magik_core.streamed import Streamed
 
+DATA = "data to debug with"
 Data = str | Path | Iterable[Mapping[str, np.ndarray]]
 
 
@@ -75,12 +76,13 @@ def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[
         raise UsageError("there is no data to debug with", need="a folder or file of samples", hint="pass --data PATH")
     calibrated = None if data else ready.settings.quant_dataset_size
     sizes = [one for one in (size, calibrated) if one is not None]
-    return inputs.read(ready.graph, ready.settings, path, min(sizes, default=None))
+    what = DATA if data else "calibration data"
+    return inputs.read(ready.graph, ready.settings, path, what, min(sizes, default=None))
 
 
 def _check(data: Data | None, folder: Path | None) -> None:
     """What is wrong before anything was calibrated. Raises: MagikError: all of it."""
     together(
         lambda: None if folder is None else check_folder(folder),
-        lambda: check_found(data, "data to debug with") if isinstance(data, (str, Path)) else None,
+        lambda: check_found(data, DATA) if isinstance(data, (str, Path)) else None,
     )

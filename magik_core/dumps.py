@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Dump:
         name: of the layer, as other folders may have it; part: "", or "weight", "bt", "out1" and so on.
         step: number of the step that stands in front, or -1; sizes: that the name ends in.
         is_float: the folder has nothing but f32; tensor: what tensors.json says of it.
+        is_input: it is no layer, but what the network was fed.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Dump:
     sizes: Shape = ()
     is_float: bool = False
     tensor: Tensor | None = None
+    is_input: bool = False
 
     @property
     def key(self) -> str:
@@ -76,7 +79,7 @@ def resolve(path: Path, other: Path) -> Path:
 
 
 def _is_layer(file: Path) -> bool:
-    return file.name not in INPUTS
+    return file.name not in INPUTS or file.parent.name in FOLDERS
 
 
 def find(folder: Path) -> tuple[Dump, ...]:
@@ -85,7 +88,7 @@ def find(folder: Path) -> tuple[Dump, ...]:
     Raises: DataError: the folder holds none, one is no file, or what lies beside them and describes them is damaged.
     """
     if folder.is_file():
-        return (_dump(folder, folder.parent.name in FLOATS),)
+        return (_dump(folder),)
     files = [file for file in folder.glob("*.bin") if _is_layer(file)]
     if not files:
         need = "files NAME.bin, or a folder of " + ", ".join((*FOLDERS, BOARD))
@@ -95,7 +98,7 @@ def find(folder: Path) -> tuple[Dump, ...]:
     said = tensors(folder)
     row = {file: i for i, file in enumerate(said)}
     place = {name: i for i, name in enumerate(nodes(folder))}
-    dumps = [replace(_dump(file, folder.name in FLOATS), tensor=said.get(file.name)) for file in files]
+    dumps = _distinct([_listed(file, said[file.name]) if file.name in said else _dump(file) for file in files])
 
     def order(d: Dump) -> tuple[Any, ...]:
         return row.get(d.path.name, len(row)), d.step, place.get(d.name, len(place)), natural(d.name), d.part
@@ -113,7 +116,7 @@ def inputs(folder: Path) -> tuple[Dump, ...]:
     """The dumps of the input beside the layers, or beside their folder."""
     home = folder.parent if folder.name in FOLDERS else folder
     there = ((home / name, is_float) for name, is_float in INPUTS.items() if (home / name).is_file())
-    return tuple(Dump(path, path.stem, is_float=is_float) for path, is_float in there)
+    return tuple(Dump(path, path.stem, is_float=is_float, is_input=True) for path, is_float in there)
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -121,13 +124,31 @@ def natural(name: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part)
 
 
-def _dump(path: Path, is_float: bool) -> Dump:
+def _listed(path: Path, tensor: Tensor) -> Dump:
+    """A file of tensors.json: it is named for its layer and nothing else."""
+    return Dump(path, path.stem, is_float=path.parent.name in FLOATS, tensor=tensor)
+
+
+def _dump(path: Path) -> Dump:
+    """What a name says: on a PC it is the layer's, a board's has a part behind it and maybe a step in front."""
     stem, sizes = _sizes(path)
+    if path.parent.name in FOLDERS:
+        return Dump(path, stem, sizes=sizes, is_float=path.parent.name in FLOATS)
     part = re.fullmatch(r"(.+)_(out\d*|weight|bt\d*)", stem)
-    name, what = (part[1], part[2] if part[2] != "out" else "") if part else (stem, "")
+    name, what = (part[1], part[2]) if part else (stem, "")
     step = re.fullmatch(r"(\d+)_(.+)", name)
-    is_step = step is not None and KERNEL.fullmatch(step[2]) is not None
-    return Dump(path, name, what, int(step[1]) if step and is_step else -1, sizes, is_float)
+    if step is not None and KERNEL.fullmatch(step[2]):
+        return Dump(path, name, what if what != "out" else "", int(step[1]), sizes)
+    if what.startswith(("weight", "bt")) and not path.with_name(f"{name}_out.bin").exists():
+        return Dump(path, stem, sizes=sizes)  # a board has what its weights are of
+    return Dump(path, name, what if what != "out" else "", sizes=sizes)
+
+
+def _distinct(dumps: Sequence[Dump]) -> list[Dump]:
+    """The dumps; those that would be of one layer have the names of their files: what seems a part of it is none."""
+    many = Counter(d.key for d in dumps)
+    whole = [d if many[d.key] == 1 else Dump(d.path, d.path.stem, is_float=d.is_float, tensor=d.tensor) for d in dumps]
+    return whole if len(many) == len(dumps) else _distinct(whole)
 
 
 def _sizes(path: Path) -> tuple[str, Shape]:

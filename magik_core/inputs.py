@@ -23,15 +23,25 @@ def specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
     return [spec for spec in found if spec.name not in states]
 
 
-def read(graph: ir.Model, settings: Config, path: str | Path, size: int | None = None) -> Samples | Streamed:
-    """The data at a path, at most `size` samples; those of a net with memory are its frames in order."""
-    found = open_samples(path, specs(graph, settings), size)
+def read(graph: ir.Model, settings: Config, path: str | Path, what: str, size: int | None = None) -> Samples | Streamed:
+    """The data at a path, at most `size` samples; those of a net with memory are its frames in order.
+
+    Args: what: they are, for messages.
+    """
+    found = open_samples(path, specs(graph, settings), size, what)
     return Streamed(graph, found) if carry.pairs(graph) else found
 
 
-def samples(graph: ir.Model, settings: Config, path: str) -> Samples | Streamed | None:
-    """As `read`; None where there is no path, as where the source's own quantization is all there is."""
-    return read(graph, settings, path, settings.quant_dataset_size) if path else None
+def calibration(graph: ir.Model, settings: Config) -> Samples | Streamed | None:
+    """The first QUANT_DATASET_SIZE samples; None where the source's own quantization is all there is."""
+    path, size = settings.quant_dataset_path, settings.quant_dataset_size
+    return read(graph, settings, path, "calibration data", size) if path else None
+
+
+def more(graph: ir.Model, settings: Config, key: str) -> Samples | Streamed | None:
+    """All data of a key such as DEBUG_PATH; None where it is empty."""
+    path: str = getattr(settings, key.lower())
+    return read(graph, settings, path, f"data of {key}") if path else None
 
 
 def colors(graph: ir.Model, settings: Config) -> dict[str, str]:

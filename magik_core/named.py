@@ -51,7 +51,7 @@ class Names:
 
         Raises: DataError: the dump is of a step that the model does not have.
         """
-        if not self or dump.is_constant:
+        if not self or dump.is_constant or dump.is_input:
             return None
         if dump.step >= 0:
             kernel = dump.name.partition("_")[2]
@@ -59,7 +59,8 @@ class Names:
                 found = self.kernels[dump.step] if dump.step < len(self.kernels) else f"{len(self.kernels)} steps"
                 what, need = "a dump is of another model", f"{found} in {self.model}"
                 raise DataError(what, where=str(dump.path), found=f"step {dump.step}, {kernel}", need=need)
-        return self.places.get(f"{dump.name} {dump.part}") or self.places.get(dump.key)
+            return self.places.get(f"{dump.name} {dump.part}")
+        return self.places.get(dump.key)
 
     def key(self, dump: Dump) -> str:
         """What a dump has in common with others of its layer."""

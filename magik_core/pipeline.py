@@ -94,7 +94,7 @@ def convert(
     program = verify_program(replace(program, colors=inputs.colors(graph, settings)))
     findings = legalize(program, soc)
     placed = _place(program, soc)
-    debugged = session.asked(ready, settings, progress, threads) if settings.debug_path else None
+    debugged = session.asked(ready, settings, progress, threads)
     outputs.write(program, placed, targets)
     if settings.save_op_quant_bit:
         node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
@@ -143,12 +143,11 @@ def _quantized(
     """The graph of an opened model with its quantization, after a rehearsal of what follows."""
     imported = _imported(graph, recipe)
     check_recipe(graph, recipe)
-    paths = () if recipe.is_float else settings.corrections.values()
+    more = () if recipe.is_float else settings.corrections
     _, samples, *_ = together(  # what is missing, before calibration
         lambda: legalize(_rehearse(graph, recipe, settings, imported), soc),
-        lambda: None if recipe.is_float else inputs.samples(graph, settings, settings.quant_dataset_path),
-        *(partial(inputs.samples, graph, settings, path) for path in paths),
-        lambda: inputs.read(graph, settings, settings.debug_path) if settings.debug_path else None,
+        lambda: None if recipe.is_float else inputs.calibration(graph, settings),
+        *(partial(inputs.more, graph, settings, key) for key in (*more, "DEBUG_PATH")),
     )
     if recipe.equalize:
         notes(f"equalized {equalize.equalize(graph)} pairs of layers")
@@ -330,7 +329,7 @@ def _quantization(
         return graph, quantize(graph, None, recipe, weight.weight, imported)
     values = values_to_calibrate(graph, recipe, imported)
     means = correct.mean_inputs(graph) if recipe.correct_bias else {}
-    own = inputs.samples(graph, settings, settings.weight_correct_path) if means else None
+    own = inputs.more(graph, settings, "WEIGHT_CORRECT_PATH") if means else None
     others, report = means if own is None else {}, partial(progress, "calibrate")
     ranges = calibrate.calibrate(graph, samples, values, feature, others=others, progress=report, threads=threads)
     quantization = quantize(graph, ranges, recipe, weight.weight, imported)
@@ -339,7 +338,7 @@ def _quantization(
         calibrate.watch(graph, own, means.items(), progress=report, threads=threads)
     graph = correct.correct_biases(graph, reals, means)
     if settings.feature_correct_path:
-        data = inputs.samples(graph, settings, settings.feature_correct_path) or samples
+        data = inputs.more(graph, settings, "FEATURE_CORRECT_PATH") or samples
         codes = {name: q for name, q in quantization.values.items() if name not in imported.values}
         means = correct.mean_inputs(graph, codes)
         calibrate.watch(graph, data, means.items(), progress=report, threads=threads)

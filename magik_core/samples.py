@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from magik_core import model_file
-from magik_core.data_files import KINDS, InputSpec, finite, image_shape, read_rows, shape_text, split_tag
+from magik_core.data_files import KINDS, InputSpec, finite, image_shape, own_stems, read_rows, shape_text, split_tag
 from magik_core.dump_info import safe
 from magik_core.errors import DataError, Problem, capped
 from magik_core.images import SUFFIXES as IMAGES
@@ -64,7 +64,8 @@ def open_samples(
 
     A folder of files holds one sample per image or .bin and one or more (along axis 0) per .npy or .npz; the
     keys of a .npz are input names. A folder of folders holds one sample per folder, with a file
-    `<input>_input.*` or `<input>.*` for each input, where "/" in the name is written "_". One file works too.
+    `<input>_input.*` or `<input>.*` for each input, where "/" in the name is written "_". One file or one such
+    folder works too.
 
     Args:   what: they are, for messages.
     Raises: DataError: everything that is missing, of another kind or of the wrong size, together.
@@ -73,7 +74,9 @@ def open_samples(
     root = Path(path)
     entries = _entries(root) if root.is_dir() else [root]
     if not entries:
-        raise DataError(f"{what.split()[0]} folder is empty", where=str(root), need="images, .npy, .npz or .bin files")
+        raise DataError(f"the folder has no {what}", where=str(root), need="images, .npy, .npz or .bin files")
+    if len(inputs) > 1 and any(_is_of_sample(e, inputs) for e in entries):
+        entries = [root]
     is_nested = all(e.is_dir() for e in entries)
     groups: list[_Group] = []
     problems: list[Problem] = []
@@ -148,17 +151,17 @@ def _flat(file: Path, inputs: Sequence[InputSpec], what: str) -> dict[str, Path]
 
 
 def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
+    names = {safe(s.name) for s in inputs}
+    wanted = {stem for s in inputs for stem in own_stems(s)}
     by_stem: dict[str, list[Path]] = {}
     for file in _entries(folder):
         if file.is_file() and file.suffix.lower() in KINDS:
-            by_stem.setdefault(split_tag(file)[0], []).append(file)
-    names = {safe(s.name) for s in inputs}
+            by_stem.setdefault(file.stem if file.stem in wanted else split_tag(file)[0], []).append(file)
     out: dict[str, Path] = {}
     problems = []
     for spec in inputs:
-        stems = [safe(spec.name)]
-        if f"{stems[0]}_input" not in names:  # else that file is another input's
-            stems.append(f"{stems[0]}_input")
+        plain, long = own_stems(spec)
+        stems = [plain] if long in names else [plain, long]  # that file may be another input's
         files = [file for stem in stems for file in by_stem.get(stem, [])]
         if len(files) == 1:
             out[spec.name] = files[0]
@@ -168,6 +171,13 @@ def _nested(folder: Path, inputs: Sequence[InputSpec]) -> dict[str, Path]:
             problems.append(Problem(what, str(folder), found, f"one of {', '.join(f'{s}.*' for s in stems)}"))
     _report(problems)
     return out
+
+
+def _is_of_sample(path: Path, inputs: Sequence[InputSpec]) -> bool:
+    """Whether a file is for one of several inputs, as in the folder of a sample."""
+    is_for_one = path.suffix.lower() in KINDS and path.suffix.lower() != ".npz"
+    stems = {path.stem, split_tag(path)[0]}
+    return is_for_one and path.is_file() and any(not stems.isdisjoint(own_stems(s)) for s in inputs)
 
 
 def _common_rows(entry: Path, files: Mapping[str, Path], inputs: Sequence[InputSpec]) -> int:

@@ -121,7 +121,8 @@ LAYERS: tuple[set[str], ...] = (
         "shifted",
     },
     {"ops"},
-    {"passes", "quantizers", "recipe", "soc", "soc_contract", "checks", "hookspecs", "verify", "live", "data_files"},
+    {"passes", "quantizers", "recipe", "soc", "soc_contract", "checks", "hookspecs", "verify", "live"}
+    | {"dump_info", "data_files"},
     set(),  # the stages and what they are made of: every other module
     {"pipeline", "read", "plugins", "builtin", "describe", "html", "html_parts", "debug", "debug_html", "vendor"},
     {"cli", "__main__", "magik_core"},

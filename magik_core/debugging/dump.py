@@ -50,9 +50,13 @@ class Dump:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None:
-            shutil.rmtree(self._place)
-            return
+        try:
+            if kind is None:
+                self._put()
+        finally:
+            shutil.rmtree(self._place, ignore_errors=True)
+
+    def _put(self) -> None:
         self._json(NODES, self._info)
         self._json(TENSORS, self._tensors)
         self._place.chmod(0o777 & ~_umask())
@@ -106,8 +110,11 @@ def check_folder(folder: Path, hint: str = "name another folder, or pass --no-du
     """Hold a folder that is to be replaced against what would be lost.
 
     Args:   hint: what works where the folder holds something else.
-    Raises: UsageError: it is a file, or holds something that is no dump.
+    Raises: UsageError: it is a link, a file, or holds something that is no dump.
     """
+    if folder.is_symlink():
+        found, need = f"to {os.readlink(folder)}", "a folder that can be replaced, or none"
+        raise UsageError("the dump's place is a link", where=str(folder), found=found, need=need, hint=hint)
     if not folder.exists():
         return
     if not folder.is_dir():

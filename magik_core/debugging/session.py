@@ -49,11 +49,13 @@ def check(settings: Config) -> None:
     """
     if not settings.debug_path:
         return
-    check_found(settings.debug_path, "data to debug with")
+    check_found(settings.debug_path, "data of DEBUG_PATH")
     check_folder(Path(FOLDER), hint="leave DEBUG_PATH out, or convert in another working directory")
 
 
-def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report:
+def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report | None:
     """What DEBUG_PATH asks for: a table over its samples, and dumps of the first."""
-    found = inputs.read(ready.graph, settings, settings.debug_path)
+    found = inputs.more(ready.graph, settings, "DEBUG_PATH")
+    if found is None:
+        return None
     return report(ready, "", found, Path(FOLDER), progress, tries_skips=False, threads=threads)

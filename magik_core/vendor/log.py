@@ -60,6 +60,6 @@ def _file(folder: Path) -> logging.Handler:
     """The log file; nothing where none can be made."""
     name = f"magik_transform_event_{time.strftime('%Y%m%d_%H%M%S')}_{os.getpid()}.log"
     try:
-        return logging.FileHandler(folder / name, encoding="utf-8")
+        return logging.FileHandler(folder / name, encoding="utf-8", errors="backslashreplace")
     except OSError:
         return logging.NullHandler()

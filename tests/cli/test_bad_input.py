@@ -120,7 +120,7 @@ def test_calibration_folders(refused: Refused, tmp_path: Path) -> None:
     command = ("convert", DIGITS, "-o", tmp_path / "out", "--calib", folder)
     assert "calibration data not found" in refused(*command)
     folder.mkdir()
-    assert "calibration folder is empty" in refused(*command)
+    assert "the folder has no calibration data" in refused(*command)
     (folder / "a.png").write_bytes(b"not a picture")
     (folder / "b.txt").write_text("hello")
     Image.new("RGB", (40, 40)).save(folder / "c.png")

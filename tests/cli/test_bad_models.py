@@ -190,7 +190,7 @@ def test_everything_missing_is_told_before_calibration(refused: Refused, tmp_pat
     path = write(tmp_path / "m.onnx", nodes, inputs, outputs, {"w": weights(4, 3, 3, 3)})
     (tmp_path / "empty").mkdir()
     err = refused("convert", path, "-o", tmp_path / "out", "--calib", tmp_path / "empty")
-    for text in ("node 'n_det'", "node 'n_grid'", "node 'n_conv'", "input 'h'", "calibration folder is empty"):
+    for text in ("node 'n_det'", "node 'n_grid'", "node 'n_conv'", "input 'h'", "the folder has no calibration data"):
         assert text in err, text
     assert "calibrate:" not in err
 

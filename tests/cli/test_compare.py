@@ -80,8 +80,11 @@ def test_a_layer_that_b_has_not_is_a_difference(magik, tmp_path: Path) -> None:
     assert (found["equal"], found["missing"], found["only_a"]) == (False, ["conv2"], ["conv2"])
     done = magik("compare", b, a)
     assert done.code == 1 and "missing in B: 1 layer of A: more\n" in done.err
-    (b / "ptq_model/more.bin").rename(b / "ptq_model/conv1_weight.bin")
-    done = magik("compare", b, a)
+    board = tmp_path / "board"
+    (b / "ptq_model").rename(board)
+    (board / "conv1.bin").rename(board / "conv1_out.bin")
+    (board / "more.bin").rename(board / "conv1_weight.bin")
+    done = magik("compare", board, a)
     assert done.code == 0 and "only in A: conv1 (weight)\nonly in B: conv2\n" in done.err, "a board has its weights"
 
 

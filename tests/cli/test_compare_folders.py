@@ -12,6 +12,7 @@ import pytest
 from magik_core import unpack
 from magik_core.compare import compare
 from magik_core.compare_layer import Limits
+from magik_core.dump_info import safe
 from magik_core.errors import DataError, LoadError
 from magik_core.net import load
 from magik_core.numerics import dequantize
@@ -248,6 +249,60 @@ def test_vendors_names_of_board_and_pc(tmp_path: Path) -> None:
     a = write(tmp_path / "a", conv_QuantizeFeature=CODES, conv_QuantizeFeature_1_6_5_4=CODES)
     b = write(tmp_path / "b", conv_QuantizeFeature_out=CODES)
     assert only(a, b).is_equal
+
+
+@pytest.mark.parametrize("folder", ["ptq_model", "own"])
+def test_layers_that_are_named_as_parts_of_others(tmp_path: Path, folder: str) -> None:
+    layers = dict.fromkeys(("a", "a_out", "fc_weight", "proj_bt"), CODES)
+    a, b = write(tmp_path / "a" / folder, **layers), write(tmp_path / "b" / folder, **layers)
+    assert [layer.name for layer in compare(a, b).layers] == [*layers]
+    for name in layers:
+        write(b, **{name: CODES + 1})
+        first = compare(a, b).first
+        assert first is not None and first.name == name
+        (b / f"{name}.bin").unlink()
+        assert not compare(a, b).is_equal and (name in compare(a, b).missing or folder == "own")
+        write(b, **layers)
+
+
+def test_a_layer_that_is_called_input(tmp_path: Path) -> None:
+    for name in "ab":
+        write(tmp_path / name / "ptq_model", input=CODES, x=CODES)
+        write(tmp_path / name, input=CODES.astype(np.float32))
+    assert [layer.name for layer in compare(tmp_path / "a", tmp_path / "b").layers] == ["input", "input", "x"]
+    (tmp_path / "b/ptq_model/input.bin").unlink()
+    assert compare(tmp_path / "a", tmp_path / "b").missing == ("input",)
+
+
+def test_names_that_tensors_json_lists_are_whole(tmp_path: Path) -> None:
+    """Steps, sizes and parts are of boards."""
+    names = ["a", "a_out", "b_out", "3_conv_u8_out", "y_1_1_1_1", "input"]
+    write(tmp_path, **dict.fromkeys(names, CODES[:1, :1, :1, :1]))
+    rows = [{"file": f"{name}.bin", "layer": name, "shape": [1], "dtype": "u8"} for name in names]
+    (tmp_path / "tensors.json").write_text(json.dumps(rows))
+    assert [layer.name for layer in compare(tmp_path, tmp_path).layers] == [name for name in names if name != "input"]
+
+
+def test_two_dumps_of_a_step_are_none_of_it(run: Path, digits: Path, tmp_path: Path) -> None:
+    """As of two runs with different sizes in one folder."""
+    board = tmp_path / "MAGIK_DATA_DUMP"
+    shutil.copytree(run / "board/MAGIK_DATA_DUMP", board)
+    program, _ = unpack.read(digits.with_suffix(".mgk"))
+    (first,) = board.glob("0_*.bin")
+    kernel = "_".join(first.stem.split("_")[:3])
+    write(board, **{f"{kernel}_1_1_1_2": CODES.reshape(-1)[:2]})
+    found = compare(run / "pc", board, model=digits.with_suffix(".mgk"))
+    assert found.missing == (program.steps[0].name,) and set(found.only_b) == {first.stem, f"{kernel}_1_1_1_2"}
+
+
+def test_two_names_of_a_layer_in_one_folder(digits: Path, tmp_path: Path) -> None:
+    """The node's is the layer's name, the tensor's is then none."""
+    mgk = digits.with_suffix(".mgk")
+    program, _ = unpack.read(mgk)
+    node, tensor = program.steps[1].name, program.steps[1].outputs[0]
+    both = write(tmp_path / "both", **{node: CODES, safe(tensor): CODES + 1})
+    assert only(both, write(tmp_path / "one", **{node: CODES}), model=mgk).is_equal
+    assert compare(both, tmp_path / "one", model=mgk).missing == (safe(tensor),)
 
 
 @pytest.mark.parametrize("a, b, kinds", [("u1", "u1", "codes"), ("<u2", "<u2", "codes"), ("u1", "<u2", "codes")])

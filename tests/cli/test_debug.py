@@ -153,7 +153,7 @@ def test_a_conversion_debugs_when_asked(magik, refused, calib: Path, at: Path) -
     assert (at / "magik_dump_path/model_node_info.json").exists()
     (at / "magik_dump_path/mine.txt").write_text("x")
     said = refused("convert", DIGITS, *keys, "--set", "DEBUG_PATH=none")
-    assert "error: data to debug with not found\nwhere: none" in said
+    assert "error: data of DEBUG_PATH not found\nwhere: none" in said
     said = refused("convert", DIGITS, *keys, "--set", f"DEBUG_PATH={calib}", code=2)
     assert "other files" in said
     assert " hint: leave DEBUG_PATH out, or convert in another working directory\n" in said

@@ -168,6 +168,16 @@ def test_a_folder_per_sample(folder):
     assert samples[0]["image"].shape == (1, 3, 4, 6)
 
 
+def test_the_folder_of_one_sample(folder):
+    inputs = [InputSpec("x", (1, 3)), InputSpec("state/h", (1, 2))]
+    np.full(3, 1, np.float32).tofile(folder / "x_input.bin")
+    problem = only(open_samples, folder, inputs)
+    assert (problem.what, problem.where) == ("sample has no file for input 'state/h'", str(folder))
+    np.full(2, 2, np.uint8).tofile(folder / "state_h_u8.bin")
+    (sample,) = open_samples(folder, inputs)
+    assert (sample["x"].max(), sample["state/h"].max()) == (1, 2)
+
+
 def test_an_input_called_input(folder):
     (folder / "0").mkdir()
     np.zeros(1, np.float32).tofile(folder / "0" / "x.bin")
@@ -176,16 +186,32 @@ def test_an_input_called_input(folder):
     assert (sample["x"], sample["x_input"]) == ([0.0], [1.0])
 
 
+def test_inputs_whose_names_end_like_a_type(folder):
+    at = folder / "0"
+    at.mkdir()
+    one, other = InputSpec("x", (1, 2)), InputSpec("x_u8", (1, 2))
+    np.float32([-1, 2]).tofile(at / "x_u8.bin")
+    (sample,) = open_samples(folder, [other])
+    assert sample["x_u8"].tolist() == [[-1, 2]], "the end is no type where the length is another's"
+    np.uint8([3, 4]).tofile(at / "x_u8.bin")
+    np.float32([5, 6]).tofile(at / "x_f32.bin")
+    (sample,) = open_samples(folder, [one, other])
+    assert (sample["x"].tolist(), sample["x_u8"].tolist()) == ([[5, 6]], [[3, 4]])
+    (at / "x_u8.bin").rename(at / "x_u8_u8.bin")
+    (sample,) = open_samples(folder, [one, other])
+    assert sample["x_u8"].tolist() == [[3, 4]]
+
+
 def test_hidden_files_are_not_samples(folder):
     for name in (".DS_Store", "Thumbs.db"):
         (folder / name).touch()
-    assert only(open_samples, folder, [RGB]).what == "calibration folder is empty"
+    assert only(open_samples, folder, [RGB]).what == "the folder has no calibration data"
 
 
 def test_missing_and_empty(folder):
     assert only(open_samples, folder / "no", [RGB]).what == "calibration data not found"
     empty = only(open_samples, folder, [RGB])
-    assert (empty.what, empty.where) == ("calibration folder is empty", str(folder))
+    assert (empty.what, empty.where) == ("the folder has no calibration data", str(folder))
     folder_given, none = only(load_file, folder, RGB), only(load_file, folder / "x.jpg", RGB)
     assert folder_given.what == none.what == "input file not found"
     assert (folder_given.found, none.found) == ("a folder", f"no file x.jpg in {folder}")

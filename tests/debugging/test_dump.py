@@ -151,6 +151,27 @@ def test_an_older_dump_is_replaced_and_an_error_leaves_it(tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["dump"]
 
 
+def test_a_link_is_refused_and_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to("elsewhere")
+    for is_there in (False, True):
+        with pytest.raises(UsageError) as e:
+            check_folder(tmp_path / "link")
+        assert str(e.value) == (
+            f"error: the dump's place is a link\nwhere: {tmp_path / 'link'}\nfound: to elsewhere\n"
+            " need: a folder that can be replaced, or none\n\n hint: name another folder, or pass --no-dump"
+        )
+        if not is_there:
+            (tmp_path / "elsewhere").mkdir()
+
+    def full(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Dump, "_json", full)
+    with pytest.raises(OSError), Dump(tmp_path / "dump", chain()):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "link"]
+
+
 def test_other_files_are_not_lost(tmp_path: Path) -> None:
     check_folder(tmp_path / "none")
     check_folder(tmp_path)

@@ -72,7 +72,7 @@ def test_debug_path(here: Path, tool: Tool, path: str, config: dict[str, Any]) -
 def test_debug_path_with_data_that_is_not_there(here: Path, tool: Tool) -> None:
     Path("own.cfg").write_text(json.dumps({**PIXELS, "DEBUG_PATH": "none"}))
     done = tool(COMMAND)
-    assert done.code == 1 and "error: data to debug with not found\nwhere: none" in done.err and made(here) == []
+    assert done.code == 1 and "error: data of DEBUG_PATH not found\nwhere: none" in done.err and made(here) == []
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def test_levels(tmp_path: Path, level: str, want: str) -> None:
     assert "".join(m[1] for m in found if m) == want and all(found)
     (path,) = tmp_path.glob("magik_transform_event_*.log")
     assert path.read_text().splitlines() == shown
+
+
+def test_a_path_that_is_no_text_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with log.lines({}, lambda _: None, tmp_path):
+        logging.getLogger("magik_core.anything").info("wrote %s", os.fsdecode(b"b\xfcld.bin"))
+    (path,) = tmp_path.glob("*.log")
+    assert path.read_text().endswith("wrote b\\udcfcld.bin\n") and capsys.readouterr().err == ""
 
 
 def test_where_no_file_can_be_made(tmp_path: Path) -> None:
