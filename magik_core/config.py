@@ -33,22 +33,6 @@ NOT_BUILT: Mapping[str, Any] = {
 }
 
 
-VENDOR_OPS = {  # the vendor's names of operator types
-    "AvgPool": "AveragePool",
-    "BatchNormScale": "BatchNormalization",
-    "Conv2D": "Conv",
-    "DepthwiseConv2dNative": "Conv",
-    "EltwiseAdd": "Add",
-    "EltwiseDiv": "Div",
-    "EltwiseMul": "Mul",
-    "EltwiseSub": "Sub",
-    "GlobalAvgPool": "GlobalAveragePool",
-    "ResizeBilinear": "Resize",
-    "ResizeNearestNeighbor": "Resize",
-    "Unpool2D": "Resize",
-}
-
-
 def _listed(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
@@ -238,7 +222,7 @@ class Config(BaseModel):
             feature_bits=REAL if only_weights else self.quant_feature_bit,
             weight_bits=REAL if only_features else self.quant_weight_bit,
             skip_nodes=frozenset(self.quant_node_skip),
-            skip_ops=frozenset(VENDOR_OPS.get(name, name) for name in self.quant_op_skip),
+            skip_ops=frozenset(self.quant_op_skip),
             is_float=is_float,
         )
 

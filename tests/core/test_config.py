@@ -215,7 +215,7 @@ def test_the_recipe_of_the_keys() -> None:
     }
     found = Config.parse(asked).recipe()
     assert (found.feature_bits, found.weight_bits, found.skip_nodes) == (12, 4, {"a"})
-    assert found.skip_ops == {"Conv", "Gemm"}
+    assert found.skip_ops == {"Conv2D", "Gemm"}
 
 
 @pytest.mark.parametrize(
