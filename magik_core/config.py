@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from magik_core import asked, config_nested, config_text
+from magik_core import asked, config_nested, config_text, layout, numerics
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
@@ -21,7 +20,6 @@ from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Recipe
 log = logging.getLogger(__name__)
 
 NODE_BITS = "magik_node_quant_bit_info.json"  # in the working directory, as the vendor has it
-MAX_F32 = (2 - 2.0**-23) * 2.0**127
 MISSPELLED_COLORS = {"BRG": "BGR", "GARY": "GRAY"}  # in the vendor's guide
 MISSPELLED_KEYS = {  # likewise
     "FEATURE_QUANT_BITS": "QUANT_FEATURE_BIT",
@@ -32,22 +30,6 @@ MISSPELLED_KEYS = {  # likewise
 NOT_BUILT: Mapping[str, Any] = {
     "INFER_COLOR": [],
     "INGENIC_MIPS_TOOLCHAIN_PATH": "",
-}
-
-
-VENDOR_OPS = {  # the vendor's names of operator types
-    "AvgPool": "AveragePool",
-    "BatchNormScale": "BatchNormalization",
-    "Conv2D": "Conv",
-    "DepthwiseConv2dNative": "Conv",
-    "EltwiseAdd": "Add",
-    "EltwiseDiv": "Div",
-    "EltwiseMul": "Mul",
-    "EltwiseSub": "Sub",
-    "GlobalAvgPool": "GlobalAveragePool",
-    "ResizeBilinear": "Resize",
-    "ResizeNearestNeighbor": "Resize",
-    "Unpool2D": "Resize",
 }
 
 
@@ -73,23 +55,6 @@ Flag = Annotated[bool, Field(strict=True)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Shapes = Annotated[tuple[tuple[Dim, ...], ...], BeforeValidator(_nested)]
 Numbers = Annotated[tuple[tuple[Number, ...], ...], BeforeValidator(_nested)]
-
-
-@dataclass(frozen=True)
-class InputConfig:
-    """What the config says of one input, after broadcasting.
-
-    Args:
-        shape: source axis order; None keeps the model's.
-        mean, normal: one per channel; a raw pixel p enters the network as (p - mean) / normal.
-        color: "RGB", "BGR" or "GRAY".
-    """
-
-    name: str
-    shape: tuple[int, ...] | None
-    mean: tuple[float, ...]
-    normal: tuple[float, ...]
-    color: str
 
 
 class Config(BaseModel):
@@ -178,8 +143,8 @@ class Config(BaseModel):
     @field_validator("mean", "normal")
     @classmethod
     def _f32_holds_them(cls, value: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
-        if any(abs(v) > MAX_F32 for row in value for v in row):
-            raise ValueError(f"numbers that f32 holds: up to {MAX_F32:.4g}")
+        if any(abs(v) > numerics.F32_MOST for row in value for v in row):
+            raise ValueError(f"numbers that f32 holds: up to {numerics.F32_MOST:.4g}")
         return value
 
     @field_validator("normal")
@@ -187,8 +152,8 @@ class Config(BaseModel):
     def _normal_divides(cls, value: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
         if any(v == 0 for row in value for v in row):
             raise ValueError("a divisor other than 0")
-        if any(abs(v) < 1 / MAX_F32 for row in value for v in row):
-            raise ValueError(f"divisors whose reciprocals f32 holds: from {1 / MAX_F32:.4g}")
+        if any(abs(v) < 1 / numerics.F32_MOST for row in value for v in row):
+            raise ValueError(f"divisors whose reciprocals f32 holds: from {1 / numerics.F32_MOST:.4g}")
         return value
 
     @field_validator("color")
@@ -257,7 +222,7 @@ class Config(BaseModel):
             feature_bits=REAL if only_weights else self.quant_feature_bit,
             weight_bits=REAL if only_features else self.quant_weight_bit,
             skip_nodes=frozenset(self.quant_node_skip),
-            skip_ops=frozenset(VENDOR_OPS.get(name, name) for name in self.quant_op_skip),
+            skip_ops=frozenset(self.quant_op_skip),
             is_float=is_float,
         )
 
@@ -278,46 +243,25 @@ class Config(BaseModel):
         examples = (example_inputs,) if hasattr(example_inputs, "shape") else tuple(example_inputs)  # one tensor, bare
         return Request(self.input, self.ends, self.input_shape, examples, self.frontend_options)
 
-    def for_inputs(self, shapes: Mapping[str, Sequence[int | None]]) -> tuple[InputConfig, ...]:
-        """Broadcast over the model's inputs: `shapes` has their names and source shapes, in order.
+    def colors(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, str]:
+        """COLOR of every input; where it says nothing, GRAY for one channel and RGB for others.
 
-        Raises: UsageError: more entries than inputs, as many means as no input has channels, or GRAY for colors.
+        Args:   shapes: of the model's inputs by name, in order.
+        Raises: UsageError: more colors than inputs, or GRAY for an image of three channels.
         """
-        out: list[InputConfig] = []
-        problems = [
-            Problem(f"{key} has more entries than the model has inputs", key, str(n), f"at most {len(shapes)}")
-            for key, n in self._counts()
-            if n > len(shapes)
-        ]
-        for index, (name, model_shape) in enumerate(shapes.items()):
-            shape = _nth(self.input_shape, index)
-            rank = len(model_shape)
-            if shape is not None and rank and len(shape) != rank:
-                problems.append(
-                    Problem(
-                        "INPUT_SHAPE has another rank than the input",
-                        f"input {name}",
-                        show(shape),
-                        f"rank {rank}",
-                    )
-                )
-                continue
-            channels = _channels(shape or model_shape)
-            color = _nth(self.color, index) or ("GRAY" if channels == 1 else "RGB")
-            if (problem := asked.gray(name, color, channels if rank == 4 else None)) is not None:
+        out, problems = dict[str, str](), list[Problem]()
+        if len(self.color) > len(shapes):
+            what, need = "COLOR has more entries than the model has inputs", f"at most {len(shapes)}"
+            problems.append(Problem(what, "COLOR", str(len(self.color)), need))
+        for index, (name, shape) in enumerate(shapes.items()):
+            channels = layout.channels(shape)
+            said = self.color[min(index, len(self.color) - 1)] if self.color else ""
+            out[name] = said or ("GRAY" if channels == 1 else "RGB")
+            if (problem := asked.gray(name, out[name], channels if len(shape) == 4 else None)) is not None:
                 problems.append(problem)
-            mean, normal = (
-                _spread(key, _nth(rows, index), default, name, channels, problems)
-                for key, rows, default in (("MEAN", self.mean, 0.0), ("NORMAL", self.normal, 1.0))
-            )
-            out.append(InputConfig(name, shape, mean, normal, color))
         if problems:
             raise UsageError(problems=problems)
-        return tuple(out)
-
-    def _counts(self) -> tuple[tuple[str, int], ...]:
-        names = ("input_shape", "mean", "normal", "color")
-        return tuple((name.upper(), len(getattr(self, name))) for name in names)
+        return out
 
 
 KEYS = tuple(name.upper() for name in Config.model_fields)
@@ -354,42 +298,3 @@ def _value_problems(error: ValidationError, values: Mapping[str, Any]) -> list[P
         need = need[0].lower() + need[1:]
         out.setdefault(key, Problem("wrong value of a config key", key, show(values.get(key)), need))
     return list(out.values())
-
-
-def _nth(items: Sequence[Any], index: int) -> Any:
-    """The entry of an input: the last one stands for all that follow."""
-    return items[min(index, len(items) - 1)] if items else None
-
-
-def is_nhwc(shape: Sequence[int | None]) -> bool:
-    """Whether an input of this shape can only be an image with its channels last."""
-    return len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-
-
-def _channels(shape: Sequence[int | None]) -> int | None:
-    return None if len(shape) < 3 else shape[3] if is_nhwc(shape) else shape[1]
-
-
-def _spread(
-    key: str,
-    row: Sequence[float] | None,
-    default: float,
-    name: str,
-    channels: int | None,
-    problems: list[Problem],
-) -> tuple[float, ...]:
-    """One number per channel of `row`, which has one number or as many as there are channels."""
-    row = tuple(row or (default,))
-    if len(row) == 1:
-        return row * (channels or 1)
-    if channels is not None and len(row) != channels:
-        problems.append(
-            Problem(
-                f"{key} does not fit the input's channels",
-                f"input {name}",
-                show(row),
-                f"1 or {channels} numbers",
-                "with several inputs, give one list for each: [[...], [...]]",
-            )
-        )
-    return row

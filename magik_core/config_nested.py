@@ -29,7 +29,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "EXTRA": ("BIZ_CODE", "VERBOSE"),
 }
 SIZES = ("BATCH", "HEIGHT", "WIDTH", "CHANNEL")
-DEFAULTS: Mapping[str, Any] = {"COLOR": "", "MEAN": [0], "NORMAL": [1]}  # of an input that does not say
+DEFAULTS: Mapping[str, Any] = {"COLOR": "", "MEAN": [], "NORMAL": []}  # of an input that does not say
 INPUT_KEYS = ("NAME", *SIZES, *DEFAULTS)
 
 
@@ -70,7 +70,7 @@ def _inputs(inputs: list[Mapping[str, Any]], source: str) -> Iterable[tuple[str,
     if any("NAME" in one for one in inputs):
         yield "INPUT", [one["NAME"] for one in inputs]
     if any("WIDTH" in one for one in inputs):
-        yield "INPUT_SHAPE", [image_shape(*_sizes(one), source) for one in inputs]
+        yield "INPUT_SHAPE", [image_shape(*_sizes(one), source) if "WIDTH" in one else [] for one in inputs]
     for key, default in DEFAULTS.items():
         if any(key in one for one in inputs):
             said = [one.get(key, default) for one in inputs]
@@ -127,14 +127,12 @@ def _input_problems(where: str, one: Any) -> list[Problem]:
 
 
 def _uneven(inputs: list[Mapping[str, Any]]) -> list[Problem]:
-    """Names and sizes go by the place in the list: all inputs have them, or none."""
-    out = []
-    for key in ("NAME", "WIDTH"):
-        missing = [i for i, one in enumerate(inputs) if key not in one]
-        if 0 < len(missing) < len(inputs):
-            found = f"none of input {', '.join(map(str, missing))}"
-            out.append(Problem(f"{key} is not said of every input", "MODEL.INPUT", found, "of all, or of none"))
-    return out
+    """INPUT goes by the place in the list: all inputs have names, or none."""
+    missing = [i for i, one in enumerate(inputs) if "NAME" not in one]
+    if not 0 < len(missing) < len(inputs):
+        return []
+    found = f"none of input {', '.join(map(str, missing))}"
+    return [Problem("NAME is not said of every input", "MODEL.INPUT", found, "of all, or of none")]
 
 
 def _is_list(value: Any) -> bool:

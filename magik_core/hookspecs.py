@@ -33,7 +33,7 @@ class Request:
 
     Args:
         inputs, outputs: tensors to begin and to end at (INPUT, OUTPUT); empty: the model's own.
-        input_shapes: one per input, in the source's axis order (INPUT_SHAPE).
+        input_shapes: one per input, in the source's axis order (INPUT_SHAPE); empty: the model's own.
         example_inputs: of a model in memory, where its framework traces it.
         options: the frontend's own (FRONTEND_OPTIONS), their names checked.
     """

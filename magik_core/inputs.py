@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from magik_core import carry
-from magik_core.config import Config, is_nhwc
+from magik_core import carry, layout
+from magik_core.config import Config
 from magik_core.data_files import InputSpec
 from magik_core.samples import Samples, open_samples
 from magik_core.streamed import Streamed
@@ -16,11 +16,9 @@ from magik_core.streamed import Streamed
 def specs(graph: ir.Model, settings: Config) -> list[InputSpec]:
     """How samples of each input are loaded; states come of themselves."""
     shapes = {v.name or "": tuple(int(d) for d in v.shape or ()) for v in graph.graph.inputs}  # type: ignore[arg-type]
-    found = []
-    for (name, shape), said in zip(shapes.items(), settings.for_inputs(shapes), strict=True):
-        found.append(InputSpec(name, shape, said.color, is_nhwc(shape)))
-    states = carry.pairs(graph)
-    return [spec for spec in found if spec.name not in states]
+    words, states = settings.colors(shapes), carry.pairs(graph)
+    said = ((name, shape) for name, shape in shapes.items() if name not in states)
+    return [InputSpec(name, shape, words[name], layout.is_nhwc(shape)) for name, shape in said]
 
 
 def read(graph: ir.Model, settings: Config, path: str | Path, what: str, size: int | None = None) -> Samples | Streamed:
@@ -47,5 +45,5 @@ def more(graph: ir.Model, settings: Config, key: str) -> Samples | Streamed | No
 def colors(graph: ir.Model, settings: Config) -> dict[str, str]:
     """The order of the channels of every input that is an image."""
     found = specs(graph, settings)
-    channels = {s.name: s.shape[3 if s.is_nhwc else 1] for s in found if len(s.shape) == 4}
+    channels = {s.name: layout.channels(s.shape) for s in found if len(s.shape) == 4}
     return {s.name: "GRAY" if channels[s.name] == 1 else s.color for s in found if channels.get(s.name) in (1, 3)}

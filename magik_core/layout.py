@@ -34,6 +34,16 @@ def logical(shape: Sequence[int], axes: Axes) -> Shape:
     return tuple(shape[axes.index(a)] for a in range(len(axes)))
 
 
+def is_nhwc(shape: Sequence[int]) -> bool:
+    """Whether an input of this source shape can only be an image with its channels last."""
+    return len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
+
+
+def channels(shape: Sequence[int]) -> int | None:
+    """How many channels an input of this source shape has; None where it has none."""
+    return None if len(shape) < 3 else shape[3] if is_nhwc(shape) else shape[1]
+
+
 def permutation(old: Axes, new: Axes) -> Axes:
     """Transpose that turns storage in `old` order into `new` order."""
     return tuple(old.index(a) for a in new)

@@ -24,6 +24,7 @@ from magik_core import (
     outputs,
     passes,
     plugins,
+    skips,
     states,
 )
 from magik_core.config import Config
@@ -88,6 +89,7 @@ def convert(
     settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
     graph, soc, targets = _open(model, settings, chosen, example_inputs, output, constants, notes)
+    chosen, unmet = skips.resolve(graph, chosen)
     ready = _quantized(graph, soc, settings, chosen, progress, notes, threads)
     imported, samples = ready.imported, ready.samples
     program = carry.bind(ready.program(outputs.name(targets, model)), carry.pairs(graph))
@@ -108,7 +110,7 @@ def convert(
         0 if samples is None else len(samples),
         len(imported.values),
         time.perf_counter() - started,
-        (*_warnings(program, chosen), *effects.unsaid(graph, chosen, ready.quantization)),
+        (*unmet, *_warnings(program, chosen), *effects.unsaid(graph, chosen, ready.quantization)),
         debugged,
     )
 
@@ -134,6 +136,9 @@ def quantized(
     settings = _settings(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
     graph, soc, _ = _open(model, settings, chosen, example_inputs, None, constants, notes)
+    chosen, unmet = skips.resolve(graph, chosen)
+    for text in unmet:
+        notes(text)
     return _quantized(graph, soc, settings, chosen, progress, notes, threads)
 
 
@@ -228,7 +233,8 @@ def check(
         lambda: installed.soc(settings.soc),
         lambda: read(model, settings.frontend, settings.request(example_inputs)),
     )
-    graph, recipe = _graph(source, settings, constants, _silent), _recipe(settings)
+    graph = _graph(source, settings, constants, _silent)
+    recipe, _ = skips.resolve(graph, _recipe(settings))
     check_recipe(graph, recipe)
     program = _rehearse(graph, recipe, settings, _imported(graph, recipe))
     return (*check_program(program, soc), *check_memory(program, plan(program, soc.alignment), soc))

@@ -30,7 +30,7 @@ def prepare(
     Args:
         inputs, outputs: names of tensors to cut at; model inputs that are still needed stay, after
             the named ones; outputs come in this order.
-        input_shapes: one per input, source layout; the last also serves inputs of its rank behind it.
+        input_shapes: one per input, source layout, empty as in the model; the last also serves inputs of its rank behind it.
         mean, normal: per channel, `(x - mean) / normal`; one list for all inputs or a list of lists.
         constants: values that take the place of inputs, e.g. a sampling rate.
     Returns: the model; inputs that nothing reads are gone.
@@ -102,7 +102,8 @@ def _given_shapes(read: list[ir.Value], shapes: Sequence[Sequence[int]]) -> dict
         found, need = f"{len(shapes)} shapes", f"at most {len(read)}"
         what = "INPUT_SHAPE has more shapes than the model has inputs"
         problems.append(Problem(what, found=found, need=need))
-    for value, shape in zip(read, shapes, strict=False):
+    said = [(value, shape) for value, shape in zip(read, shapes, strict=False) if shape]
+    for value, shape in said:
         rank = len(value.shape) if value.shape is not None else len(shape)
         if rank != len(shape) or any(size < 1 for size in shape):
             where, need = f"input '{value.name}'", f"{rank} positive sizes: {graph.describe(value)}"
@@ -111,8 +112,8 @@ def _given_shapes(read: list[ir.Value], shapes: Sequence[Sequence[int]]) -> dict
             problems.append(turned)
     if problems:
         raise UsageError(problems=problems)
-    given = {v: list(shape) for v, shape in zip(read, shapes, strict=False)}
-    for value in read[len(shapes) :] if shapes else []:
+    given = {value: list(shape) for value, shape in said}
+    for value in read[len(shapes) :] if shapes and shapes[-1] else []:
         is_like = graph.static_shape(value) in (None, graph.static_shape(read[len(shapes) - 1]))
         if value.shape is None or (is_like and len(value.shape) == len(shapes[-1])):
             given[value] = list(shapes[-1])

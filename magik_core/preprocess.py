@@ -14,6 +14,7 @@ from magik_core.errors import Problem, UsageError
 Numbers: TypeAlias = Sequence[float] | Sequence[Sequence[float]]
 
 TO_NCHW = (0, 3, 1, 2)
+RGB = 3  # channels
 
 
 def normalize(model: ir.Model, mean: Numbers, normal: Numbers) -> None:
@@ -57,8 +58,11 @@ def _channels(lists: list[list[float]], i: int, value: ir.Value, key: str, probl
     if numbers and not graph.is_float(value):
         problems.append(Problem(f"{key} needs an input of floats", where=where, found=graph.describe(value)))
         return []
+    if count == 1 and len(numbers) == RGB and len(set(numbers)) == 1:  # scripts have three values for gray images too
+        return numbers[:1]
     if len(numbers) not in (0, 1, count):
-        found, need = f"{len(numbers)} values for {graph.describe(value)}", f"1 or {count} values"
+        found = f"{len(numbers)} values for {graph.describe(value)}"
+        need = f"1 value, or {RGB} equal ones" if count == 1 else f"1 or {count} values"
         problems.append(Problem(f"{key} does not fit the channels", where=where, found=found, need=need))
         return []
     return numbers

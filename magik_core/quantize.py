@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from magik_core import carry, numerics, states
+from magik_core import carry, numerics, skips, states
 from magik_core.errors import MAX_PROBLEMS, Problem, QuantizeError, UsageError, capped
 from magik_core.graph import is_raw, limited
 from magik_core.imported import NOTHING, Imported
@@ -153,7 +153,7 @@ def _in_float(model: ir.Model, recipe: Recipe) -> tuple[set[str], set[str]]:
 
 def check_recipe(model: ir.Model, recipe: Recipe) -> None:
     """Raises: UsageError: all nodes and operator types that the graph cannot have, and ranges that codes cannot."""
-    names, types = [n.name or "" for n in model.graph], set(by_onnx()) | {n.op_type for n in model.graph}
+    names, types = [n.name or "" for n in model.graph], skips.known(model)
     makers = {v.name or "": n.name or "" for n in model.graph for v in n.outputs}
     problems = _wrong_ranges(recipe)
     for name in sorted({*recipe.skip_nodes, *recipe.nodes} - set(names)):
@@ -166,7 +166,7 @@ def check_recipe(model: ir.Model, recipe: Recipe) -> None:
     for name in sorted({*recipe.skip_ops, *recipe.ops} - types):
         near = nearest(name, types)
         hint = f"did you mean {near}?" if near else "magik inspect lists the types"
-        problems.append(Problem("unknown operator type", name, need="an ONNX operator type", hint=hint))
+        problems.append(Problem("unknown operator type", name, need="an operator type of ONNX or of the vendor", hint=hint))
     if problems:
         raise UsageError(problems=capped(problems))
 

@@ -37,7 +37,7 @@ class Recipe:
             step computes in f32, on weights that are what their codes mean. Weights of 32 bits: nodes with
             weights compute in f32 between quantized activations.
         nodes, ops: choices by node name and by ONNX operator type; a node's own wins.
-        skip_nodes, skip_ops: node names and ONNX operator types that stay in f32.
+        skip_nodes, skip_ops: node names and operator types, ONNX's or the vendor's, that stay in f32.
         per_channel: weights have one scale per output channel.
         equalize, balance, correct_bias: cross-layer equalization, shifts of weak channels in front of depthwise
             convolutions, and bias correction.

@@ -111,11 +111,10 @@ def _warn_of_pixels(port: Port) -> None:
 
 
 def _spec(port: Port, color: str | None) -> InputSpec:
+    from magik_core import layout
     from magik_core.data_files import InputSpec
 
-    shape = port.shape
-    is_nhwc = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
-    return InputSpec(port.name, shape, color or port.color or "RGB", is_nhwc)
+    return InputSpec(port.name, port.shape, color or port.color or "RGB", layout.is_nhwc(port.shape))
 
 
 def _numpy(path: Path) -> Any:

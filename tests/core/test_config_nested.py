@@ -61,8 +61,14 @@ def test_several_inputs() -> None:
     config = Config.parse(model(INPUT=[a, b], OUTPUT=["y"]))
     assert config.input == ("a", "b") and config.output == ("y",)
     assert config.input_shape == ((1, 1, 4, 8), (1, 3, 2, 2))
-    assert config.mean == ((127.5,), (0,)) and config.normal == ()
+    assert config.mean == ((127.5,), ()) and config.normal == ()
     assert config.color == ("GRAY", "BGR")
+
+
+def test_an_input_that_says_no_size_keeps_the_models() -> None:
+    config = Config.parse(model(INPUT=[{**IMAGE, "NAME": "image"}, {"NAME": "numbers"}]))
+    assert (config.input, config.input_shape) == (("image", "numbers"), ((1, 3, 384, 640), ()))
+    assert (config.mean, config.normal) == (((0, 0, 0), ()), ((255, 255, 255), ()))
 
 
 @pytest.mark.parametrize(
@@ -86,8 +92,8 @@ def test_several_inputs() -> None:
         (model(INPUT=[{**IMAGE, "COLOR": ["RGB"]}]), 'where: MODEL.INPUT[0].COLOR\nfound: ["RGB"]\n need: text'),
         (model(INPUT=[{"WIDTH": 3}]), "error: an input has no whole size\nwhere: MODEL.INPUT[0]\n"
                                       "found: no HEIGHT and no CHANNEL"),
-        (model(INPUT=[IMAGE, {}]), "error: WIDTH is not said of every input\nwhere: MODEL.INPUT\n"
-                                   "found: none of input 1\n need: of all, or of none"),
+        (model(INPUT=[{"NAME": "a"}, {}]), "error: NAME is not said of every input\nwhere: MODEL.INPUT\n"
+                                           "found: none of input 1\n need: of all, or of none"),
         ({**VENDORS, "SOC": "T41"}, "error: a config key is given twice\nwhere: SOC\n"
                                     " need: inside the sections or outside of them"),
     ],

@@ -187,7 +187,8 @@ def test_names_that_the_graph_does_not_have(net: Path) -> None:
         f"error: the graph has no node of this name\nwhere: {NODE_BITS}: conv9\n need: {need}\n\n"
         " hint: did you mean conv5?",
         f"error: the graph has no node of this name\nwhere: y2\n need: {need}\n\n hint: did you mean conv2?",
-        "error: unknown operator type\nwhere: Convs\n need: an ONNX operator type\n\n hint: did you mean Conv?",
+        "error: unknown operator type\nwhere: Convs\n need: an operator type of ONNX or of the vendor\n\n"
+        " hint: did you mean Conv?",
     ]
 
 

@@ -99,6 +99,13 @@ def test_the_last_shape_is_for_inputs_that_are_open_or_alike() -> None:
     assert [shape.numpy() for v in model.graph.inputs if (shape := v.shape)] == [(1, 8), (1, 8), (1, 8), (1, 6)]
 
 
+def test_an_empty_shape_is_the_models() -> None:
+    text = "g (float[n,4] a, float[n,4] b, float[2,4] c) => (float[n,4] y, float[2,4] z) { y = Add(a, b) z = Relu(c) }"
+    for shapes in ([[3, 4], []], [[], [3, 4]]):
+        model = prepare(source_of(text), input_shapes=shapes)
+        assert [graph.static_shape(v) for v in model.graph.inputs] == [(3, 4), (3, 4), (2, 4)]
+
+
 def test_shapes_that_do_not_fit_are_refused_together() -> None:
     text = "agraph (float[n,4] a, float[n,4] b) => (float[n,4] y) { y = Add(a, b) }"
     assert problems_of(source_of(text), UsageError, input_shapes=[[1, 4, 1], [0, 4], [1, 4]]) == [

@@ -72,6 +72,23 @@ def test_one_list_serves_all_images() -> None:
     assert heads(prepare(source_of(TWO), mean=[1])) == ["a/mean", "b/mean"]
 
 
+GRAY = "agraph (float[1,1,8,8] x) => (float[1,1,8,8] y) { y = Relu(x) }"
+
+
+def test_three_equal_numbers_serve_one_channel() -> None:
+    means = [graph.constant(n.inputs[1]) for n in prepare(source_of(GRAY), mean=[[5, 5, 5]]).graph if graph.is_head(n)]
+    assert [None if m is None else m.ravel().tolist() for m in means] == [[5.0]]
+
+
+@pytest.mark.parametrize("mean", [[1, 2, 1], [1, 1]])
+def test_other_numbers_do_not_fit_one_channel(mean: list[int]) -> None:
+    with pytest.raises(UsageError) as caught:
+        prepare(source_of(GRAY), mean=mean)
+    assert [(p.found, p.need) for p in caught.value.problems] == [
+        (f"{len(mean)} values for FLOAT [1, 1, 8, 8]", "1 value, or 3 equal ones")
+    ]
+
+
 def test_lists_per_input() -> None:
     model = prepare(source_of(TWO), mean=[[1], [0], [1, 2, 3, 4, 5]])
     assert heads(model) == ["a/mean", "c/mean"]

@@ -128,6 +128,43 @@ def test_an_onnx_model_with_its_channels_last(here: Path, tool: Tool) -> None:
     assert magik_core.load(here / "a.bin").inputs[0].shape == (1, 12, 16, 3)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "--target_device T40 --img_width 24 --img_height 20 --mean 0,0,0 --var 255,255,255",
+        {"ARCH": ARCH, "MODEL": {"INPUT": [{**INPUT, "WIDTH": 24, "HEIGHT": 20}]}},
+        {"ARCH": ARCH, "MODEL": {"INPUT": [{**INPUT, "NAME": "image", "WIDTH": 24, "HEIGHT": 20}, {"NAME": "s"}]}},
+        {**FLAT, "INPUT_SHAPE": [1, 3, 20, 24], "QUANT_DATASET_PATH": ""},
+        {**FLAT, "INPUT_SHAPE": [[1, 3, 20, 24], []], "QUANT_DATASET_PATH": ""},
+    ],
+)
+def test_the_size_of_an_image_beside_other_numbers(here: Path, tool: Tool, said: str | dict[str, object]) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["f"]),
+        helper.make_node("Concat", ["f", "s"], ["y"], axis=1),
+    ]
+    ports = [("image", FLOAT, (1, 3, 16, 16)), ("s", FLOAT, (1, 8))], [("y", FLOAT, (1, 12))]
+    write(here / "model.onnx", nodes, *ports, {"w": weights(4, 3, 3, 3)})
+    (here / "own.cfg").write_text(json.dumps(said))
+    done = tool(f"magik-transform-tools -i model.onnx -o a.mk.h {said if isinstance(said, str) else '-cfg own.cfg'}")
+    assert done.code == 0, done.err
+    assert [p.shape for p in magik_core.load(here / "a.bin").inputs] == [(1, 3, 20, 24), (1, 8)]
+
+
+def test_a_gray_image_with_three_numbers(here: Path, tool: Tool) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    write(here / "model.onnx", nodes, [("x", FLOAT, (1, 1, 8, 8))], [("y", FLOAT, (1, 4, 6, 6))],
+          {"w": weights(4, 1, 3, 3)})  # fmt: skip
+    (here / "gray.json").write_text(json.dumps({**PTQ, "format": "GRAY", "width": 8, "height": 8}))
+    script = "magik-transform-tools -i model.onnx -o a.mk.h --target_device T40 --ptq_config_path gray.json"
+    assert tool(f"{script} --mean 127,127,127 --var 128,128,128").code == 0
+    three = (here / "a.bin").read_bytes()
+    assert tool(f"{script} --mean 127 --var 128").code == 0
+    assert (here / "a.bin").read_bytes() == three
+
+
 @pytest.mark.parametrize("more", ["", "--post_training_quantization false --ptq_config_path ptq.json"])
 def test_without_calibration_a_float_model_stays_float(here: Path, tool: Tool, more: str) -> None:
     done = tool(f"magik-transform-tools -i model.onnx -o a.mk.h --target_device T41 {more}")

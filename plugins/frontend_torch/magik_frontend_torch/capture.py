@@ -60,7 +60,7 @@ def resized(examples: Sequence[Any], shapes: Sequence[Sequence[int]], where: str
     out = list(examples)
     for index, shape in enumerate(shapes[: len(out)]):
         value = _plain(out[index], None)
-        if isinstance(value, torch.Tensor) and tuple(value.shape) != tuple(shape):
+        if shape and isinstance(value, torch.Tensor) and tuple(value.shape) != tuple(shape):
             out[index] = _zeros(shape, value.dtype, where).to(value.device)
     return out
 

@@ -148,8 +148,8 @@ def bind(net: Net, shapes: Sequence[Sequence[int]]) -> None:
     for i, (name, ref) in enumerate(net.inputs.items()):
         known = net.shapes[name]
         is_like = i < len(shapes) or known is None or None in known or known == before[len(shapes) - 1]
-        given = shapes[min(i, len(shapes) - 1)] if shapes and is_like else None
-        if given is not None and (known is None or len(known) == len(given)):
+        given = shapes[min(i, len(shapes) - 1)] if shapes and is_like else ()
+        if given and (known is None or len(known) == len(given)):
             known = tuple(given)
         elif known is not None and len(known) > 1 and known[0] is None:
             known = (1, *known[1:])

@@ -280,7 +280,7 @@ def _given_shapes(model: Model, given: Sequence[tuple[int, ...]]) -> list[tuple[
         rank = len(tensor.shape)
         shape = tuple(given[min(position, len(given) - 1)]) if given else ()
         fits = len(shape) == rank and min(shape, default=1) > 0
-        if position < len(given) and not fits:
+        if position < len(given) and shape and not fits:
             where, need = f"input '{tensor.name}'", f"{rank} positive sizes: {list(tensor.signature or tensor.shape)}"
             problems.append(Problem("INPUT_SHAPE does not fit an input", where, str(list(shape)), need))
         elif position < len(given):
