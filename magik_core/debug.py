@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def debug(
     )
     samples = _samples(ready, data, size)
     name = str(model) if isinstance(model, (str, Path)) else ready.graph.graph.name or type(model).__name__
-    return report(ready, name, samples, folder, progress, tries_skips=tries_skips, threads=threads)
+    found = report(ready, name, samples, folder, progress, tries_skips=tries_skips, threads=threads)
+    return replace(found, warnings=ready.remarks)
 
 
 def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[Mapping[str, np.ndarray]]:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
 from magik_core import numerics
 from magik_core.errors import MAX_PROBLEMS
+from magik_core.imported import NOTHING, Imported
 from magik_core.program import QuantParams
+from magik_core.quantize import is_raw
 from magik_core.recipe import REAL, Choice, Recipe
 from magik_core.source import Quantization
-from magik_core.weights import has_weights
+from magik_core.weights import has_weights, is_settled
 
 
-def remarks(model: ir.Model, recipe: Recipe, quantization: Quantization) -> list[str]:
-    """A line per choice for a single node that is not what the node has, the first MAX_PROBLEMS of them.
+def remarks(model: ir.Model, recipe: Recipe, quantization: Quantization, imported: Imported = NOTHING) -> list[str]:
+    """A line per choice that is not what the model or its node has, the first MAX_PROBLEMS of those for single nodes.
 
     Args: quantization: what the recipe has become.
     """
+    if recipe.is_real:
+        return _without_codes(recipe)
     chosen = ((node, recipe.nodes[node.name or ""]) for node in model.graph if node.name in recipe.nodes)
     found = [f"{node.name}: {text}" for node, choice in chosen for text in _of_node(node, choice, quantization)]
     left = len(found) - MAX_PROBLEMS
-    return [*found[:MAX_PROBLEMS], *([f"and {left} more choices for single nodes"] if left > 0 else [])]
+    more = [f"and {left} more choices for single nodes"] if left > 0 else []
+    return [*_of_imported(model, recipe, quantization, imported), *found[:MAX_PROBLEMS], *more]
 
 
 def unsaid(model: ir.Model, recipe: Recipe, quantization: Quantization) -> tuple[str, ...]:
@@ -33,15 +38,41 @@ def unsaid(model: ir.Model, recipe: Recipe, quantization: Quantization) -> tuple
     said = {c.feature_bits for c in recipe.nodes.values() if c.feature_bits not in (None, REAL)}
     if not said or recipe.feature_bits in said:
         return ()
-    made = {node.name or "": [v.name for v in node.outputs] for node in model.graph if node.name not in recipe.nodes}
-    values = {v.name or "": [v.name] for v in model.graph.inputs} | made
-    codes = ((name, quantization.codes(v)) for name, parts in values.items() for v in parts)
-    left = list(dict.fromkeys(name for name, q in codes if q is not None and q.bits == recipe.feature_bits))
-    if not left or len(left) >= len(recipe.nodes):
+
+    def left(values: Iterable[ir.Value]) -> list[str]:
+        codes = ((v.name or "", quantization.codes(v.name)) for v in values)
+        return [name for name, q in codes if q is not None and q.bits == recipe.feature_bits]
+
+    inputs = left(v for v in model.graph.inputs if not is_raw(v))
+    nodes = [node.name or "" for node in model.graph if node.name not in recipe.nodes and left(node.outputs)]
+    names = [*inputs, *nodes]
+    if not names or (nodes and len(names) >= len(recipe.nodes)):
         return ()
-    named = f"{', '.join(left[:8])}{' …' * (len(left) > 8)}"
     bits = f"{recipe.feature_bits} bits, QUANT_FEATURE_BIT"
-    return (f"{named}: {bits}, where the file of bits has {', '.join(sorted(map(str, said)))} for its nodes",)
+    return (f"{_listed(names)}: {bits}, where the file of bits has {', '.join(sorted(map(str, said)))} for its nodes",)
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:8])}{' …' * (len(names) > 8)}"
+
+
+def _without_codes(recipe: Recipe) -> list[str]:
+    """Choices of codes where no activation has any."""
+    needs_codes = {n for n, c in recipe.nodes.items() if c.range or c.feature_bits not in (None, REAL)}
+    needs_weights = {n for n, c in recipe.nodes.items() if recipe.is_float and c.weight_bits}
+    names = [name for name in recipe.nodes if name in needs_codes | needs_weights]
+    return [f"{_listed(names)}: bits and ranges have no effect: every step computes in f32"] if names else []
+
+
+def _of_imported(model: ir.Model, recipe: Recipe, quantization: Quantization, imported: Imported) -> Iterator[str]:
+    """What is chosen for all where the source has chosen everything."""
+    reason = "has no effect: the model arrives quantized, and keeps what it has"
+    features, weights = recipe.feature_bits, recipe.weight_bits
+    if imported and features != Recipe.feature_bits and all(q.bits != features for q in quantization.values.values()):
+        yield f"QUANT_FEATURE_BIT {features} {reason}"
+    matrices = [node for node in model.graph if has_weights(node)]
+    if matrices and weights not in (Recipe.weight_bits, REAL) and all(is_settled(n, quantization) for n in matrices):
+        yield f"QUANT_WEIGHT_BIT {weights} {reason}"
 
 
 def _of_node(node: ir.Node, choice: Choice, quantization: Quantization) -> Iterator[str]:
@@ -50,8 +81,8 @@ def _of_node(node: ir.Node, choice: Choice, quantization: Quantization) -> Itera
     if bits not in (None, REAL) and all(q.bits != bits for q in known):
         has = f"the {known[0].bits} bits of what it follows or of the source" if known else "no codes"
         yield f"QUANT_FEATURE_BIT {bits} has no effect: its result has {has}"
-    if choice.weight_bits and not has_weights(node) and not _limits_sums(node):
-        yield f"QUANT_WEIGHT_BIT {choice.weight_bits} has no effect: it has no weights"
+    if choice.weight_bits and (reason := _why_no_weights(node, choice.weight_bits, quantization)):
+        yield f"QUANT_WEIGHT_BIT {choice.weight_bits} has no effect: {reason}"
     if choice.range is None:
         return
     low, high = choice.range
@@ -61,6 +92,17 @@ def _of_node(node: ir.Node, choice: Choice, quantization: Quantization) -> Itera
         yield f"MIN {low:g} MAX {high:g} have no effect: its result has the codes of what it follows or of the source"
     elif low > 0 or high < 0:
         yield f"MIN {low:g} MAX {high:g} become {min(low, 0.0):g} and {max(high, 0.0):g}: 0 is always a code"
+
+
+def _why_no_weights(node: ir.Node, bits: int, quantization: Quantization) -> str:
+    """Why a node has no weights of as many bits; empty: it may have."""
+    if not has_weights(node):
+        return "" if _limits_sums(node) else "it has no weights"
+    if bits == REAL:
+        return ""
+    if node.name in quantization.float_nodes:
+        return "it computes in f32"
+    return "its weights have the codes of the source" if is_settled(node, quantization) else ""
 
 
 def _is_of(q: QuantParams, low: float, high: float) -> bool:

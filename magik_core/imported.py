@@ -94,19 +94,36 @@ def take(model: ir.Model) -> Imported:
     return Imported(values | _before(model, values), kept, ROUNDS_TWICE[rounding])
 
 
-def drop(model: ir.Model) -> None:
+def drop(model: ir.Model) -> Imported:
     """Take the rounding out: constants are real, activations pass their pairs as they are; in place.
 
-    Raises: GraphError: as `take`.
+    Where 0 is the first or the last code of what a node computes, what saturates in the pair may be all that is left
+    of a Relu or Clip before it: there a Clip takes its place.
+
+    Returns: the codes of constants, which are what they were.
+    Raises:  GraphError: as `take`.
     """
-    take(model)
+    found = take(model)
     for node in list(model.graph):
-        if node.op_type == "DequantizeLinear":
-            pair = node.inputs[0].producer() if node.inputs[0] is not None else None
-            assert pair is not None and pair.inputs[0] is not None
-            if not graph.bypass(node, pair.inputs[0]):  # an output that is an input
-                graph.replace(node, graph.insert(node, "Identity", [pair.inputs[0]]))
+        codes = node.inputs[0] if node.op_type == "DequantizeLinear" else None
+        if codes is None:
+            continue
+        pair, q = codes.producer(), found.values[codes.name or ""]
+        assert pair is not None and pair.inputs[0] is not None
+        x = pair.inputs[0]
+        if x.producer() is not None and q.zero_point in (0, q.top):
+            graph.replace(node, _limited(model, node, x, q))
+        elif not graph.bypass(node, x):  # an output that is an input
+            graph.replace(node, graph.insert(node, "Identity", [x]))
     graph.remove_dead(model)
+    return Imported(constants=found.constants)
+
+
+def _limited(model: ir.Model, before: ir.Node, x: ir.Value, q: QuantParams) -> ir.Value:
+    """A value within what its codes can say."""
+    assert x.dtype is not None
+    ends = (np.array(q.scale * (code - q.zero_point), x.dtype.numpy()) for code in (0, q.top))
+    return graph.insert(before, "Clip", [x, *(graph.add_constant(model, f"{before.name}/limit", end) for end in ends)])
 
 
 def _activation(node: ir.Node) -> dict[str, QuantParams]:

@@ -7,7 +7,7 @@ Source: reference transform-api.md, section 2: an object keyed by node name, `{"
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,32 +18,36 @@ from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError, capped
 from magik_core.missing import nearest
 from magik_core.pack import check_outputs, write
-from magik_core.program import Program, QuantParams
-from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Choice
+from magik_core.program import Program
+from magik_core.quantize import values_to_calibrate
+from magik_core.quantized import Quantized
+from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Choice, Recipe
+from magik_core.source import Quantization
+from magik_core.weights import has_weights, is_settled, weight_bits
 
 BITS: Mapping[str, tuple[int, ...]] = {"QUANT_FEATURE_BIT": FEATURE_BITS, "QUANT_WEIGHT_BIT": WEIGHT_BITS}
 LIMITS = ("MIN", "MAX")
 
 
 def of_program(
-    program: Program, values: Collection[str], weight_bits: Mapping[str, int]
+    program: Program, values: Collection[str], quantization: Quantization, widths: Mapping[str, int]
 ) -> dict[str, dict[str, float]]:
-    """What the nodes of a program have, by name in order of execution; a node in f32 has 32 bits.
+    """What the nodes of a program have, by name in order of execution; a node that is to compute in f32 has 32 bits.
 
     Args: values: those that have a range of their own: the others follow one of these and are not listed;
-        weight_bits: of the nodes that have weights.
+        widths: bits of the weights of the nodes that have some.
     """
     found: dict[str, dict[str, float]] = {}
     for step in program.steps:
-        reads, writes = program.reads(step), program.writes(step)
-        if step.op.kernel(reads, writes).endswith("_f32"):
-            found.setdefault(step.name, {"QUANT_FEATURE_BIT": REAL})
-        q = writes[0].quant
-        if writes[0].name not in values or not isinstance(q, QuantParams):
-            continue
-        own = found.get(step.name, {"QUANT_FEATURE_BIT": q.bits})
-        own |= {"QUANT_WEIGHT_BIT": weight_bits[step.name]} if step.name in weight_bits else {}
-        found[step.name] = own | {"MAX": q.scale * (q.top - q.zero_point), "MIN": q.scale * (0 - q.zero_point)}
+        y = program.writes(step)[0]
+        weights = {"QUANT_WEIGHT_BIT": widths[step.name]} if step.name in widths else {}
+        is_real = step.name in quantization.float_nodes and step.name not in quantization.rounded_nodes
+        q = None if is_real else quantization.codes(y.name)
+        if q is None and step.op.kernel(program.reads(step), (y,)).endswith("_f32"):
+            found.setdefault(step.name, {"QUANT_FEATURE_BIT": REAL} | ({} if is_real else weights))
+        elif q is not None and y.name in values:
+            limits = {"MAX": q.scale * (q.top - q.zero_point), "MIN": q.scale * (0 - q.zero_point)}
+            found[step.name] = {"QUANT_FEATURE_BIT": q.bits} | weights | limits
     return found
 
 
@@ -56,12 +60,16 @@ def check_place(settings: Config) -> None:
         check_outputs([Path(NODE_BITS)])
 
 
-def save(program: Program, values: Collection[str], weight_bits: Mapping[str, int]) -> None:
+def save(program: Program, ready: Quantized, recipe: Recipe) -> None:
     """Write the file, whole or not at all.
 
     Raises: PackError: the working directory does not take it.
     """
-    found = of_program(program, values, weight_bits)
+    values = values_to_calibrate(ready.graph, recipe, ready.imported)
+    settled = {n.name for n in ready.graph.graph if has_weights(n) and is_settled(n, ready.quantization)}
+    bits = {} if recipe.is_float else weight_bits(ready.graph, recipe)
+    widths = {name: b for name, b in bits.items() if b == REAL or name not in settled}
+    found = of_program(program, values, ready.quantization, widths)
     write({Path(NODE_BITS): (json.dumps(found, indent=2) + "\n").encode()})
 
 
@@ -125,7 +133,7 @@ def _problems(node: str, row: Any) -> list[Problem]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _meant(name: str, known: Collection[str]) -> str:

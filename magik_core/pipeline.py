@@ -30,7 +30,7 @@ from magik_core import (
 from magik_core.config import Config
 from magik_core.debugging import session
 from magik_core.errors import UsageError, together
-from magik_core.imported import NOTHING, Imported, drop, is_quantized, take
+from magik_core.imported import Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
 from magik_core.limits import check_threads
@@ -48,7 +48,7 @@ from magik_core.soc import SoC
 from magik_core.source import Quantization
 from magik_core.streamed import Streamed
 from magik_core.verify import verify_graph, verify_program
-from magik_core.weights import real_weights, weight_bits, with_weights
+from magik_core.weights import real_weights, with_weights
 
 Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
@@ -99,7 +99,7 @@ def convert(
     debugged = session.asked(ready, settings, progress, threads)
     outputs.write(program, placed, targets)
     if settings.save_op_quant_bit:
-        node_bits.save(program, values_to_calibrate(graph, chosen, imported), weight_bits(graph, chosen))
+        node_bits.save(program, ready, chosen)
     return Result(
         outputs.stem(model, keep=True),
         soc.name,
@@ -110,7 +110,7 @@ def convert(
         0 if samples is None else len(samples),
         len(imported.values),
         time.perf_counter() - started,
-        (*unmet, *_warnings(program, chosen), *effects.unsaid(graph, chosen, ready.quantization)),
+        (*unmet, *_warnings(program, chosen), *ready.remarks, *_unlisted(settings, imported)),
         debugged,
     )
 
@@ -161,9 +161,9 @@ def _quantized(
         if count:
             notes(f"shifted the weak channels of {count} {'tensor' if count == 1 else 'tensors'}")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
-    for text in effects.remarks(graph, recipe, quantization):
-        notes(text)
-    return Quantized(graph, quantization, corrected, imported, plugins.load().onnx_ops, samples, settings)
+    remarks = (*effects.remarks(graph, recipe, quantization, imported), *effects.unsaid(graph, recipe, quantization))
+    ops = plugins.load().onnx_ops
+    return Quantized(graph, quantization, corrected, imported, ops, samples, settings, remarks)
 
 
 def _open(
@@ -198,13 +198,9 @@ def _recipe(settings: Config, given: Recipe | None = None, *, is_float: bool = F
 
 def _imported(graph: ir.Model, recipe: Recipe) -> Imported:
     """The quantization that the graph arrives with, taken out of it; what is left shows all states."""
-    found = NOTHING
-    if recipe.is_float:
-        drop(graph)
-    else:
-        found = take(graph)
+    found = drop(graph) if recipe.is_real else take(graph)
     states.name_outputs(graph)
-    return found if recipe.is_float else replace(found, values={**found.values, **states.declared(graph)})
+    return found if recipe.is_real else replace(found, values={**found.values, **states.declared(graph)})
 
 
 def _place(program: Program, soc: SoC) -> Plan:
@@ -350,6 +346,11 @@ def _quantization(
         calibrate.watch(graph, data, means.items(), progress=report, threads=threads)
         graph = correct.correct_biases(graph, reals, means, of_inputs=True)
     return (with_weights(graph, reals) if recipe.feature_bits == REAL else graph), quantization
+
+
+def _unlisted(settings: Config, imported: Imported) -> tuple[str, ...]:
+    text = f"{node_bits.NODE_BITS} leaves out what the source has quantized: that cannot be edited"
+    return (text,) if settings.save_op_quant_bit and imported.values else ()
 
 
 def _warnings(program: Program, recipe: Recipe) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ Ranges = Mapping[str, tuple[float, float]]
 
 def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
     """The values whose ranges `quantize` needs and how many bits each gets, in graph order."""
-    if recipe.is_float or recipe.feature_bits == REAL:
+    if recipe.is_real:
         return {}
     bits = bits_of(model, recipe, imported)
     shared = {**owners(model, bits, imported), **imported.values}
@@ -74,8 +74,9 @@ def quantize(
     widths = code_widths(model, recipe)
     weights = None if channel_scales is None else node_weights(widths, recipe, channel_scales)
     if recipe.feature_bits == REAL:
-        in_float = frozenset(_in_float(model, recipe)[0])
-        return Quantization(float_nodes=in_float, weights=weights, weight_bits=widths)
+        skipped, real = _in_float(model, recipe)
+        in_float = frozenset(skipped | real)
+        return Quantization({}, in_float, weights, imported.constants, weight_bits=widths)
     values, problems = dict(imported.values), list[Problem]()
     wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
     ranges = {**(ranges or {}), **useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}

@@ -25,6 +25,7 @@ class Quantized:
         graph: what float computes; corrected: the same with corrected biases, which is what is lowered.
         imported: what of the quantization is the source's own; ops: of plugins too, None for magik's own.
         samples: calibration data, if any was needed; settings: of the conversion, None without one.
+        remarks: what was chosen and has no effect.
     """
 
     graph: ir.Model
@@ -34,6 +35,7 @@ class Quantized:
     ops: Mapping[str, type[Op]] | None = None
     samples: Samples | Streamed | None = None
     settings: Config | None = None
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, graph: ir.Model, quantization: Quantization) -> Quantized:

@@ -58,6 +58,11 @@ class Recipe:
     correct_bias: bool = True
     is_float: bool = False
 
+    @property
+    def is_real(self) -> bool:
+        """Whether no activation has codes."""
+        return self.is_float or self.feature_bits == REAL
+
     def choice(self, node: str, op: str) -> Choice:
         """What a node gets, the defaults filled in."""
         own, of_type = self.nodes.get(node, Choice()), self.ops.get(op, Choice())
@@ -68,7 +73,11 @@ class Recipe:
         )
 
     def is_skipped(self, node: str, op: str) -> bool:
-        """Whether a node computes in f32 although others do not."""
+        """Whether a node computes in f32, on weights as they are, although others do not.
+
+        Where features have 32 bits all compute in f32, and bits of weights beside those of a node tell what it has.
+        """
         own, of_type = self.nodes.get(node, Choice()), self.ops.get(op, Choice())
-        is_real = (own.feature_bits or of_type.feature_bits) == REAL
+        has_own_weights = self.feature_bits == REAL and (own.weight_bits or of_type.weight_bits)
+        is_real = (own.feature_bits or of_type.feature_bits) == REAL and not has_own_weights
         return is_real or node in self.skip_nodes or op in self.skip_ops

@@ -26,6 +26,12 @@ def has_weights(node: ir.Node) -> bool:
     return node.op_type in WITH_WEIGHTS and w is not None and w.const_value is not None
 
 
+def is_settled(node: ir.Node, quantization: Quantization) -> bool:
+    """Whether the weights of a node have the codes of the source."""
+    w = node.inputs[1]
+    return w is not None and w.name in quantization.constants
+
+
 def weight_bits(model: ir.Model, recipe: Recipe) -> dict[str, int]:
     """Bits of the weights of every node that has some."""
     nodes = (n for n in model.graph if has_weights(n))

@@ -108,6 +108,8 @@ def _warn(chosen: Config) -> None:
 
 def _show(found: Report, page: Path | None, sort: Sort, top: int | None, is_json: bool) -> None:
     _page(page, found)
+    for warning in found.warnings:
+        _console.words(f"warning: {warning}", "yellow")
     if is_json:
         _console.as_json(found.to_json())
     else:

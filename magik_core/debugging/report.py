@@ -39,7 +39,7 @@ class Report:
     """A quantized model beside the float one.
 
     Args: layers: in the order of the steps; tensors: those with codes; folder: where one sample was dumped, or empty;
-        trials: layers left in f32, the largest gain first.
+        trials: layers left in f32, the largest gain first; warnings: what was chosen and has no effect.
     """
 
     model: str
@@ -48,6 +48,7 @@ class Report:
     tensors: tuple[Usage, ...]
     folder: str = ""
     trials: tuple[Trial, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: str, found: Measured, folder: str = "", trials: Sequence[Trial] = ()) -> Report:

@@ -46,9 +46,10 @@ def convert(
     is_float = not config.quant_dataset_path and not is_quantized(source)
     if is_float:
         log.warning("no calibration data, and the model is not quantized: every step computes in f32")
-    for line in node_bits.updates(node_bits.load(config)):
-        log.info("%s", line)
+    loaded = node_bits.load(config)
     result = pipeline.convert(source, config=config, is_float=is_float, progress=progress, notes=log.debug)
+    for line in node_bits.updates(loaded):
+        log.info("%s", line)
     for warning in result.warnings:
         log.warning("%s", warning)
     files.write(result, files.name_of(job), targets)

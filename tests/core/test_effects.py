@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 import magik_core as magik
+from magik_core.cli import main
 from magik_core.config import NODE_BITS
 from magik_core.graph import serialize
 from tests.core.test_lower import model, node
@@ -31,13 +33,14 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+LOADS = {"load_op_quant_bit": True, "load_op_quant_min_max": True}
+
+
 def told(net: Path, rows: dict[str, dict[str, Any]] | None, **keys: Any) -> list[str]:
     if rows is not None:
         Path(NODE_BITS).write_text(json.dumps(rows))
-    notes: list[str] = []
-    loads = {"load_op_quant_bit": True, "load_op_quant_min_max": True}
-    magik.convert(net, "out", calibration="calib.npy", notes=notes.append, **(keys or loads))
-    return notes
+    found = magik.convert(net, "out", calibration="calib.npy", **(keys or LOADS))
+    return [text for text in found.warnings if "in f32: gap" not in text]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,56 @@ def test_what_has_an_effect_is_not_told(net: Path) -> None:
     assert told(net, {"relu": {"QUANT_FEATURE_BIT": 10, "MIN": 0, "MAX": 2}, "gap": {"QUANT_FEATURE_BIT": 16}}) == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"quant_node_skip": ["conv"]}, "conv: QUANT_WEIGHT_BIT 4 has no effect: it computes in f32"),
+        ({"quant_feature_bit": 32}, "conv: bits and ranges have no effect: every step computes in f32"),
+        ({"is_float": True}, "conv: bits and ranges have no effect: every step computes in f32"),
+    ],
+    ids=str,
+)
+def test_choices_for_a_node_without_codes(net: Path, keys: dict[str, Any], text: str) -> None:
+    row = {"QUANT_WEIGHT_BIT": 4, "MIN": 0, "MAX": 7}
+    assert [t for t in told(net, {"conv": row}, **LOADS, **keys) if "in f32: conv" not in t] == [text]
+
+
+def test_debug_tells_them_too(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(NODE_BITS).write_text('{"gap": {"QUANT_WEIGHT_BIT": 4}}')
+    loads = ["--set", "LOAD_OP_QUANT_BIT=true", "--no-dump", "--no-try-skips"]
+    assert main(["debug", str(net), "--calib", "calib.npy", *loads]) == 0
+    assert "warning: gap: QUANT_WEIGHT_BIT 4 has no effect: it has no weights" in capsys.readouterr().err
+
+
+@pytest.fixture
+def quantized(net: Path) -> Path:
+    """The net with the quantization of another tool."""
+    x = iter([{"x": sample[None]} for sample in np.load("calib.npy")])
+    reader = type("Reader", (CalibrationDataReader,), {"get_next": lambda _: next(x, None)})
+    quantize_static(net, net.with_name("qdq.onnx"), reader(), quant_format=QuantFormat.QDQ)
+    return net.with_name("qdq.onnx")
+
+
+def test_bits_for_all_of_a_model_that_arrives_quantized(quantized: Path) -> None:
+    reason = "has no effect: the model arrives quantized, and keeps what it has"
+    assert magik.convert(quantized, "out").warnings == ()
+    assert magik.convert(quantized, "out", quant_feature_bit=12, quant_weight_bit=4).warnings == (
+        f"QUANT_FEATURE_BIT 12 {reason}",
+        f"QUANT_WEIGHT_BIT 4 {reason}",
+    )
+    assert magik.convert(quantized, "out", quant_feature_bit=32, quant_weight_bit=32).warnings == ()
+    Path(NODE_BITS).write_text('{"conv": {"QUANT_WEIGHT_BIT": 4}}')
+    assert magik.convert(quantized, "out", load_op_quant_bit=True).warnings == (
+        "conv: QUANT_WEIGHT_BIT 4 has no effect: its weights have the codes of the source",
+    )
+
+
+def test_the_file_of_a_model_that_arrives_quantized(quantized: Path) -> None:
+    text = f"{NODE_BITS} leaves out what the source has quantized: that cannot be edited"
+    assert magik.convert(quantized, "out", save_op_quant_bit=True).warnings == (text,)
+    assert json.loads(Path(NODE_BITS).read_text()) == {}
+
+
 def test_what_was_saved_is_no_news(net: Path) -> None:
     assert told(net, None, save_op_quant_bit=True) == []
     assert told(net, None) == []
@@ -92,3 +145,5 @@ def test_inputs_that_a_file_of_bits_cannot_name_are_told(net: Path) -> None:
     assert magik.convert(net, "same", quant_feature_bit=16, **keys).warnings == ()
     Path(NODE_BITS).write_text(json.dumps({"gap": {"QUANT_FEATURE_BIT": 16}}))
     assert magik.convert(net, "one", **keys).warnings == ()
+    Path(NODE_BITS).write_text(json.dumps({"conv": {"QUANT_FEATURE_BIT": 16}, "gap": {"QUANT_FEATURE_BIT": 16}}))
+    assert magik.convert(net, "small", **keys).warnings == again.warnings

@@ -13,6 +13,7 @@ import pytest
 
 import magik_core as magik
 from magik_core.config import NODE_BITS
+from magik_core.config_text import show
 from magik_core.errors import MagikError
 from magik_core.program import QuantParams, Tensor
 from magik_core.result import Result
@@ -94,6 +95,38 @@ def test_what_is_saved_and_loaded_changes_nothing(net: Path) -> None:
     assert Path("out.bin").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"quant_feature_bit": 12, "quant_weight_bit": 4},
+        {"quant_weight_bit": 32},
+        {"quant_feature_bit": 32},
+        {"quant_feature_bit": 32, "quant_weight_bit": 32},
+        {"feature_fake_quant": True},
+        {"weight_fake_quant": True, "quant_weight_bit": 4, "quant_node_skip": ["conv2"]},
+    ],
+    ids=str,
+)
+def test_what_is_saved_and_loaded_with_other_bits_changes_nothing(net: Path, keys: dict[str, Any]) -> None:
+    convert(net, save_op_quant_bit=True, **keys)
+    before = Path("out.bin").read_bytes()
+    rows = saved()
+    again = convert(net, save_op_quant_bit=True, load_op_quant_bit=True, load_op_quant_min_max=True, **keys)
+    assert Path("out.bin").read_bytes() == before and saved() == rows and again.warnings == ()
+
+
+def test_what_is_saved_tells_bits_without_the_config(net: Path) -> None:
+    """Mixed: a node in f32, weights in f32, other bits; the defaults then are what the file says nothing of."""
+    rows = {"conv1": {"QUANT_WEIGHT_BIT": 32}, "conv2": {"QUANT_FEATURE_BIT": 12, "QUANT_WEIGHT_BIT": 4}}
+    Path(NODE_BITS).write_text(json.dumps(rows))
+    convert(net, save_op_quant_bit=True, load_op_quant_bit=True, quant_node_skip=["conv3"])
+    before = Path("out.bin").read_bytes()
+    assert saved()["conv1"].keys() == {"QUANT_FEATURE_BIT", "QUANT_WEIGHT_BIT", "MAX", "MIN"}
+    assert (saved()["conv1"]["QUANT_FEATURE_BIT"], saved()["conv1"]["QUANT_WEIGHT_BIT"]) == (8, 32)
+    convert(net, load_op_quant_bit=True, load_op_quant_min_max=True)
+    assert Path("out.bin").read_bytes() == before
+
+
 def test_an_edited_range_and_bits_are_what_the_program_has(net: Path) -> None:
     before = convert(net, save_op_quant_bit=True)
     rows = saved()
@@ -141,6 +174,7 @@ def test_a_file_with_mistakes_is_refused_with_all_of_them(net: Path) -> None:
         "conv4": {"MIN": 0},
         "conv5": 8,
         "act0": {"MIN": "0", "MAX": 1},
+        "add": {"MIN": 0, "MAX": 10**309},
     }
     Path(NODE_BITS).write_text(json.dumps(rows))
     bits, weights = "8, 10, 12, 14, 16, 32", "2, 4, 8, 16, 32"
@@ -155,6 +189,7 @@ def test_a_file_with_mistakes_is_refused_with_all_of_them(net: Path) -> None:
         f"error: a node's entry is no object\nwhere: {NODE_BITS}: conv5\nfound: 8\n"
         ' need: as {"QUANT_FEATURE_BIT": 8}',
         f'error: wrong range of a node\nwhere: {NODE_BITS}: act0\nfound: ["0", 1]\n need: {limits}',
+        f"error: wrong range of a node\nwhere: {NODE_BITS}: add\nfound: {show([0, 10**309])}\n need: {limits}",
     ]  # fmt: skip
 
 
@@ -286,6 +321,23 @@ def test_weights_alone_and_activations_alone(net: Path) -> None:
     scales = np.array(codes.quant.scales)[:, None, None, None]  # type: ignore[union-attr]
     assert np.array_equal(held.data, (codes.data * scales).astype(np.float32))
     assert kernels(convert(net, weight_fake_quant=True, feature_fake_quant=True)) == kernels(plain)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"quant_feature_bit": 32, "quant_weight_bit": 32},
+        {"quant_feature_bit": 32, "feature_fake_quant": True},
+        {"quant_weight_bit": 32, "weight_fake_quant": True},
+        {"quant_feature_bit": 32, "load_op_quant_bit": True},
+        {"weight_fake_quant": True, "load_op_quant_bit": True},
+    ],
+    ids=str,
+)
+def test_weights_of_32_bits_are_what_they_were(net: Path, keys: dict[str, Any]) -> None:
+    Path(NODE_BITS).write_text('{"conv2": {"QUANT_WEIGHT_BIT": 32}}')
+    held, real = (r.program.tensors["conv2/w"].data for r in (convert(net, **keys), convert(net, is_float=True)))
+    assert held is not None and real is not None and held.tobytes() == real.tobytes()
 
 
 # ---- finding a bad layer ----------------------------------------------------------------------------------

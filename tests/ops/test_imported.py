@@ -283,6 +283,43 @@ def test_in_float_nothing_is_rounded(tmp_path: Path) -> None:
     assert np.abs(got[0, :, 4, 4] - ((real * want).sum((1, 2, 3)) + bias * 0.05 * scale)).max() < 1e-4
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"is_float": True},
+        {"quant_feature_bit": 32},
+        {"weight_fake_quant": True},
+        {"quant_feature_bit": 32, "quant_weight_bit": 32},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("zero", [np.uint8(0), np.uint8(255)])
+def test_in_float_a_pair_limits_as_the_relu_did_that_it_has_taken_in(
+    zero: Any, keys: dict[str, Any], tmp_path: Path
+) -> None:
+    net = Net(1, 5, 9, 8)
+    codes, bias, scale = parts(7, 5, per_channel=True)
+    y = conv(net, net.pair("x", 0.05, np.uint8(60)), net.weight(codes.astype(S8), scale), codes, bias, scale)
+    result, model = convert(net, net.pair(y, 0.03, zero), folder=tmp_path, **keys)
+    assert [s.op.onnx[0] for s in result.program.steps] == ["Conv"] and result.float_steps == 1
+    x = 0.05 * RNG.integers(-60, 196, (1, 5, 9, 8)).astype(np.float32)
+    (got,) = load(result.outputs[1]).run({"x": x}).values()
+    assert np.abs(got - run(model, {"x": x})[0]).max() <= 0.0151
+
+
+def test_weights_keep_their_codes_where_activations_are_f32(tmp_path: Path) -> None:
+    """With data too: nothing is rounded again."""
+    net = Net(1, 5, 9, 8)
+    codes, bias, scale = parts(7, 5, per_channel=True)
+    y = conv(net, net.pair("x", 0.05, np.uint8(60)), net.weight(codes.astype(S8), scale), codes, bias, scale)
+    np.save(tmp_path / "x.npy", RNG.uniform(-1, 1, (2, 5, 9, 8)).astype(np.float32))
+    keys: dict[str, Any] = {"weight_fake_quant": True, "quant_weight_bit": 4, "calibration": tmp_path / "x.npy"}
+    result, _ = convert(net, net.pair(y, 0.03, np.uint8(60)), folder=tmp_path, **keys)
+    w = next(t.data for t in result.program.tensors.values() if t.data is not None and t.data.ndim == 4)
+    want = codes.astype(np.float32) * scale.reshape(-1, 1, 1, 1)
+    assert np.array_equal(w, np.moveaxis(want, 1, -1))
+
+
 def problem_of(net: Net, *outputs: str, folder: Path) -> list[str]:
     with pytest.raises(GraphError) as caught:
         convert(net, *outputs, folder=folder)
