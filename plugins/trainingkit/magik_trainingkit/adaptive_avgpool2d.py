@@ -6,7 +6,7 @@ from typing import Any
 
 from magik_trainingkit.graph import Node
 from magik_trainingkit.layer import Layer, marked
-from magik_trainingkit.rounding import rounded
+from magik_trainingkit.rounding import rounded, uncoded
 from magik_trainingkit.values import need_value
 
 
@@ -24,7 +24,8 @@ class AdaptiveAvgpool2D(Layer):
     def forward(self, x: Any) -> Any:
         given = need_value(x, self.where)
         real = given.tensor.mean((2, 3), keepdim=self.keepdim)
-        if self.last_layer:
-            return marked(real, "output", {"op_type": "output", "attr": self.name}, self.target_device)
         node = Node("ReduceMean", (), {"axes": [2, 3], "keepdims": int(self.keepdim)})
+        if self.last_layer:
+            real = uncoded(self, real, node, given, self.target_device)
+            return marked(real, "output", {"op_type": "output", "attr": self.name}, self.target_device)
         return rounded(self, real, [node], [given], self.target_device)

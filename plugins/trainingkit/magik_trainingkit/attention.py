@@ -45,7 +45,7 @@ class Attention(Layer):
         clip = float(self.clip_max_value)
         bits = self.output_bitwidth if self.quantize else REAL
         wide = marked(given.tensor, f"{self.kind.lower()}_start", kind, device)
-        if self.training or bits == REAL or given.bits == REAL or graph.is_exporting():
+        if not self.runs(wide) or bits == REAL or given.bits == REAL or graph.is_exporting():
             share, sources = self.scores(wide).softmax(dim=1), [Node("Identity")] * 2
         else:
             sources = [source(given, device), Node("Identity")]

@@ -47,7 +47,7 @@ class BatchNorm(Layer):
         x = given.tensor
         if graph.is_exporting():
             y = graph.emit(self._node(given, how, clip_min), x, x.shape)
-        elif not self.training:
+        elif self.runs(x):
             y = self.run([source(given, self.target_device)], [self._node(given, how, clip_min)], [x], x.ndim)
         else:
             y = self._trained(x, how, given.bits, clip_min)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from magik_trainingkit import fake_quant
+from magik_trainingkit.graph import Node
 
 
 class AWeight(nn.Module):
@@ -26,13 +28,27 @@ class batchNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         own = self.batch_norm
         assert own.running_mean is not None and own.running_var is not None
-        if self.training and own.num_batches_tracked is not None:
-            own.num_batches_tracked.add_(1)
         gain = fake_quant.gamma(own.weight)
-        momentum = 0.1 if own.momentum is None else own.momentum
+        if isinstance(own, nn.SyncBatchNorm):
+            y: Tensor = functional_call(own, {"weight": gain}, (x,))
+            return y
+        if own.training and own.num_batches_tracked is not None:
+            own.num_batches_tracked.add_(1)
         return functional.batch_norm(
-            x, own.running_mean, own.running_var, gain, own.bias, self.training, momentum, own.eps
+            x, own.running_mean, own.running_var, gain, own.bias, own.training, self._momentum(), own.eps
         )
+
+    def _momentum(self) -> float:
+        """Share of a new batch in the running statistics; None, as of any BatchNorm2d, makes them the plain mean."""
+        own = self.batch_norm
+        if own.momentum is not None or not own.training:
+            return own.momentum or 0.0
+        return 0.1 if own.num_batches_tracked is None else 1 / float(own.num_batches_tracked)
+
+    def node(self) -> Node:
+        """What `forward` computes in eval()."""
+        weight, *rest = self.constants()
+        return Node("BatchNormalization", [fake_quant.gamma(weight), *rest], {"epsilon": float(self.batch_norm.eps)})
 
     def constants(self) -> tuple[Tensor, ...]:
         """gamma, beta, mean and variance, as they are."""

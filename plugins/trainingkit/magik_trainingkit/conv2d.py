@@ -103,7 +103,7 @@ class Conv2D(Weighted):
         """Pads where `padding` is a number of pixels."""
         return (self.padding,) * 4
 
-    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node) -> list[Node]:
+    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node | None) -> list[Node]:
         top, left, bottom, right = self._pads(x)
         given = {"strides": [*self.strides], "dilations": [*self.dilations], "group": self.groups}
         constants = [w] if bias is None else [w, bias]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from magik_core.builtin.trainingkit.arithmetic import LEAST_GAMMA, REAL, TIE, is_odd
+from magik_trainingkit.values import in_kind
 
 PART = 1 << 16  # numbers that are computed at a time on a CPU: what stays in a cache
 
@@ -99,16 +100,14 @@ def feature(x: Tensor, bits: int, clip_min: float, clip_max: float, device: str)
     """`quantized_feature`; the gradient passes where x lies inside of the limits. 32 bits: x as it is."""
     if bits == REAL:
         return x
-    y: Tensor = _Feature.apply(x.float(), bits, clip_min, clip_max, device)
-    return y
+    return in_kind(_Feature.apply(x.float(), bits, clip_min, clip_max, device), x)
 
 
 def weight(w: Tensor, bits: int, factor: float, device: str, *, is_depthwise: bool = False) -> Tensor:
     """`quantized_weight`; the gradient passes. 32 bits: w as it is."""
     if bits == REAL:
         return w
-    y: Tensor = _Weight.apply(w.float(), bits, factor, device, is_depthwise)
-    return y
+    return in_kind(_Weight.apply(w.float(), bits, factor, device, is_depthwise), w)
 
 
 def gamma(weight: Tensor) -> Tensor:

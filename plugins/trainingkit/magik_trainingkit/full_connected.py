@@ -57,7 +57,7 @@ class FullConnected(Weighted):
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
         return functional.linear(x, w, bias)
 
-    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node) -> list[Node]:
+    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node | None) -> list[Node]:
         return [Node("Gemm", [w] if bias is None else [w, bias], {"transB": 1}, quantizer)]
 
     def fields(self) -> dict[str, Any]:

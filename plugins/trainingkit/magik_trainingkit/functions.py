@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,12 +10,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_trainingkit import activations, graph
 from magik_trainingkit.activations import OFFSET
 from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.graph import Node
 from magik_trainingkit.layer import Layer, marked
 from magik_trainingkit.rounding import rounded
 from magik_trainingkit.values import Value, need_value
+
+
+class _Kept(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *unused: Tensor) -> Tensor:
+        ctx.save_for_backward(*unused)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        return grads[0], *(torch.zeros_like(p) for p in ctx.saved_tensors)
+
+
+def kept(x: Tensor, function: Any) -> Tensor:
+    """x; parameters of a function that changes no codes have a gradient of 0, as DistributedDataParallel needs it."""
+    unused = list(function.parameters()) if isinstance(function, nn.Module) and function.training else []
+    y: Tensor = _Kept.apply(x, *unused) if unused and not graph.is_exporting() else x
+    return y
 
 
 class Function(Layer):
@@ -40,7 +60,7 @@ class Function(Layer):
         if given.bits == REAL:
             return Value(self.real(given.tensor), REAL, given.clip_min)
         if given.clip_min >= 0 and not isinstance(self, Hsigmoid):
-            return given
+            return given._replace(tensor=kept(given.tensor, self))
         slopes = self.slopes()
         if slopes is None:
             hint = "pass it as activation_fn of the layer before"
@@ -51,7 +71,7 @@ class Function(Layer):
     def _rounded(self, x: Value, slopes: Tensor) -> Value:
         device, kind = self.target_device, {"op_type": "Prelu"}
         wide = slopes.detach().reshape(-1, *(1,) * (x.tensor.ndim - 2))
-        real = functional.prelu(marked(x.tensor, "prelu_start", kind, device), slopes.to(x.tensor.device))
+        real = functional.prelu(marked(x.tensor, "prelu_start", kind, device), slopes.to(x.tensor))
         y = rounded(self, real, [Node("PRelu", [wide])], [x], device)
         return y._replace(tensor=marked(y.tensor, "prelu_end", kind, device))
 
@@ -122,6 +142,37 @@ class Hsigmoid(Function):
 
     def real(self, x: Tensor) -> Tensor:
         return (x + self.offset_value).clamp(0, self.clip_max_value) / self.clip_max_value
+
+
+SINGLE = {ReLU: "Relu", nn.ReLU: "Relu", nn.Sigmoid: "Sigmoid", nn.Tanh: "Tanh"}
+
+
+def nodes_of(function: Any, rank: int) -> Sequence[Node] | None:
+    """A function of reals as standard nodes; None: it has none here. rank: of what it is given."""
+    kind = type(function)
+    if function is None or kind in (Linear, nn.Identity):
+        return []
+    if kind in SINGLE:
+        return [Node(SINGLE[kind])]
+    if kind in (ReLU6, nn.ReLU6):
+        return [_limited(6.0)]
+    if kind in (LeakyReLU, nn.LeakyReLU):
+        return [Node("LeakyRelu", (), {"alpha": float(function.negative_slope)})]
+    if kind in (PReLU, nn.PReLU):
+        return [sloped_node(function, rank)]
+    if kind is Hsigmoid:
+        offset, most = float(function.offset_value), float(function.clip_max_value)
+        return [Node("Add", [torch.tensor(offset)]), _limited(most), Node("Div", [torch.tensor(most)])]
+    return None
+
+
+def _limited(most: float) -> Node:
+    return Node("Clip", [torch.tensor(0.0), torch.tensor(most)])
+
+
+def sloped_node(function: Any, rank: int) -> Node:
+    """x, and below zero x times the slopes of a function."""
+    return Node("PRelu", [activations.slope(function).detach().reshape(-1, *(1,) * (rank - 2))])
 
 
 RELU6, LINEAR = ReLU6(), Linear()  # defaults of layers: only the name matters where features have codes

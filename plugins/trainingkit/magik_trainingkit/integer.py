@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -13,15 +14,19 @@ from torch import Tensor, nn
 
 from magik_trainingkit import dumps
 from magik_trainingkit.graph import Node
+from magik_trainingkit.values import in_kind
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
     from magik_core.net import Net
 
 OPSET = 14
 ALIGNMENT = 64
-KEPT = 4  # shapes of a layer's input whose programs are kept
+KEPT = 64  # shapes of a layer's input whose programs are kept,
+KEPT_BYTES = 128 << 20  # of their arenas together, but always
+LEAST_KEPT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +40,22 @@ class Program:
         return len(numbers) == len(self.numbers) and all(map(torch.equal, numbers, self.numbers))
 
 
-_PROGRAMS: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Program]] = WeakKeyDictionary()
+@dataclass(frozen=True, eq=False)
+class Programs:
+    """Those of a layer, which one thread at a time may run."""
+
+    lock: Lock = field(default_factory=Lock)
+    by_shape: dict[tuple[object, ...], Program] = field(default_factory=dict)
+
+    def make_room(self) -> None:
+        """Drop the oldest."""
+        known = self.by_shape
+        arenas = sum(program.net.arena_bytes for program in known.values())
+        while len(known) >= KEPT or (len(known) >= LEAST_KEPT and arenas > KEPT_BYTES):
+            arenas -= known.pop(next(iter(known))).net.arena_bytes
+
+
+_PROGRAMS: WeakKeyDictionary[nn.Module, Programs] = WeakKeyDictionary()
 
 
 def evaluate(
@@ -50,7 +70,8 @@ def evaluate_many(
 ) -> list[Tensor]:
     """What the program of some nodes in a row computes, all outputs of the last.
 
-    It is made once for each shape, and again when numbers of the layer have changed.
+    It is made once for each shape, and again when numbers of the layer have changed. Numbers are f32, whatever the
+    layer has them in.
 
     Args: sources: a node for each input, which says what its codes are; the first of `nodes` reads them all.
         ranks: of the results.
@@ -58,14 +79,18 @@ def evaluate_many(
     arrays = [x.detach().float().cpu().contiguous().numpy() for x in inputs]
     numbers = [c.detach().cpu() for node in nodes for c in node.constants]
     key = (*(a.shape for a in arrays), *(_settings(node) for node in (*sources, *nodes)))
-    known = _PROGRAMS.setdefault(layer, {})
-    if key not in known or not known[key].is_of(numbers):
-        while len(known) >= KEPT:
-            known.pop(next(iter(known)))
-        known[key] = Program(tuple(n.clone() for n in numbers), _net(sources, nodes, [a.shape for a in arrays], ranks))
-    net, feeds = known[key].net, {f"x{i}": a for i, a in enumerate(arrays)}
-    dumps.layer(layer, net, feeds)
-    return [torch.from_numpy(y).to(inputs[0].device) for y in net.run(feeds).values()]
+    programs = _PROGRAMS.setdefault(layer, Programs())
+    known, feeds = programs.by_shape, {f"x{i}": a for i, a in enumerate(arrays)}
+    with programs.lock:
+        if key not in known or not known[key].is_of(numbers):
+            known.pop(key, None)
+            programs.make_room()
+            net = _net(sources, nodes, [a.shape for a in arrays], ranks)
+            known[key] = Program(tuple(n.clone() for n in numbers), net)
+        net = known[key].net
+        dumps.layer(layer, net, feeds)
+        results = net.run(feeds).values()
+    return [in_kind(torch.from_numpy(y).to(inputs[0].device), inputs[0]) for y in results]
 
 
 def _settings(node: Node) -> tuple[object, ...]:
@@ -86,6 +111,10 @@ def _net(
     return Net(pack(program, plan(program, ALIGNMENT), names=True), threads=torch.get_num_threads())
 
 
+def _array(constant: Tensor) -> np.ndarray:
+    return (constant.float() if constant.is_floating_point() else constant).numpy(force=True)
+
+
 def _model(
     sources: Sequence[Node], nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]], ranks: Sequence[int]
 ) -> onnx.ModelProto:
@@ -96,9 +125,7 @@ def _model(
 
     def add(node: Node, inputs: Sequence[str], out: str, *more: str) -> None:
         names = [f"{out}/{place}" for place in range(len(node.constants))]
-        tensors.extend(
-            numpy_helper.from_array(c.numpy(force=True), n) for c, n in zip(node.constants, names, strict=True)
-        )
+        tensors.extend(numpy_helper.from_array(_array(c), n) for c, n in zip(node.constants, names, strict=True))
         if node.quantizer is not None:
             add(node.quantizer, names[:1], f"{out}/weight")
             names[0] = f"{out}/weight"

@@ -42,6 +42,10 @@ class Layer(nn.Module):
         """What of the layer its chip cannot compute."""
         return ()
 
+    def runs(self, x: Tensor) -> bool:
+        """Whether the layer's program computes its result: in eval(), of an input that is not empty."""
+        return not self.training and x.numel() > 0
+
     def run(self, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], rank: int) -> Tensor:
         """What the layer's program computes."""
         return integer.evaluate(self, sources, nodes, inputs, rank)

@@ -24,6 +24,13 @@ def rounded(layer: Layer, real: Tensor, nodes: Sequence[Node], inputs: Sequence[
     return Value(coded(layer, real, (bits, clip_min, 1.0, device), nodes, sources, given), bits, clip_min)
 
 
+def uncoded(layer: Layer, real: Tensor, node: Node, x: Value, device: str) -> Tensor:
+    """A last layer's result of a feature: in eval() that of the layer's program, else `real`, as torch computes it."""
+    if graph.is_exporting() or x.bits == REAL or not layer.runs(x.tensor):
+        return real
+    return layer.run([source(x, device)], [node], [x.tensor], real.ndim)
+
+
 def coded(
     layer: nn.Module, real: Tensor, codes: tuple[int, float, float, str], nodes: Sequence[Node] = (),
     sources: Sequence[Node] = (), given: Sequence[Tensor] = (),
@@ -38,6 +45,6 @@ def coded(
     rounding = graph.feature(*codes, getattr(layer, "name", ""))
     if graph.is_exporting():
         return graph.emit(rounding, real, real.shape)
-    if layer.training:
+    if layer.training or not real.numel():
         return fake_quant.feature(real, *codes)
     return integer.evaluate(layer, sources or [Node("Identity")], [*nodes, rounding], given or [real], real.ndim)

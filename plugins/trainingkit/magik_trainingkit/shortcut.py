@@ -11,15 +11,16 @@ from magik_core.builtin.trainingkit.arithmetic import REAL, shortcut_clip
 from magik_core.errors import Problem
 from magik_trainingkit import activations, fake_quant, graph, rules
 from magik_trainingkit.errors import TrainingError
-from magik_trainingkit.functions import LINEAR
+from magik_trainingkit.functions import LINEAR, kept
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, marked, source
-from magik_trainingkit.values import Value, need_value
+from magik_trainingkit.values import Value, is_one, need_value
 
 
 def parts(inputs: Sequence[Any], where: str) -> list[Value]:
-    """The values that a layer puts together, given one by one or as a list."""
-    given = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list) else inputs
+    """The values that a layer puts together, given one by one, as a list or as a tuple."""
+    is_several = len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and not is_one(inputs[0])
+    given = inputs[0] if is_several else inputs
     return [need_value(x, where) for x in given]
 
 
@@ -43,7 +44,7 @@ class Shortcut(Layer):
     def forward(self, *inputs: Any) -> Any:
         values = parts(inputs, self.where)
         if len(values) != 2 or len({v.bits for v in values}) > 1:
-            found = ", ".join(f"{v.bits} bits" for v in values)
+            found = ", ".join(f"{v.bits} bits" for v in values) or "no values"
             raise TrainingError("a shortcut adds two features", where=self.where, found=found, need="two of one width")
         a, b = values
         device = self.target_device
@@ -57,10 +58,10 @@ class Shortcut(Layer):
         node = self._node(a, b, clip, clip_min)
         if graph.is_exporting():
             y = graph.emit(node, a.tensor, a.tensor.shape, [b.tensor])
-        elif not self.training:
+        elif self.runs(a.tensor):
             y = self.run([source(v, device) for v in values], [node], [a.tensor, b.tensor], a.tensor.ndim)
         else:
-            y = fake_quant.feature(a.tensor + b.tensor, a.bits, clip_min, clip, device)
+            y = kept(fake_quant.feature(a.tensor + b.tensor, a.bits, clip_min, clip, device), self.activation_fn)
         return y, a.bits, clip_min
 
     def _node(self, a: Value, b: Value, clip: float, clip_min: float) -> Node:

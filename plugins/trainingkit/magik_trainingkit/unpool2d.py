@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from magik_core.errors import Problem
 from magik_trainingkit import padding as pads
+from magik_trainingkit.graph import Node
 from magik_trainingkit.layer import Layer
+from magik_trainingkit.rounding import uncoded
 from magik_trainingkit.values import Value, need_value
 
 MODES = ("zero", "nearest", "bilinear")
@@ -46,7 +49,14 @@ class Unpool2D(Layer):
         else:
             factors = float(self.kernel_h), float(self.kernel_w)
             y = functional.interpolate(given.tensor, scale_factor=factors, mode=self.mode)
+        if self.mode == "bilinear":
+            y = uncoded(self, y, self._resize(), given, self.target_device)
         return y if self.last_layer else Value(y, given.bits, given.clip_min)
+
+    def _resize(self) -> Node:
+        scales = torch.tensor([1.0, 1.0, self.kernel_h, self.kernel_w])
+        given = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return Node("Resize", [torch.empty(0), scales], given)
 
     def _apart(self, x: Tensor, value: float) -> Tensor:
         """Pixels kernel_h and kernel_w apart."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
@@ -39,15 +40,18 @@ def unpack(x: Any, where: str) -> Value | Pixels:
     """What a layer is given: the result of another, of Preprocess, or a bare tensor, which has no codes."""
     if isinstance(x, Tensor):
         return Value(x, REAL, 0.0)
-    if isinstance(x, tuple) and len(x) == 5:
-        return Pixels(*x)
-    if isinstance(x, tuple) and len(x) == 3:
-        return Value(*x)
+    if is_one(x):
+        return Value(*x) if len(x) == 3 else Pixels(*x)
     found = f"{len(x)} values" if isinstance(x, tuple) else type(x).__name__
     need, hint = "(tensor, bits, clip_min) of another layer", "use ops.Shortcut in the place of + between layers"
     raise TrainingError(
         "a layer is given something that no layer makes", where=where, found=found, need=need, hint=hint
     )
+
+
+def is_one(x: Any) -> bool:
+    """Whether it is the result of one layer, a feature or pixels."""
+    return isinstance(x, tuple) and len(x) in (3, 5) and isinstance(x[1], (int, float))
 
 
 def need_value(x: Any, where: str) -> Value:
@@ -86,8 +90,15 @@ def tensors(x: Any) -> Iterator[Tensor]:
             yield from tensors(one)
 
 
+def in_kind(y: Tensor, x: Tensor) -> Tensor:
+    """A result in the dtype of what it is made of; f32 under autocast, which chooses the dtype of each sum itself."""
+    return y if torch.is_autocast_enabled(x.device.type) else y.to(x.dtype)
+
+
 def same(values: list[Value], where: str) -> Value:
     """The first of values that have to be of one width and sign."""
+    if not values:
+        raise TrainingError("nothing is put together", where=where, found="no values", need="one or more")
     kinds = sorted({(v.bits, v.clip_min < 0) for v in values})
     if len(kinds) > 1:
         found = ", ".join(f"{bits} bits {'signed' if is_signed else 'unsigned'}" for bits, is_signed in kinds)

@@ -13,7 +13,8 @@ from magik_core.builtin.trainingkit.arithmetic import REAL, is_odd
 from magik_core.errors import Problem
 from magik_trainingkit import activations, auto_bits, fake_quant, graph, rules
 from magik_trainingkit.batch_norm_2d import batchNorm2d, no_norm
-from magik_trainingkit.errors import AttributeMissing
+from magik_trainingkit.errors import AttributeMissing, TrainingError
+from magik_trainingkit.functions import nodes_of, sloped_node
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.layer import Layer, marked, source
 from magik_trainingkit.padding import fill
@@ -83,7 +84,7 @@ class Weighted(Layer):
         """Sums of products; value: what padding reads."""
         raise NotImplementedError
 
-    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node) -> list[Node]:
+    def real_nodes(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float, quantizer: Node | None) -> list[Node]:
         """`sum` as standard nodes."""
         raise NotImplementedError
 
@@ -115,7 +116,7 @@ class Weighted(Layer):
 
     def forward(self, x: Any) -> Any:
         given = need_pixels(x, self.where) if self._reads_pixels(x) else need_value(x, self.where)
-        same_device(given.tensor, self.weights.weight, self.where)
+        self._check(given.tensor)
         how = activations.of(self.activation_fn)
         clip_min = -float(self.clip_max_value) if how.is_signed else 0.0
         if not self.quantize:
@@ -123,17 +124,24 @@ class Weighted(Layer):
             return y if self.last_layer else (y, REAL, clip_min)
         rules.check_layer(self)
         value = fill(given.clip_min, self.target_device) if isinstance(given, Value) else 0.0
-        is_coded = REAL not in (self.weight_bitwidth, self._output_bits(), given.bits)
-        if is_coded and graph.is_exporting():
+        widths = {self.weight_bitwidth, self._output_bits(), given.bits}
+        if graph.is_exporting() and REAL not in widths:
             shape = self.sum(given.tensor, *self._weight(), value).shape
             y = graph.emit(self._node(given, how), given.tensor, shape)
-        elif is_coded and not self.training:
-            y = self.run(
-                [source(given, self.target_device)], [self._node(given, how)], [given.tensor], given.tensor.ndim
-            )
+        elif not graph.is_exporting() and self.runs(given.tensor) and widths != {REAL}:
+            y = self._evaluated(given, how, value, clip_min)
         else:
             y = self._trained(given, how, value, clip_min)
         return self._leave(y, clip_min)
+
+    def _check(self, x: Tensor) -> None:
+        """Refuse what is not on the weights' device, or has not as many channels as they read."""
+        same_device(x, self.weights.weight, self.where)
+        is_conv = isinstance(self.weights, nn.Conv2d)
+        count = int(x.shape[1 if is_conv else -1])
+        if count != self.in_channels:
+            found, need = f"{count} channels", f"in_channels {self.in_channels}"
+            raise TrainingError("a layer is given another number of channels", where=self.where, found=found, need=need)
 
     def _reads_pixels(self, x: Any) -> bool:
         return bool(self.first_layer) and bool(self.quantize or isinstance(x, tuple))
@@ -152,19 +160,45 @@ class Weighted(Layer):
             return y, self.output_bitwidth, clip_min
         return marked(y, "output", {"op_type": "output", "attr": self.name}, self.target_device)
 
-    def _trained(self, x: Value | Pixels, how: activations.Activation, value: float, clip_min: float) -> Tensor:
-        """What training computes, and what has no codes at the end."""
+    def _evaluated(self, x: Value | Pixels, how: activations.Activation, value: float, clip_min: float) -> Tensor:
+        """What the layer's program computes; an activation function that has no nodes is torch's."""
+        function = self.activation_fn if self._output_bits() == REAL else None
+        ends = nodes_of(function, x.tensor.ndim)
+        is_coded = REAL not in (self.weight_bitwidth, self._output_bits(), x.bits)
+        nodes = [self._node(x, how)] if is_coded else self._real_nodes(x.tensor, how, value, clip_min)
+        given = x.tensor
+        y = self.run([source(x, self.target_device)], [*nodes, *(ends or ())], [given], given.ndim)
+        return y if ends is not None else activations.apply(y, function)
+
+    def _real_nodes(self, x: Tensor, how: activations.Activation, value: float, clip_min: float) -> list[Node]:
+        """The nodes of a layer of which not all has codes, but for the activation function of a real result."""
         w, bias = self._weight()
-        if not self.training and not graph.is_exporting() and x.bits != REAL and self.weight_bitwidth != REAL:
-            nodes = self.real_nodes(x.tensor, w, bias, value, self._quantizer())
-            y = self.run([source(x, self.target_device)], nodes, [x.tensor], x.tensor.ndim)
-        else:
-            y = self.sum(x.tensor, self._quantized(w), bias, value)
-        y = self._normalized(y)
+        quantizer = None if self.weight_bitwidth == REAL else self._quantizer()
+        nodes = self.real_nodes(x, w, bias, value, quantizer)
+        if self.norm is not None:
+            nodes.append(self.norm.node())
+        if self._output_bits() == REAL:
+            return nodes
+        if how.offset:
+            nodes.append(Node("Add", [torch.tensor(how.offset)]))
+        if how.has_slope:
+            nodes.append(sloped_node(self.activation_fn, x.ndim))
+        return [*nodes, self._feature(clip_min)]
+
+    def _feature(self, clip_min: float) -> Node:
+        limits = clip_min, float(self.clip_max_value)
+        return graph.feature(self._output_bits(), *limits, self.target_device, self.name)
+
+    def _trained(self, x: Value | Pixels, how: activations.Activation, value: float, clip_min: float) -> Tensor:
+        """What training computes, and what is exported of a layer of which not all has codes."""
+        w, bias = self._weight()
+        y = self._normalized(self.sum(x.tensor, self._quantized(w), bias, value))
         if self._output_bits() == REAL:
             return activations.apply(y, self.activation_fn)
         y = y + how.offset if how.offset else y
         y = activations.sloped(y, self.activation_fn) if how.has_slope else y
+        if graph.is_exporting():
+            return graph.emit(self._feature(clip_min), y, y.shape)
         return fake_quant.feature(y, self._output_bits(), clip_min, float(self.clip_max_value), self.target_device)
 
     def _quantized(self, w: Tensor) -> Tensor:
