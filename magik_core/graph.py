@@ -17,6 +17,7 @@ from magik_core import light
 from magik_core.errors import GraphError, Problem
 
 OPSET = 24  # Swish is standard from here on
+RESIZE_SAYS_HOW = 11  # the first opset whose Resize has coordinate_transformation_mode
 IR_VERSION = 10  # the newest that every supported onnxruntime reads
 ORIGIN = "magik.origin"  # the metadata of a node that was inserted for another
 FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
@@ -307,8 +308,18 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
                 need=f"a model that onnx {onnx.__version__} converts to opset {OPSET}",
                 hint=f"export the model again with opset {OPSET} or a nearby one",
             ) from None
+        if version < RESIZE_SAYS_HOW:
+            _say_how_to_resize(proto)
     proto.ir_version = IR_VERSION
     return proto
+
+
+def _say_how_to_resize(proto: onnx.ModelProto) -> None:
+    """Give each Resize the coordinates that it had without a word for them, which onnx's converter forgets."""
+    for node in proto.graph.node:
+        if node.op_type == "Resize":
+            node.attribute.append(onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+            node.attribute.append(onnx.helper.make_attribute("nearest_mode", "floor"))
 
 
 def opset(proto: onnx.ModelProto) -> int:

@@ -98,6 +98,18 @@ def test_an_opset_that_cannot_be_converted_is_named_with_both() -> None:
     assert problem.hint == f"export the model again with opset {graph.OPSET} or a nearby one"
 
 
+@pytest.mark.parametrize(("op", "opset"), [("Upsample", 9), ("Resize", 10)])
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_an_older_resize_keeps_its_coordinates(op: str, opset: int, mode: str) -> None:
+    scales = np.array([1, 1, 1, 1.5], np.float32)
+    text = f'agraph (float[1,1,1,4] x) => (float[1,1,1,6] y) {{ y = {op} <mode = "{mode}"> (x, scales) }}'
+    proto = proto_of(text, opset=opset, scales=scales)
+    proto.ir_version = graph.IR_VERSION
+    x = {"x": np.array([[[[0, 3, 9, 27]]]], np.float32)}
+    y = run(ir.from_proto(graph.convert_opset(proto)), x)[0]
+    np.testing.assert_allclose(y, run(ir.from_proto(proto), x)[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21])
 def test_old_opsets_convert(opset: int) -> None:
     proto = proto_of("agraph (float[1,4] x) => (float[1,4] y) { r = Relu(x) y = Mul(r, c) }", opset=opset, c=C)

@@ -152,6 +152,19 @@ def test_the_least_gain_and_a_larger_image(tmp_path: Path) -> None:
     np.testing.assert_allclose(run(tmp_path, proto, x), expected.repeat(2, axis=2).repeat(3, axis=3), atol=1e-6)
 
 
+def test_a_larger_image_of_the_standard_has_its_mode(tmp_path: Path) -> None:
+    """Which old versions of PyTorch write at opset 9, also into graphs of the kit."""
+    x = RNG.uniform(0, 1, (1, 2, 3, 4)).astype(np.float32)
+    eight = {**FEATURE, "clip_min_value": 0.0, "clip_max_value": 1.0, "output_bitwidth": 8}
+    nodes = [node("QuantizeFeature", ["x"], "q", **eight), node("Upsample", ["q", "scales"], mode="linear")]
+    proto = model(nodes, x.shape, ("scales", np.array([1, 1, 1, 2], np.float32)))
+    proto.opset_import[0].version = 9
+    q = rounded(x, feature_grid(8, False, "T40"))
+    expected = np.empty((1, 2, 3, 8), np.float32)
+    expected[..., ::2], expected[..., 1::2] = q, (q + np.concatenate([q[..., 1:], q[..., -1:]], 3)) / 2
+    np.testing.assert_allclose(run(tmp_path, proto, x), expected, atol=0.51 / 255)
+
+
 @pytest.mark.parametrize(("device", "clip_min"), [("T40", -1.0), ("T40", 0.0), ("Txx", -1.0)])
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_an_image_with_empty_pixels(tmp_path: Path, device: str, clip_min: float, is_moved: bool) -> None:
@@ -273,6 +286,17 @@ def test_what_no_lstm_is_is_refused(tmp_path: Path, nodes: list[Any], found: str
     with pytest.raises(MagikError) as error:
         run(tmp_path, of_three(nodes, MATRIX, BIAS, *STARTS, ("b5", np.zeros(5, np.float32))), np.zeros(1))
     assert [(p.found, p.need) for p in error.value.problems] == [(found, need)]
+
+
+def test_a_step_of_an_older_lstm_is_refused_by_name(tmp_path: Path) -> None:
+    nodes = [node("LSTMUntilFunction", ["x", "w"], out) for out in ("a", "y")]
+    with pytest.raises(MagikError) as error:
+        run(tmp_path, model(nodes, (1, 2, 5, 5), *CONV), np.zeros(1))
+    assert len(error.value.problems) == 2
+    for p in error.value.problems:
+        assert p.what == "a step of an LSTM says too little to be computed"
+        assert (p.found, p.need) == ("LSTMUntilFunction", "QuantizeLSTMV2, the whole LSTM")
+        assert "export the network again" in p.hint and "LSTMUntilFunction" in p.where
 
 
 NAN = {"clip_max_value": float("nan")}

@@ -11,7 +11,7 @@ import numpy as np
 
 from magik_core import numerics
 from magik_core.builtin.onnx_quantized.expansion import at
-from magik_core.builtin.onnx_quantized.table import converts
+from magik_core.builtin.onnx_quantized.table import ANY, converts
 from magik_core.builtin.trainingkit import DOMAIN, emit
 from magik_core.builtin.trainingkit.arithmetic import CELL, REAL, Array, Grid, feature_grid, weight_codes
 from magik_core.builtin.trainingkit.fields import FEATURE_BITS, WEIGHT_BITS, Fields, array, constant
@@ -161,6 +161,13 @@ def _direction(
         grids = (layer.grid, layer.grid, CELL)
         found = [v and emit.rounded(to, v, g, to.unique(f"{v}/rounded")) for v, g in zip(found, grids, strict=True)]
     return found[0], found[1], found[2]
+
+
+@converts("LSTMUntilFunction", domains=(DOMAIN,), inputs=(0, ANY), outputs=(0, ANY))
+def lstm_until(node: NodeProto, to: Expansion) -> None:
+    """Refused: a step of an older kit's LSTM on Txx."""
+    hint = "export the network again with a kit that writes QuantizeLSTMV2, as ops.LSTM of magik-trainingkit does"
+    to.problem("a step of an LSTM says too little to be computed", node.op_type, "QuantizeLSTMV2, the whole LSTM", hint)
 
 
 def at_least(names: Sequence[str], place: int) -> bool:
