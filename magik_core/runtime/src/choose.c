@@ -6,11 +6,6 @@ uint32_t magik_isas(void)
     return cpu_isas() | 1u << MAGIK_PORTABLE;
 }
 
-static size_t round64(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
 /* The fastest variant that may be chosen; one that needs preparing only where there is memory for it. */
 static const struct magik_variant *fastest(const struct net_step *s, uint32_t isas, int may_prepare)
 {
@@ -44,7 +39,7 @@ int32_t magik_set_isas(struct magik_net *net, uint32_t isas)
 static size_t bytes_of(const struct net_step *s, uint32_t isas, void *memory)
 {
     const struct magik_variant *v = fastest(s, isas, 1);
-    return v->prepare == NULL ? 0 : round64(v->prepare(&s->step, memory));
+    return v->prepare == NULL ? 0 : net_round(v->prepare(&s->step, memory), NET_LINE);
 }
 
 size_t magik_prepared_bytes(const struct magik_net *net)
@@ -58,7 +53,7 @@ size_t magik_prepared_bytes(const struct magik_net *net)
 int32_t magik_prepare(struct magik_net *net, void *memory, size_t bytes)
 {
     const size_t need = magik_prepared_bytes(net);
-    if (bytes < need || (need > 0 && (memory == NULL || (uintptr_t)memory % 64 != 0)))
+    if (bytes < need || (need > 0 && (memory == NULL || (uintptr_t)memory % NET_LINE != 0)))
         return MAGIK_NO_MEMORY;
     if (need == 0)
         return MAGIK_OK;

@@ -2,7 +2,7 @@
 #ifndef MAGIK_FILE_H
 #define MAGIK_FILE_H
 
-#include <stdint.h>
+#include "magik/magik.h"
 
 #define FILE_MAGIC "\x89magik\r\n"
 #define FOURCC(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
@@ -33,8 +33,8 @@ struct file_tensor {
     uint32_t bytes;
     uint32_t bits;   /* of a code; 0 without quantization */
     float scale, zero_point;
-    int32_t dims[8];
-    int32_t axes[8];
+    int32_t dims[MAGIK_MAX_DIMS];
+    int32_t axes[MAGIK_MAX_DIMS];
 };
 
 struct file_step {

@@ -97,11 +97,6 @@ static int32_t check_sections(struct reader *r)
     return MAGIK_OK;
 }
 
-static size_t round8(size_t bytes)
-{
-    return (bytes + 7) & ~(size_t)7;
-}
-
 /* How many bytes the states take, as the records say, which are still to be checked. */
 static int32_t measure_states(struct reader *r, struct magik_net *net)
 {
@@ -109,7 +104,7 @@ static int32_t measure_states(struct reader *r, struct magik_net *net)
     for (int32_t i = 0; i < net->n_states; i++) {
         if (net->states[i].before >= (uint32_t)net->n_tensors)
             return fail(r, MAGIK_BAD_SECTION, -1, -1);
-        bytes += round8(net->file_tensors[net->states[i].before].bytes);
+        bytes += net_round(net->file_tensors[net->states[i].before].bytes, NET_STATE);
         if (bytes > INT32_MAX)
             return fail(r, MAGIK_BAD_SECTION, -1, -1);
     }
@@ -146,7 +141,7 @@ static int32_t count_records(struct reader *r, struct magik_net *net)
 static void *take(uintptr_t *at, int32_t count, size_t size)
 {
     void *items = (void *)*at;
-    *at += round8(size * (size_t)count);
+    *at += net_round(size * (size_t)count, 8);
     return items;
 }
 
@@ -154,7 +149,7 @@ static void *take(uintptr_t *at, int32_t count, size_t size)
 static uintptr_t lay_out(struct magik_net *net, uintptr_t at)
 {
     const int32_t n = net->n_tensors;
-    at += round8(sizeof *net);
+    at += net_round(sizeof *net, NET_STATE);
     net->tensors = take(&at, n, sizeof *net->tensors);
     net->steps = take(&at, net->n_steps, sizeof *net->steps);
     net->list = take(&at, net->n_list, sizeof(struct magik_tensor *));

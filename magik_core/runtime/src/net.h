@@ -45,6 +45,23 @@ struct magik_net {
     int32_t *order, *best, *placed;  /* tensors, as the planner takes them; in order of offsets */
 };
 
+enum { NET_LINE = 64, NET_STATE = 8 }; /* bytes: what tensors in the arena, and kept states, are rounded up to */
+
+static inline size_t net_round(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) & ~(unit - 1);
+}
+
+static inline int32_t net_index(const struct magik_net *net, const struct magik_tensor *t)
+{
+    return (int32_t)(t - net->tensors);
+}
+
+static inline size_t net_bytes(const struct magik_tensor *t)
+{
+    return (size_t)t->count * (size_t)magik_dtype_bytes(t->dtype);
+}
+
 /* Kinds of kernels that this CPU runs beside the portable ones. */
 uint32_t cpu_isas(void);
 /* Choose a variant for every step and ask it what it needs; after load, prepare and reshape. */

@@ -17,19 +17,9 @@ enum {
 
 enum way { BY_SIZE, BY_AREA, BY_LENGTH, BY_FIRST, WAYS };
 
-static int32_t index_of(const struct magik_net *net, const struct magik_tensor *t)
-{
-    return (int32_t)(t - net->tensors);
-}
-
 static struct net_place *place_of(const struct magik_net *net, const struct magik_tensor *t)
 {
-    return &net->places[index_of(net, t)];
-}
-
-static int64_t bytes_of(const struct magik_tensor *t)
-{
-    return (int64_t)t->count * magik_dtype_bytes(t->dtype);
+    return &net->places[net_index(net, t)];
 }
 
 /* ---- sharing ---- */
@@ -39,7 +29,7 @@ static void find_lives(struct magik_net *net)
     for (int32_t i = 0; i < net->n_tensors; i++)
         net->places[i] = (struct net_place){
             .offset = net->places[i].offset,
-            .bytes = (uint32_t)((bytes_of(&net->tensors[i]) + 63) / 64 * 64),
+            .bytes = (uint32_t)net_round(net_bytes(&net->tensors[i]), NET_LINE),
             .storage = i,
             .first = BEFORE,
             .last = BEFORE,
@@ -63,7 +53,7 @@ static void share_views(struct magik_net *net)
     for (int32_t i = 0; i < net->n_steps; i++) {
         const struct net_step *s = &net->steps[i];
         const struct magik_tensor *x = s->step.in[0], *y = s->step.out[0];
-        if (s->kernel->is_view == NULL || x->is_constant || bytes_of(x) != bytes_of(y) || !s->kernel->is_view(&s->step))
+        if (s->kernel->is_view == NULL || x->is_constant || net_bytes(x) != net_bytes(y) || !s->kernel->is_view(&s->step))
             continue;
         struct net_place *p = place_of(net, y), *root = &net->places[place_of(net, x)->storage];
         p->storage = place_of(net, x)->storage;
@@ -96,9 +86,9 @@ static void share_in_place(struct magik_net *net)
         const uint32_t mask = net->file_steps[i].in_place;
         const struct magik_tensor *y = n->out[0];
         struct net_place *p = place_of(net, y);
-        for (int32_t k = 0; k < n->n_in && k < IN_PLACE_INPUTS && p->storage == index_of(net, y); k++) {
+        for (int32_t k = 0; k < n->n_in && k < IN_PLACE_INPUTS && p->storage == net_index(net, y); k++) {
             const struct magik_tensor *x = n->in[k];
-            if ((mask >> k & 1u) == 0 || x->is_constant || bytes_of(x) != bytes_of(y))
+            if ((mask >> k & 1u) == 0 || x->is_constant || net_bytes(x) != net_bytes(y))
                 continue;
             const int32_t at = storage_of(net, x);
             if (net->places[at].last == i && is_read_as(net, n, mask, x, at)) {

@@ -9,11 +9,6 @@ static int32_t fail(struct magik_fault *fault, int32_t status, int32_t step, int
     return status;
 }
 
-static int32_t index_of(const struct magik_net *net, const struct magik_tensor *t)
-{
-    return (int32_t)(t - net->tensors);
-}
-
 static int is_as_in_file(const struct magik_net *net, const int32_t *dims)
 {
     for (int32_t i = 0; i < net->n_inputs; i++, dims += MAGIK_MAX_DIMS) {
@@ -75,14 +70,14 @@ static int32_t infer_step(struct magik_net *net, int32_t step, int32_t *is_known
     struct magik_tensor want[MAX_OUTPUTS];
     memset(want, 0, sizeof want);
     for (int32_t k = 0; k < s->step.n_in; k++)
-        if (!s->step.in[k]->is_constant && !is_known[index_of(net, s->step.in[k])])
-            return fail(fault, MAGIK_BAD_STEP, step, index_of(net, s->step.in[k]));
+        if (!s->step.in[k]->is_constant && !is_known[net_index(net, s->step.in[k])])
+            return fail(fault, MAGIK_BAD_STEP, step, net_index(net, s->step.in[k]));
     const int32_t status = s->kernel->shape(&s->step, want);
     if (status != MAGIK_OK)
         return fail(fault, status, step, -1);
     for (int32_t k = 0; k < s->step.n_out; k++) {
         struct magik_tensor *y = s->step.out[k];
-        const int32_t index = index_of(net, y);
+        const int32_t index = net_index(net, y);
         if (is_known[index])
             return fail(fault, MAGIK_BAD_STEP, step, index);
         if (!op_is(y, want[k].dtype, want[k].rank))

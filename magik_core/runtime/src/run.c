@@ -4,38 +4,33 @@
 /* Work in bytes that fast kernels read and write: below, handing a part over takes longer than doing it. */
 enum { SHARED_WORK = 48 * 1024, SLOWER = 16, PRODUCTS = 16, COPIED = 4 };
 
-static size_t round64(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
 /* Of one part. */
 static size_t scratch_bytes(const struct magik_net *net)
 {
     size_t most = 0;
     for (int32_t i = 0; i < net->n_steps; i++)
         most = net->steps[i].scratch_bytes > most ? net->steps[i].scratch_bytes : most;
-    return round64(most);
+    return net_round(most, NET_LINE);
 }
 
 /* SIZE_MAX, which nobody has, where a size_t cannot say it. */
 size_t magik_arena_bytes(const struct magik_net *net, int32_t parts)
 {
-    const size_t plan = round64(net->plan_bytes), scratch = scratch_bytes(net), many = (size_t)(parts < 1 ? 1 : parts);
+    const size_t plan = net_round(net->plan_bytes, NET_LINE), scratch = scratch_bytes(net), many = (size_t)(parts < 1 ? 1 : parts);
     return scratch > (SIZE_MAX - plan) / many ? SIZE_MAX : plan + scratch * many;
 }
 
 int32_t magik_set_arena(struct magik_net *net, void *arena, size_t bytes, int32_t parts)
 {
     const size_t need = magik_arena_bytes(net, parts);
-    if (parts < 1 || bytes < need || (need > 0 && (arena == NULL || (uintptr_t)arena % 64 != 0)))
+    if (parts < 1 || bytes < need || (need > 0 && (arena == NULL || (uintptr_t)arena % NET_LINE != 0)))
         return MAGIK_NO_MEMORY;
     net->parts = parts;
     for (int32_t i = 0; i < net->n_tensors; i++)
         if (!net->tensors[i].is_constant)
             net->tensors[i].data = (uint8_t *)arena + net->places[i].offset;
     for (int32_t i = 0; i < net->n_steps; i++)
-        net->steps[i].step.scratch = (uint8_t *)arena + round64(net->plan_bytes);
+        net->steps[i].step.scratch = (uint8_t *)arena + net_round(net->plan_bytes, NET_LINE);
     return MAGIK_OK;
 }
 
@@ -44,7 +39,7 @@ static void run_part(void *arg, int32_t part)
     const struct net_step *s = arg;
     struct magik_step n = s->step;
     n.part = part;
-    n.scratch = (uint8_t *)n.scratch + round64(s->scratch_bytes) * (size_t)part;
+    n.scratch = (uint8_t *)n.scratch + net_round(s->scratch_bytes, NET_LINE) * (size_t)part;
     s->variant->run(&n);
 }
 
@@ -70,11 +65,6 @@ void magik_run_step(struct magik_net *net, int32_t step, const struct magik_para
         net_keep_states(net);
 }
 
-static uint32_t bytes_of(const struct magik_tensor *t)
-{
-    return (uint32_t)t->count * (uint32_t)magik_dtype_bytes(t->dtype);
-}
-
 /* Whether a step is worth several threads. A guess from the sizes of its tensors: fast kernels multiply PRODUCTS
  * weights while they read or write one byte, portable arithmetic is SLOWER, and COPIED bytes cost one. */
 static int is_shared(const struct net_step *s)
@@ -85,12 +75,12 @@ static int is_shared(const struct net_step *s)
     for (int32_t i = 0; i < n->n_in; i++) {
         const struct magik_tensor *x = n->in[i];
         if (!x->is_constant)
-            work += bytes_of(x);
+            work += net_bytes(x);
         else if ((x->dtype == MAGIK_S8 || x->dtype == MAGIK_S16) && y->rank > 0)
             work += (uint64_t)(uint32_t)(y->count / y->dims[y->rank - 1]) * (uint32_t)x->count / PRODUCTS;
     }
     for (int32_t i = 0; i < n->n_out; i++)
-        work += bytes_of(n->out[i]);
+        work += net_bytes(n->out[i]);
     if (n->dtype >= MAGIK_X8)
         return work >= SHARED_WORK * COPIED;
     return work >= (s->variant->isa < MAGIK_AVX2 ? SHARED_WORK / SLOWER : SHARED_WORK);

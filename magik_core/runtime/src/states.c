@@ -10,7 +10,7 @@ static size_t bytes_of(const struct magik_net *net, uint32_t tensor)
 /* Where the state behind one of these bytes begins. */
 static uint8_t *next(uint8_t *kept, size_t bytes)
 {
-    return kept + ((bytes + 7) & ~(size_t)7);
+    return kept + net_round(bytes, NET_STATE);
 }
 
 void net_bring_states(const struct magik_net *net)
