@@ -11,6 +11,7 @@ import numpy as np
 from magik_core import layout, numerics
 from magik_core.ops import Array, Op, Params, Tensors
 from magik_core.ops.cases import Input, case, extreme, floats, full, weights
+from magik_core.ops.conv import ConvParams
 from magik_core.ops.convolution import (
     Pair,
     check_window,
@@ -36,23 +37,9 @@ MAX_KERNEL = 256  # taps per axis that the kernel lists
 
 
 @dataclass(frozen=True)
-class ConvTransposeParams(Params):
-    stride_h: int  # [1, 1024]
-    stride_w: int
-    dilation_h: int  # [1, 1024]
-    dilation_w: int
-    top: int  # rows and columns cut off, [0, 1024]
-    left: int
-    bottom: int
-    right: int
-    groups: int
-    x_zero: int
-    y_zero: int
-    low: int  # smallest and largest code of y
-    high: int
-    real_low: float  # the same limits on f32
-    real_high: float
-    has_border: int  # 0
+class ConvTransposeParams(ConvParams):
+    """The padding is cut off; there is no border table."""
+
     more_h: int  # rows and columns added at the end, [0, 1024]
     more_w: int
 
