@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from magik_core.dump_info import safe
+from magik_core.dump_info import safe, stored_order
 from magik_core.errors import DataError
 from magik_core.images import SUFFIXES as IMAGES
 from magik_core.images import read_image
+from magik_core.layout import logical
 from magik_core.program import Shape
 
 # Element of a .bin by the tag that ends its stem (`x_s16.bin`); u10 to u14 are stored in 16 bits.
@@ -124,7 +125,7 @@ def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
     for name in kinds:
         dtype = np.dtype(TAGS[name])
         if size == count * dtype.itemsize:
-            return _within(np.fromfile(path, dtype), name, path).reshape(spec.shape)
+            return _in_order(_within(np.fromfile(path, dtype), name, path), path, spec)
     sizes = [f"{count * np.dtype(TAGS[name]).itemsize} ({name})" for name in kinds]
     raise DataError(
         "file has the wrong size",
@@ -132,6 +133,18 @@ def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
         found=f"{size} bytes",
         need=f"{' or '.join(sizes)} bytes for {shape_text(spec.shape)} of input '{spec.name}'",
     )
+
+
+def _in_order(flat: np.ndarray, path: Path, spec: InputSpec) -> np.ndarray:
+    """The elements of a .bin in the model's axis order, which is the file's unless magik dumped it."""
+    said = stored_order(path)
+    if said is None:
+        return flat.reshape(spec.shape)
+    shape, axes = said
+    if (own := logical(shape, axes)) != spec.shape:
+        need = f"{shape_text(spec.shape)} of input '{spec.name}'"
+        raise DataError("the dump is of another input", where=str(path), found=shape_text(own), need=need)
+    return flat.reshape(shape).transpose(np.argsort(axes))
 
 
 def _within(codes: np.ndarray, tag: str, path: Path) -> np.ndarray:

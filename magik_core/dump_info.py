@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from magik_core.errors import DataError, short
-from magik_core.program import DTYPES, QuantParams, Tensor
+from magik_core.layout import Axes
+from magik_core.program import DTYPES, QuantParams, Shape, Tensor
 
 NODES, TENSORS = "model_node_info.json", "tensors.json"
 MOST_NAME = 200  # characters of a file's stem
@@ -49,6 +50,27 @@ def tensors(folder: Path) -> dict[str, Tensor]:
 
     need = '[{"file": "NAME.bin", "layer": NAME, "shape": [...], "dtype": "u8", ...}]'
     return _read(folder, TENSORS, need, read) or {}
+
+
+def stored_order(path: Path) -> tuple[Shape, Axes] | None:
+    """Stored shape and axis order of an input that magik dumped, of the tensors.json beside it; None of other files.
+
+    Raises: DataError: that is there and is something else.
+    """
+
+    def read(value: Any) -> tuple[Shape, Axes] | None:
+        file = path.name.replace("_uint8.bin", ".bin")  # the same input in bytes
+        rows = (_object(one, "an entry") for one in _list(value, "the file"))
+        row = next((one for one in rows if one.get("file") == file and "axes" in one), None)
+        if row is None:
+            return None
+        axes, shape = tuple(_list(row["axes"], "axes")), _tensor(row).shape
+        if not all(type(axis) is int for axis in axes) or sorted(axes) != list(range(len(shape))):
+            raise ValueError(f"axes is {_shown(row['axes'])}")
+        return shape, axes
+
+    need = '[{"file": "input.bin", "layer": NAME, "shape": [1, 4, 4, 3], "axes": [0, 2, 3, 1], "dtype": "u8", ...}]'
+    return _read(path.parent, TENSORS, need, read) if (path.parent / TENSORS).is_file() else None
 
 
 def _tensor(one: Mapping[str, Any]) -> Tensor:

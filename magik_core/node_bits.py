@@ -16,8 +16,8 @@ from magik_core import config_text
 from magik_core.config import NODE_BITS, Config
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError, capped
+from magik_core.files import check_outputs, write
 from magik_core.missing import nearest
-from magik_core.pack import check_outputs, write
 from magik_core.program import Program
 from magik_core.quantize import values_to_calibrate
 from magik_core.quantized import Quantized

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
-from magik_core import net, pack
+from magik_core import files, net, pack
 from magik_core.errors import UsageError
+from magik_core.header import as_header
 from magik_core.plan import Plan
 from magik_core.program import Program
 
-SUFFIXES = (".bin", ".mgk", ".mk.h")  # the board's file, the PC's, the board's as a C array
+SUFFIXES = {".bin": "board", ".mgk": "pc", ".mk.h": "header"}  # the header is the board's file as a C array
 
 
 def targets(output: str | Path) -> tuple[Path, ...]:
@@ -26,17 +27,29 @@ def targets(output: str | Path) -> tuple[Path, ...]:
         raise UsageError("the output is a folder", where="--output", found=str(output), need=need, hint=hint)
     base = _base(path)
     paths = tuple(base.with_name(base.name + suffix) for suffix in SUFFIXES)
-    pack.check_outputs(paths)
+    files.check_outputs(paths)
     return paths
 
 
 def write(program: Program, placed: Plan, paths: tuple[Path, ...]) -> None:
     """The model files of a program; nothing where there are no paths."""
     if paths:
-        board = pack.pack(program, placed, names=False)
-        net.check_loads(board, [step.name for step in program.steps])
-        header = pack.as_header(board, _base(paths[0]).name)
-        pack.write(dict(zip(paths, (board, pack.pack(program, placed, names=True), header), strict=True)))
+        write_as(program, placed, _base(paths[0]).name, dict(zip(paths, SUFFIXES.values(), strict=True)))
+
+
+def write_as(program: Program, placed: Plan, name: str, kinds: Mapping[Path, str]) -> None:
+    """Write all files or none, each "board", "header" or "pc"; `name` is the array's in the header.
+
+    Raises: PackError: one of them cannot be written, or the runtime would refuse the model.
+    """
+    board = pack.pack(program, placed, names=False)
+    net.check_loads(board, [step.name for step in program.steps])
+    data = {
+        "board": lambda: board,
+        "header": lambda: as_header(board, name),
+        "pc": lambda: pack.pack(program, placed, names=True),
+    }
+    files.write({path: data[kind]() for path, kind in kinds.items()})
 
 
 def name(paths: Sequence[Path], model: object) -> str:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import struct
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 
 from magik_core import container
 from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
-from magik_core.errors import PackError, Problem
+from magik_core.errors import PackError
 from magik_core.library import COLOR_CODES
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, MAX_DIMS, Program, QuantParams, Tensor
 from magik_core.share import overwritable
 from magik_core.stored import program_to_json
 
-_HEADER_LINES = 1 << 12  # of a C array that are spelled at a time
 
 
 def pack(program: Program, plan: Plan, *, names: bool) -> bytes:
@@ -139,96 +133,3 @@ def _table(name: str, table: np.ndarray) -> Tensor:
 def _eight(values: Iterable[int]) -> tuple[int, ...]:
     out = tuple(values)
     return out + (0,) * (MAX_DIMS - len(out))
-
-
-def write(files: Mapping[Path, bytes]) -> None:
-    """Write files whole or not at all: each to a temporary name beside it, then all are renamed.
-
-    Raises: PackError: a folder or the disk does not take one; old files stay as they were.
-    """
-    check_outputs(files)
-    ready: list[tuple[str, Path]] = []
-    made: list[Path] = []
-    try:
-        for path, data in files.items():
-            made += _make_folder(path.parent)
-            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            ready.append((temporary, path))
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-        while ready:
-            path = ready[0][1]
-            os.replace(*ready[0])
-            ready.pop(0)
-        made.clear()
-    except OSError as error:
-        raise PackError("an output cannot be written", where=str(path), found=error.strerror or str(error)) from error
-    finally:
-        for temporary, _ in ready:
-            Path(temporary).unlink(missing_ok=True)
-        for folder in reversed(made):  # a failure leaves no empty folders; one that is in use stays
-            with suppress(OSError):
-                folder.rmdir()
-
-
-def check_outputs(paths: Iterable[Path]) -> None:
-    """Raises: PackError: every path that is a folder, or lies where no file can be made."""
-    problems = []
-    for path in paths:
-        found = _in_the_way(path)
-        if found:
-            problems.append(Problem("an output cannot be written", str(path), found))
-    if problems:
-        raise PackError(problems=problems)
-
-
-def _in_the_way(path: Path) -> str:
-    try:
-        if path.is_dir():
-            return os.strerror(errno.EISDIR)
-        folder = next(p for p in path.parents if p.exists() or p == p.parent)
-    except OSError as error:
-        return error.strerror or str(error)
-    if not folder.is_dir():
-        return f"{folder} is no folder"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder}: {os.strerror(errno.EACCES)}"
-
-
-def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and return those of its parents, and itself, that were not there."""
-    new = [p for p in (folder, *folder.parents) if not p.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return new[::-1]
-
-
-def as_header(data: bytes, name: str) -> bytes:
-    """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`."""
-    symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
-    guard = symbol.upper()
-    array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
-    kind = f"MagikModel{''.join(part.capitalize() for part in symbol.split('_'))}Mk"
-    head = (
-        f"/* {symbol}: a magik model file. */\n#ifndef MAGIK_MODEL_{guard}_MK_H\n#define MAGIK_MODEL_{guard}_MK_H\n\n"
-        f"static const unsigned char {array} = {{\n    "
-    )
-    tail = (
-        f"}};\n\n#ifdef __cplusplus\nstruct {kind} {{\n"
-        f"    const unsigned char *data;\n    unsigned int size;\n"
-        f"    {kind}() : data(magik_model_{symbol}_mk), size(sizeof magik_model_{symbol}_mk) {{}}\n}};\n"
-        "#endif\n\n#endif\n"
-    )
-    return b"".join((head.encode(), *_spelled(data), tail.encode()))
-
-
-def _spelled(data: bytes) -> Iterator[bytes]:
-    """The numbers of a C array, 16 to a line; in pieces, because the text is five times as long as the data."""
-    spelled = np.frombuffer(b"".join(b"0x%02x," % b for b in range(256)), np.uint8).reshape(256, 5)
-    per_piece = 16 * _HEADER_LINES
-    for start in range(0, len(data), per_piece):
-        values = np.frombuffer(data[start : start + per_piece], np.uint8)
-        whole = len(values) // 16 * 16
-        lines = np.full((whole // 16, 85), np.frombuffer(b" " * 80 + b"\n    ", np.uint8))
-        lines[:, :80] = spelled[values[:whole]].reshape(-1, 80)
-        text = lines.tobytes() + spelled[values[whole:]].tobytes()
-        yield text if start + per_piece < len(data) else text.removesuffix(b"\n    ").removesuffix(b",")

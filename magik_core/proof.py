@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magik_core import container, digests, library, pack, places, toolchain, unpack
+from magik_core import container, digests, files, library, places, toolchain, unpack
 from magik_core.container import WITH_PROGRAM
 from magik_core.digests import Difference, Digest, Golden
 from magik_core.errors import BuildError, LoadError, RunError
@@ -197,5 +197,5 @@ def _random(port: Port, rng: np.random.Generator) -> np.ndarray:
 def save(golden: Golden, model: Path) -> Path:
     """Store digests beside the model file."""
     path = digests.path_of(model)
-    pack.write({path: digests.to_json(golden).encode()})
+    files.write({path: digests.to_json(golden).encode()})
     return path

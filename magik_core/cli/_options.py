@@ -115,12 +115,12 @@ def page(html: str | None) -> Path | None:
 
     Raises: UsageError: it is empty. PackError: it cannot be made.
     """
-    from magik_core import pack
+    from magik_core import files
 
     if html == "":
         raise UsageError("--html wants a file", where="--html", found="an empty name", need="FILE")
     if html is not None:
-        pack.check_outputs([Path(html)])
+        files.check_outputs([Path(html)])
     return None if html is None else Path(html)
 
 

@@ -120,10 +120,10 @@ def _show(found: Report, page: Path | None, sort: Sort, top: int | None, is_json
 def _page(html: Path | None, found: Report) -> None:
     if html is None:
         return
-    from magik_core import pack
+    from magik_core import files
     from magik_core.debug_html import render
 
-    pack.write({html: render(found).encode()})
+    files.write({html: render(found).encode()})
 
 
 def table(found: Report, sort: Sort = Sort.ORDER, top: int | None = None) -> None:

@@ -32,7 +32,7 @@ def command(
 
     On a terminal, with MODEL, it asks for the rest; elsewhere it asks nothing.
     """
-    from magik_core import config, config_text
+    from magik_core import config, config_text, files
 
     if output.exists() and not is_forced:
         raise UsageError(
@@ -48,12 +48,7 @@ def command(
         if sys.stdin.isatty():
             values |= _ask(values)
         config.Config.parse(values)
-    part = output.with_name(output.name + ".part")
-    try:
-        part.write_text(config_text.dumps(values), encoding="utf-8")
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+    files.write({output: config_text.dumps(values).encode()})
     _console.words(f"wrote {output}")
 
 

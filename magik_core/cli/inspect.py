@@ -48,10 +48,10 @@ def command(
     asked = _options.with_frontend_options(asked, frontend_options, factory, allows_pickle)
     found = describe(model, frontend=asked.frontend, request=asked.request())
     if page is not None:
-        from magik_core import pack
+        from magik_core import files
         from magik_core.html import render
 
-        pack.write({page: render(found).encode()})
+        files.write({page: render(found).encode()})
     if is_json:
         typer.echo(found.to_json())
     elif is_plan:

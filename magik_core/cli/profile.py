@@ -64,11 +64,11 @@ def command(
 
 
 def _write(html: Path, found: Profile) -> None:
-    from magik_core import pack, profiling
+    from magik_core import files, profiling
     from magik_core.html import render
 
     assert found.description is not None
-    pack.write({html: render(found.description, profiling.series(found)).encode()})
+    files.write({html: render(found.description, profiling.series(found)).encode()})
 
 
 def _show(found: Profile) -> None:

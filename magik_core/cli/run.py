@@ -82,19 +82,19 @@ def _write(output: Path, results: Mapping[str, np.ndarray]) -> dict[str, Path]:
     """Write all outputs or none; an old file is replaced whole or not at all."""
     import numpy as np
 
-    from magik_core import pack
+    from magik_core import files
 
     is_file = output.suffix == ".npy"
     folder = output.parent if is_file else output
     paths: dict[str, Path] = {}
-    files: dict[Path, bytes] = {}
+    contents: dict[Path, bytes] = {}
     for name, array in results.items():
         path = output if is_file else folder / f"{_unused(re.sub(r'[^A-Za-z0-9_.-]', '_', name), paths)}.npy"
         content = io.BytesIO()
         np.save(content, array, allow_pickle=False)
-        files[path] = content.getvalue()
+        contents[path] = content.getvalue()
         paths[name] = path
-    pack.write(files)
+    files.write(contents)
     return paths
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from magik_core import node_bits, pack, pipeline, plugins
+from magik_core import node_bits, pipeline, plugins
 from magik_core.config import Config
 from magik_core.debugging.report import Report
 from magik_core.errors import together
+from magik_core.files import check_outputs
 from magik_core.imported import is_quantized
 from magik_core.read import read
 from magik_core.vendor import files
@@ -39,7 +40,7 @@ def convert(
     source, *_ = together(
         lambda: read(job.model, job.config.frontend, job.config.request()),
         lambda: plugins.load().soc(job.config.soc),
-        lambda: pack.check_outputs(targets),
+        lambda: check_outputs(targets),
     )
     config = _in_the_models_order(job, source)
     log.info("read %s for %s", job.model, config.soc)

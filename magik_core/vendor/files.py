@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from magik_core import config_text, net, pack
+from magik_core import config_text, outputs
 from magik_core.errors import UsageError
+from magik_core.files import write as write_whole
 from magik_core.result import Result
 from magik_core.vendor.job import SUFFIX, Job
 
@@ -40,15 +41,7 @@ def write(result: Result, name: str, targets: dict[Path, str]) -> None:
 
     Raises: PackError: one of them cannot be written, or the runtime would refuse the model.
     """
-    program = replace(result.program, name=name)
-    board = pack.pack(program, result.plan, names=False)
-    net.check_loads(board, [step.name for step in program.steps])
-    data = {
-        "board": lambda: board,
-        "header": lambda: pack.as_header(board, name),
-        "pc": lambda: pack.pack(program, result.plan, names=True),
-    }
-    pack.write({path: data[kind]() for path, kind in targets.items()})
+    outputs.write_as(replace(result.program, name=name), result.plan, name, targets)
 
 
 def write_template() -> Path:
@@ -60,5 +53,5 @@ def write_template() -> Path:
     if TEMPLATE.exists() and (not TEMPLATE.is_file() or TEMPLATE.read_bytes() != text.encode()):
         hint = "move it away"
         raise UsageError("the file exists", where=str(TEMPLATE), need="a new file", hint=hint)
-    pack.write({TEMPLATE: text.encode()})
+    write_whole({TEMPLATE: text.encode()})
     return TEMPLATE

@@ -86,7 +86,7 @@ def _config(flags: Mapping[str, str]) -> tuple[Config, tuple[int, int, int] | No
     shape = {"INPUT_SHAPE": image_shape(1, *image, flags.get("framework", ""))} if image else {}
     said = {key: value for key, value in base.model_dump(by_alias=True).items() if value is not None}
     config = Config.parse({**said, **data.keys, **shape, **source, **values})
-    _check_prepad(flags, config)
+    together(lambda: _check_prepad(flags, config), lambda: ptq.check(flags, config.quant_dataset_path))
     return config, image
 
 

@@ -34,18 +34,23 @@ class Data:
     channels: int = 3
 
 
+def check(flags: Mapping[str, str], path: str) -> None:
+    """Raises: UsageError: it is asked for, and there is no path of data."""
+    if flags.get("post_training_quantization", "false") != "false" and not path:
+        need = "calibration data: path in the file of --ptq_config_path, or QUANT_DATASET_PATH in that of --config"
+        raise UsageError("there is nothing to quantize with", where="--post_training_quantization", need=need)
+
+
 def read(flags: Mapping[str, str]) -> Data:
     """The calibration that the flags ask for.
 
     Raises: UsageError: no file where one is asked for, or everything that is wrong in it.
     """
-    is_asked = flags.get("post_training_quantization", "")
-    if is_asked == "false":
+    if flags.get("post_training_quantization") == "false":
         return Data({"QUANT_DATASET_PATH": ""})
     if "ptq_config_path" not in flags:
-        if is_asked and "config" not in flags:
-            need = "--ptq_config_path FILE, which names the calibration data"
-            raise UsageError("there is nothing to quantize with", where="--post_training_quantization", need=need)
+        if "config" not in flags:
+            check(flags, "")
         return Data()
     path = Path(flags["ptq_config_path"])
     values = config_text.read(path)

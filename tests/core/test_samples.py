@@ -186,22 +186,6 @@ def test_an_input_called_input(folder):
     assert (sample["x"], sample["x_input"]) == ([0.0], [1.0])
 
 
-def test_inputs_whose_names_end_like_a_type(folder):
-    at = folder / "0"
-    at.mkdir()
-    one, other = InputSpec("x", (1, 2)), InputSpec("x_u8", (1, 2))
-    np.float32([-1, 2]).tofile(at / "x_u8.bin")
-    (sample,) = open_samples(folder, [other])
-    assert sample["x_u8"].tolist() == [[-1, 2]], "the end is no type where the length is another's"
-    np.uint8([3, 4]).tofile(at / "x_u8.bin")
-    np.float32([5, 6]).tofile(at / "x_f32.bin")
-    (sample,) = open_samples(folder, [one, other])
-    assert (sample["x"].tolist(), sample["x_u8"].tolist()) == ([[5, 6]], [[3, 4]])
-    (at / "x_u8.bin").rename(at / "x_u8_u8.bin")
-    (sample,) = open_samples(folder, [one, other])
-    assert sample["x_u8"].tolist() == [[3, 4]]
-
-
 def test_hidden_files_are_not_samples(folder):
     for name in (".DS_Store", "Thumbs.db"):
         (folder / name).touch()

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from magik_core import toolchain
+from magik_core.header import as_header
 from magik_core.kernels import RUNTIME
 from magik_core.net import Net
-from magik_core.pack import as_header
 from tests.runtime import board_models as models
 from tests.runtime import boards
 from tests.runtime import image_reference as ref

@@ -190,6 +190,16 @@ def test_the_name_under_which_scripts_import_the_converter(here: Path, want: byt
         mt.magik_transform("model.onnx", "out/a.h", "nested.cfg")
 
 
+def test_scripts_see_the_table_of_a_debug_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import magik_transformer.magik_transform as mt
+
+    keys = {**json.loads(Path("nested.cfg").read_text()), "DEBUG_PATH": "pictures/0.png"}
+    Path("debug.cfg").write_text(json.dumps(keys))
+    mt.magik_transform("model.onnx", "out/a.mk.h", "debug.cfg")
+    lines = capsys.readouterr().out.splitlines()
+    assert "cosine" in lines[0] and len(lines) - 1 == len(list(Path("magik_dump_path/ptq_model").iterdir()))
+
+
 @pytest.mark.parametrize("spelling", ["-gcfg", "--gen_config", "--gcfg", "-gen_config"])
 def test_a_config_file_to_fill_in(here: Path, tool: Tool, spelling: str) -> None:
     done = tool(f"magik-transform-tools {spelling}")

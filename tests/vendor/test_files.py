@@ -14,7 +14,9 @@ from onnx import helper
 
 import magik_core
 from magik_core import plugins
+from magik_core.data_files import InputSpec
 from magik_core.program import QuantParams
+from magik_core.samples import load_file
 from tests.cli.models import FLOAT, write
 from tests.vendor.conftest import Done, made
 
@@ -62,6 +64,8 @@ def test_debug_path(here: Path, tool: Tool, path: str, config: dict[str, Any]) -
     raw = np.frombuffer((here / "magik_dump_path/input.bin").read_bytes(), "<f4").reshape(32, 32, 3)
     assert np.array_equal(raw, np.frombuffer((here / "magik_dump_path/input_uint8.bin").read_bytes(), "u1").reshape(
         32, 32, 3))  # fmt: skip
+    fed_again = load_file(here / "magik_dump_path/input.bin", InputSpec("image", (1, 3, 32, 32)))
+    assert np.array_equal(fed_again[0].transpose(1, 2, 0), raw)
     wide = here / "magik_dump_path/ptq_model" / names[0]
     assert wide.stat().st_size * 2 == (here / "magik_dump_path/float_model" / names[0]).stat().st_size
     rows = [line for line in done.out.splitlines() if re.match(r"\s*\d+\s", line)]

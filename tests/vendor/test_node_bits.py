@@ -31,7 +31,7 @@ def files(here: Path, everything: plugins.Plugins) -> None:
     chain(here / "bad.onnx", spoiled=True)
     (here / "samples").mkdir()
     for i, x in enumerate(np.random.default_rng(5).normal(0, 1, (8, *SHAPE[1:])).astype("<f4")):
-        x.transpose(1, 2, 0).tofile(here / f"samples/{i}.bin")
+        x.tofile(here / f"samples/{i}.bin")
 
 
 def convert(tool: Tool, name: str, **keys: Any) -> tuple[Program, Done]:
@@ -98,7 +98,7 @@ def test_halving_finds_the_layer_that_was_spoiled(tool: Tool, here: Path) -> Non
     """By operator type first, then by node, as QUANT_OP_SKIP and QUANT_NODE_SKIP have it."""
     import onnxruntime as ort
 
-    x = np.stack([np.fromfile(p, "<f4").reshape(4, 4, 8).transpose(2, 0, 1) for p in sorted(here.glob("samples/*"))])
+    x = np.stack([np.fromfile(p, "<f4").reshape(SHAPE[1:]) for p in sorted(here.glob("samples/*"))])
     session = ort.InferenceSession("bad.onnx", providers=["CPUExecutionProvider"])
     want = [session.run(None, {"x": v[None]})[0] for v in x]
 

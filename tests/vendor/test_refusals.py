@@ -114,6 +114,21 @@ def test_the_calibration_file(tmp_path: Path) -> None:
     assert "hint: did you mean used_image_num?" in texts[0]
 
 
+def test_a_quantization_without_data(tmp_path: Path) -> None:
+    ptq, own = tmp_path / "p.json", tmp_path / "own.cfg"
+    ptq.write_text(json.dumps({"format": "RGB"}))
+    own.write_text(json.dumps({"SOC": "T40"}))
+    said = (
+        "error: there is nothing to quantize with\nwhere: --post_training_quantization\n"
+        " need: calibration data: path in the file of --ptq_config_path, or QUANT_DATASET_PATH in that of --config"
+    )
+    asked = {**BASE, "post_training_quantization": "true"}
+    for more in ({}, {"ptq_config_path": str(ptq)}, {"config": str(own)}):
+        assert problems(job, {**asked, **more}) == [said]
+    own.write_text(json.dumps({"SOC": "T40", "QUANT_DATASET_PATH": "x"}))
+    assert job({**asked, "config": str(own)}).config.quant_dataset_path == "x"
+
+
 def test_flags_as_keys(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.write_text(json.dumps({"format": "BGR", "path": "x", "used_image_num": 12, "feature_quantize_method": "MSE"}))

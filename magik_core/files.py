@@ -1,0 +1,73 @@
+"""Write files whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from magik_core.errors import PackError, Problem
+
+
+def write(files: Mapping[Path, bytes]) -> None:
+    """Write files whole or not at all: each to a temporary name beside it, then all are renamed.
+
+    Raises: PackError: a folder or the disk does not take one; old files stay as they were.
+    """
+    check_outputs(files)
+    ready: list[tuple[str, Path]] = []
+    made: list[Path] = []
+    try:
+        for path, data in files.items():
+            made += _make_folder(path.parent)
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            ready.append((temporary, path))
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+        while ready:
+            path = ready[0][1]
+            os.replace(*ready[0])
+            ready.pop(0)
+        made.clear()
+    except OSError as error:
+        raise PackError("an output cannot be written", where=str(path), found=error.strerror or str(error)) from error
+    finally:
+        for temporary, _ in ready:
+            Path(temporary).unlink(missing_ok=True)
+        for folder in reversed(made):  # a failure leaves no empty folders; one that is in use stays
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def check_outputs(paths: Iterable[Path]) -> None:
+    """Raises: PackError: every path that is a folder, or lies where no file can be made."""
+    problems = []
+    for path in paths:
+        found = _in_the_way(path)
+        if found:
+            problems.append(Problem("an output cannot be written", str(path), found))
+    if problems:
+        raise PackError(problems=problems)
+
+
+def _in_the_way(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return os.strerror(errno.EISDIR)
+        folder = next(p for p in path.parents if p.exists() or p == p.parent)
+    except OSError as error:
+        return error.strerror or str(error)
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder}: {os.strerror(errno.EACCES)}"
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and return those of its parents, and itself, that were not there."""
+    new = [p for p in (folder, *folder.parents) if not p.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return new[::-1]
