@@ -39,7 +39,7 @@ def known(model: ir.Model) -> set[str]:
 
 
 def _nodes(model: ir.Model, name: str) -> list[str]:
-    is_one = VENDORS.get(name, lambda node: node.op_type == name)
+    is_one = VENDORS.get(name) or _of(name)
     return [n.name or "" for n in model.graph if is_one(n)]
 
 
