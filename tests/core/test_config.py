@@ -284,7 +284,7 @@ def test_an_option_wins_over_the_other_spelling(first: str, second: str) -> None
     assert Config.parse(config.over({first: 10}, {second: 12})).quant_feature_bit == 12
 
 
-@pytest.mark.parametrize(("word", "near"), [("GREY", "did you mean GRAY?"), ("RBG", "did you mean RGB?"), ("YUV", "")])
+@pytest.mark.parametrize(("word", "near"), [("GRAU", "did you mean GRAY?"), ("RBG", "did you mean RGB?"), ("YUV", "")])
 def test_a_wrong_color_has_a_hint(word: str, near: str) -> None:
     with pytest.raises(UsageError) as caught:
         Config.parse({"COLOR": ["BGR", word]})
