@@ -197,11 +197,10 @@ def option(p: Any) -> tuple[str, str, str]:
 
 def option_of_key() -> dict[str, str]:
     """The option of `magik convert` for each config key, its help ending in the key; --set for the others."""
-    from magik_core.cli import _app
+    from magik_core.cli import _app, _options
 
     convert = typer.main.get_command(_app.app()).commands["convert"]  # type: ignore[attr-defined]
-    found = ((re.search(r"\[([A-Z_]+)\]$", p.help or ""), p) for p in convert.params)
-    own = {match.group(1): p.opts[0] for match, p in found if match}
+    own = {key: p.opts[0] for p in convert.params if (key := _options.key_of(p.help))}
     return {key: own.get(key, "--set") for key in (*config.KEYS, *own)}
 
 

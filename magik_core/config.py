@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from magik_core import asked, config_nested, config_text, layout, numerics
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError
 from magik_core.hookspecs import Request
 from magik_core.images import COLORS
-from magik_core.missing import nearest
+from magik_core.missing import hint
 from magik_core.recipe import FEATURE_BITS, REAL, WEIGHT_BITS, Recipe
 
 log = logging.getLogger(__name__)
@@ -163,8 +164,9 @@ class Config(BaseModel):
             if (meant := MISSPELLED_COLORS.get(name)) is not None:
                 log.warning("COLOR %s is read as %s", name, meant)
         out = tuple(MISSPELLED_COLORS.get(name, name) for name in value)
-        if any(name not in COLORS for name in out):
-            raise ValueError(f"each one of: {', '.join(COLORS)}")
+        if wrong := [name for name in out if name not in COLORS]:
+            need = f"each one of: {', '.join(COLORS)}"
+            raise PydanticCustomError("color", "{need}", {"need": need, "hint": hint(wrong[0], COLORS)})
         return out
 
     @classmethod
@@ -174,14 +176,10 @@ class Config(BaseModel):
         Raises: UsageError: everything that is wrong, at once; `where` names the source in it.
         """
         prefix = f"{where}: " if where else ""
-        known: dict[str, Any] = {}
         flat, problems = config_nested.flatten(values)
-        for key, value in flat.items():
-            problem = _key_problem(key, value)
-            if problem is not None:
-                problems.append(problem)
-            elif (meant := MISSPELLED_KEYS.get(key, key)) in KEYS:
-                known[meant] = value
+        said, twice = _spelled(flat)
+        problems += [*twice, *(p for key, value in said.items() if (p := _key_problem(key, value)) is not None)]
+        known = {key: value for key, value in said.items() if key in KEYS}
         out = None
         try:
             out = cls.model_validate(known)
@@ -207,7 +205,7 @@ class Config(BaseModel):
         Raises: UsageError: everything that is wrong, at once.
         """
         base = {key: value for key, value in self.model_dump(by_alias=True).items() if value is not None}
-        return Config.parse({**base, **{key: config_text.value(key, text) for key, text in texts.items()}})
+        return Config.parse(over(base, {key: from_text(key, text) for key, text in texts.items()}))
 
     def recipe(self, *, is_float: bool = False) -> Recipe:
         """The quantization that the keys ask for, without what LOAD_OP_QUANT_BIT reads.
@@ -271,22 +269,46 @@ def _at(prefix: str, p: Problem) -> Problem:
     return Problem(p.what, f"{prefix}{p.where}", p.found, p.need, p.hint)
 
 
+def from_text(key: str, text: str) -> Any:
+    """What a command line's text stands for, by the type of its key."""
+    field = Config.model_fields.get(_meant(key).lower())
+    return config_text.value(text, None if field is None else field.annotation)
+
+
+def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys and values with others in the place of the same keys, however both are spelled."""
+    replaced = {_meant(key) for key in more}
+    return {key: value for key, value in values.items() if _meant(key) not in replaced} | {**more}
+
+
+def _meant(key: str) -> str:
+    return MISSPELLED_KEYS.get(key, key)
+
+
+def _spelled(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Keys as they are spelled here, and those that are given in more than one spelling."""
+    spellings: dict[str, list[str]] = {}
+    for key in values:
+        spellings.setdefault(_meant(key), []).append(key)
+        if _meant(key) != key:
+            log.warning("config key %s is read as %s", key, _meant(key))
+    twice = [
+        Problem("a config key is given twice", meant, " and ".join(keys), "each key once")
+        for meant, keys in spellings.items()
+        if len(keys) > 1
+    ]
+    return {meant: values[keys[0]] for meant, keys in spellings.items()}, twice
+
+
 def _key_problem(key: str, value: Any) -> Problem | None:
     if key in KEYS:
         return None
-    meant = MISSPELLED_KEYS.get(key, key)
-    if meant != key:
-        log.warning("config key %s is read as %s", key, meant)
-        if meant in KEYS:
+    if key in NOT_BUILT:
+        if value == NOT_BUILT[key] and type(value) is type(NOT_BUILT[key]):
             return None
-    if meant in NOT_BUILT:
-        if value == NOT_BUILT[meant] and type(value) is type(NOT_BUILT[meant]):
-            return None
-        need = f"no {meant}, or {show(NOT_BUILT[meant])}"
-        return Problem(f"{meant} is not built yet", meant, show(value), need)
-    near = nearest(key, (*KEYS, *NOT_BUILT, *config_nested.SECTIONS))
-    hint = f"did you mean {near}?" if near else f"the keys are {', '.join(KEYS)}"
-    return Problem("unknown config key", key, show(value), hint=hint)
+        return Problem(f"{key} is not built yet", key, show(value), f"no {key}, or {show(NOT_BUILT[key])}")
+    near = hint(key, (*KEYS, *NOT_BUILT, *config_nested.SECTIONS), f"the keys are {', '.join(KEYS)}")
+    return Problem("unknown config key", key, show(value), hint=near)
 
 
 def _value_problems(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
@@ -296,5 +318,6 @@ def _value_problems(error: ValidationError, values: Mapping[str, Any]) -> list[P
         key = str(fault["loc"][0])
         need = fault["msg"].removeprefix("Value error, ")
         need = need[0].lower() + need[1:]
-        out.setdefault(key, Problem("wrong value of a config key", key, show(values.get(key)), need))
+        near = str(fault.get("ctx", {}).get("hint", ""))
+        out.setdefault(key, Problem("wrong value of a config key", key, show(values.get(key)), need, near))
     return list(out.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 from magik_core.config_text import show
 from magik_core.errors import Problem
-from magik_core.missing import nearest
+from magik_core.missing import hint
 
 # FORMAT of a config and --framework of a command line, and the frontend that reads it; empty: the one that knows
 # the file, because files of these frameworks may as well have come through ONNX.
@@ -144,19 +144,16 @@ def _wrong(where: str, value: Any, need: str) -> Problem:
 
 
 def format_problem(where: str, value: Any) -> Problem:
-    near = nearest(str(value), FORMATS)
     need = f"one of: {', '.join(FORMATS)}"
-    return Problem(
-        "there is no such format of models", where, show(value), need, f"did you mean {near}?" if near else ""
-    )
+    return Problem("there is no such format of models", where, show(value), need, hint(str(value), FORMATS))
 
 
 def unknown(values: Mapping[str, Any], known: Iterable[str], where: str) -> list[Problem]:
     """Keys that an object cannot have."""
     known = tuple(known)
-    out = []
-    for key in (key for key in values if key not in known):
-        near = nearest(key, known)
-        hint = f"did you mean {near}?" if near else f"the keys are {', '.join(known)}"
-        out.append(Problem("unknown config key", f"{where}.{key}", show(values[key]), hint=hint))
-    return out
+    others = f"the keys are {', '.join(known)}"
+    return [
+        Problem("unknown config key", f"{where}.{key}", show(value), hint=hint(key, known, others))
+        for key, value in values.items()
+        if key not in known
+    ]

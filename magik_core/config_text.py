@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from magik_core import model_file
 from magik_core.errors import ModelError, UsageError, short
 
 MAX_BYTES = 16 << 20
 MAX_DIGITS = 400  # of an integer: more than a float has, and fewer than int() refuses
-TEXTS = (
-    "SOC",
-    "FRONTEND",
-    "QUANT_DATASET_PATH",
-    "QUANT_FEATURE_METHOD",
-    "QUANT_WEIGHT_METHOD",
-    "WEIGHT_CORRECT_PATH",
-    "FEATURE_CORRECT_PATH",
-    "DEBUG_PATH",
-)
-NAMES = ("INPUT", "OUTPUT", "COLOR", "QUANT_NODE_SKIP", "QUANT_OP_SKIP")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")  # also as other languages spell it: 255. and .5
+CELLS = re.compile(r"\s*[,xX]\s*|\s+")  # between numbers
 TEMPLATE: Mapping[str, Any] = {  # the keys and the order of the vendor's `--gen_config`
     "SOC": "",
     "INPUT": [],
@@ -107,21 +99,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def value(key: str, text: str) -> Any:
-    """The JSON value that a command line's text stands for; what fits no form stays text."""
+def value(text: str, kind: object = None) -> Any:
+    """The JSON value that a command line's text stands for; what fits no form stays text.
+
+    Args: kind: the type that is wanted: str, a tuple of it, or a tuple of tuples of numbers; others are JSON.
+    """
     text = text.strip()
+    if kind is str:
+        return text
     if text.startswith(("[", "{")):
         return _json(text)
-    if key in NAMES:
+    if kind == tuple[str, ...]:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if key in ("INPUT_SHAPE", "MEAN", "NORMAL"):
-        rows = [[_json(part) for part in _cells(key, row)] for row in text.split(";") if row.strip()]
+    if get_origin(kind) is tuple:
+        rows = [[_json(part) for part in CELLS.split(row.strip())] for row in text.split(";") if row.strip()]
         return rows if len(rows) != 1 else rows[0]
-    return text if key in TEXTS else _json(text)
-
-
-def _cells(key: str, row: str) -> list[str]:
-    return (row.lower().replace("x", ",") if key == "INPUT_SHAPE" else row).split(",")
+    return _json(text)
 
 
 def _json(text: str) -> Any:
@@ -129,4 +122,4 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
-        return text
+        return float(text) if NUMBER.fullmatch(text) and len(text) <= MAX_DIGITS else text

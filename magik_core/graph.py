@@ -19,7 +19,7 @@ from magik_core.errors import GraphError, Problem
 OPSET = 24  # Swish is standard from here on
 RESIZE_SAYS_HOW = 11  # the first opset whose Resize has coordinate_transformation_mode
 IR_VERSION = 10  # the newest that every supported onnxruntime reads
-ORIGIN = "magik.origin"  # the metadata of a node that was inserted for another
+ORIGIN = "magik.origin"  # in the metadata of a node: name and operator of the one that it was inserted for
 FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
 HEAD = "magik.head"  # property of a node: it is the MEAN or NORMAL of an input
 # A quantized weight is the point of these nodes: folding them would lose the integers.
@@ -135,7 +135,7 @@ def insert(
     Without `name` the node is named after the other one and its own operator.
     """
     node = ir.node(op, inputs, dict(attributes or {}), name=name or f"{before.name}/{op.lower()}")
-    node.meta[ORIGIN] = origin(before)
+    node.meta[ORIGIN] = before.meta.get(ORIGIN, (before.name, before.op_type))
     out = node.outputs[0]
     first = inputs[0]
     if first is not None:
@@ -146,12 +146,6 @@ def insert(
     before.graph.insert_before(before, node)
     out.name = None  # the graph numbers nameless values; name_everything names them after their node
     return out
-
-
-def origin(node: ir.Node) -> tuple[str, str]:
-    """Return name and operator of the node that a node was inserted for; its own where it was not."""
-    name, op = node.meta.get(ORIGIN, (node.name or "", node.op_type))
-    return name, op
 
 
 def replace(node: ir.Node, new: ir.Value) -> None:

@@ -51,6 +51,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return by_fold[close[0]] if close else ""
 
 
+def hint(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint with the known name most like `name`, or what else helps."""
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else otherwise
+
+
 def soc(name: str, known: Iterable[str]) -> NoReturn:
     """Raise for an SoC that nobody registered."""
     _refuse("SoC", "SOC", name, known, {key.casefold(): value for key, value in SOCS.items()})
@@ -61,9 +67,9 @@ def frontend(name: str, known: Iterable[str]) -> NoReturn:
     _refuse("frontend", "--frontend", name, known, FRONTENDS)
 
 
-def quantizer(name: str, known: Iterable[str]) -> NoReturn:
-    """Raise for a quantizer that nobody registered."""
-    _refuse("quantizer", "QUANT_FEATURE_METHOD, QUANT_WEIGHT_METHOD", name, known, {})
+def quantizer(name: str, known: Iterable[str], key: str) -> NoReturn:
+    """Raise for a quantizer that nobody registered; key: the config's that asks for it."""
+    _refuse("quantizer", key, name, known, {})
 
 
 def format_of(model: object, known: Iterable[str]) -> NoReturn:
@@ -90,20 +96,17 @@ def format_of(model: object, known: Iterable[str]) -> NoReturn:
 def option(frontend: str, name: str, known: Iterable[str]) -> Problem:
     """An option that a frontend does not have."""
     known = tuple(known)
-    near = nearest(name, known)
     what, need = f"the {frontend} frontend has no such option", f"one of: {', '.join(known)}" if known else "none"
-    return Problem(what, "FRONTEND_OPTIONS", name, need, f"did you mean {near}?" if near else "")
+    return Problem(what, "FRONTEND_OPTIONS", name, need, hint(name, known))
 
 
 def _refuse(kind: str, where: str, name: str, known: Iterable[str], homes: Mapping[str, str]) -> NoReturn:
     known = tuple(known)
-    near = nearest(name, known)
     home = homes.get(name.casefold(), "")
-    hint = f"pip install {home}" if home else f"did you mean {near}?" if near else ""
     raise UsageError(
         f"{kind} {name} is not installed" if home else f"there is no {kind} {name!r}",
         where=where,
         found=name,
         need=f"one of: {', '.join(known)}",
-        hint=hint,
+        hint=f"pip install {home}" if home else hint(name, known),
     )

@@ -17,7 +17,7 @@ from magik_core.config import NODE_BITS, Config
 from magik_core.config_text import show
 from magik_core.errors import Problem, UsageError, capped
 from magik_core.files import check_outputs, write
-from magik_core.missing import nearest
+from magik_core.missing import hint
 from magik_core.program import Program
 from magik_core.quantize import values_to_calibrate
 from magik_core.quantized import Quantized
@@ -117,7 +117,7 @@ def _problems(node: str, row: Any) -> list[Problem]:
         return [Problem("a node's entry is no object", where, show(row), 'as {"QUANT_FEATURE_BIT": 8}')]
     known = (*BITS, *LIMITS)
     out = [
-        Problem("unknown key of a node", where, key, f"one of: {', '.join(known)}", _meant(key, known))
+        Problem("unknown key of a node", where, key, f"one of: {', '.join(known)}", hint(key, known))
         for key in row
         if key not in known
     ]
@@ -134,8 +134,3 @@ def _problems(node: str, row: Any) -> list[Problem]:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _meant(name: str, known: Collection[str]) -> str:
-    near = nearest(name, known)
-    return f"did you mean {near}?" if near else ""

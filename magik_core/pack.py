@@ -10,13 +10,11 @@ import numpy as np
 
 from magik_core import container
 from magik_core.container import DATA_ALIGNMENT, DTYPE_CODES
-from magik_core.errors import PackError
 from magik_core.library import COLOR_CODES
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, MAX_DIMS, Program, QuantParams, Tensor
 from magik_core.share import overwritable
 from magik_core.stored import program_to_json
-
 
 
 def pack(program: Program, plan: Plan, *, names: bool) -> bytes:

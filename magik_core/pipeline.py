@@ -27,7 +27,7 @@ from magik_core import (
     skips,
     states,
 )
-from magik_core.config import Config
+from magik_core.config import Config, over
 from magik_core.debugging import session
 from magik_core.errors import UsageError, together
 from magik_core.imported import Imported, drop, is_quantized, take
@@ -256,7 +256,7 @@ def _settings(config: Keys | str | Path | None, keys: Mapping[str, Any], threads
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
     if isinstance(config, Config):
         config = {k: v for k, v in config.model_dump(by_alias=True).items() if v is not None}
-    return Config.parse({**(config or {}), **plain})
+    return Config.parse(over(config or {}, plain))
 
 
 def _check_config(config: object) -> None:
@@ -300,7 +300,7 @@ def _check_calibration(recipe: Recipe, settings: Config, is_quantized: bool) -> 
 
 def _check_method(key: str, name: str, kind: str) -> None:
     installed = plugins.load()
-    if getattr(installed.quantizer(name), kind) is None:
+    if getattr(installed.quantizer(name, key), kind) is None:
         fits = [q.name for q in installed.quantizers.values() if getattr(q, kind) is not None]
         raise UsageError(f"{name} is no method for {kind}s", where=key, found=name, need=f"one of: {', '.join(fits)}")
 

@@ -175,9 +175,9 @@ class Plugins:
         """The frontend of that name; raises UsageError as `soc` does."""
         return _pick(self.frontends, name) or missing.frontend(name, self.frontends)
 
-    def quantizer(self, name: str) -> Quantizer:
-        """The quantizer of that name; raises UsageError as `soc` does."""
-        return _pick(self.quantizers, name) or missing.quantizer(name, self.quantizers)
+    def quantizer(self, name: str, key: str = "") -> Quantizer:
+        """The quantizer of that name; raises UsageError as `soc` does, with the config key that asks for it."""
+        return _pick(self.quantizers, name) or missing.quantizer(name, self.quantizers, key)
 
     def sniff(self, model: object) -> Frontend:
         """The one frontend that knows the file at a path, or that takes an object.

@@ -30,7 +30,8 @@ def prepare(
     Args:
         inputs, outputs: names of tensors to cut at; model inputs that are still needed stay, after
             the named ones; outputs come in this order.
-        input_shapes: one per input, source layout, empty as in the model; the last also serves inputs of its rank behind it.
+        input_shapes: one per input, source layout, empty: as in the model; the last also serves inputs of its rank
+            behind it.
         mean, normal: per channel, `(x - mean) / normal`; one list for all inputs or a list of lists.
         constants: values that take the place of inputs, e.g. a sampling rate.
     Returns: the model; inputs that nothing reads are gone.

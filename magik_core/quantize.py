@@ -11,7 +11,7 @@ from magik_core import carry, numerics, skips, states
 from magik_core.errors import MAX_PROBLEMS, Problem, QuantizeError, UsageError, capped
 from magik_core.graph import is_raw, limited
 from magik_core.imported import NOTHING, Imported
-from magik_core.missing import nearest
+from magik_core.missing import hint
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
@@ -158,16 +158,13 @@ def check_recipe(model: ir.Model, recipe: Recipe) -> None:
     makers = {v.name or "": n.name or "" for n in model.graph for v in n.outputs}
     problems = _wrong_ranges(recipe)
     for name in sorted({*recipe.skip_nodes, *recipe.nodes} - set(names)):
-        near = makers.get(name) or (nearest(name, names) if len(problems) < MAX_PROBLEMS else None)
-        hint = f"did you mean {near}?" if near else "magik inspect lists the nodes"
+        near = hint(name, names if len(problems) < MAX_PROBLEMS else (), "magik inspect lists the nodes")
         where = (recipe.nodes[name].where if name in recipe.nodes else "") or name
-        problems.append(
-            Problem("the graph has no node of this name", where, need="a node as it is after rewriting", hint=hint)
-        )
+        need, near = "a node as it is after rewriting", f"did you mean {makers[name]}?" if name in makers else near
+        problems.append(Problem("the graph has no node of this name", where, need=need, hint=near))
     for name in sorted({*recipe.skip_ops, *recipe.ops} - types):
-        near = nearest(name, types)
-        hint = f"did you mean {near}?" if near else "magik inspect lists the types"
-        problems.append(Problem("unknown operator type", name, need="an operator type of ONNX or of the vendor", hint=hint))
+        need, near = "an operator type of ONNX or of the vendor", hint(name, types, "magik inspect lists the types")
+        problems.append(Problem("unknown operator type", name, need=need, hint=near))
     if problems:
         raise UsageError(problems=capped(problems))
 

@@ -23,7 +23,7 @@ def resolve(model: ir.Model, recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """
     made: dict[str, set[str]] = {}
     for node in model.graph:
-        for name in (node.name or "", graph.origin(node)[0]):
+        for name in (node.name or "", _origin(node)[0]):
             made.setdefault(name, set()).add(node.name or "")
     found = {name: _nodes(model, name) for name in sorted(recipe.skip_ops)}
     nodes = frozenset().union(*(made.get(name, {name}) for name in recipe.skip_nodes), *found.values())
@@ -38,8 +38,14 @@ def known(model: ir.Model) -> set[str]:
     return {*by_onnx(), *VENDORS, *(n.op_type for n in model.graph)}
 
 
+def _origin(node: ir.Node) -> tuple[str, str]:
+    """Name and operator of the node that a node was inserted for; its own where it was not."""
+    name, op = node.meta.get(graph.ORIGIN, (node.name or "", node.op_type))
+    return name, op
+
+
 def _nodes(model: ir.Model, name: str) -> list[str]:
-    is_one = VENDORS.get(name, lambda node: node.op_type == name)
+    is_one = VENDORS.get(name) or _of(name)
     return [n.name or "" for n in model.graph if is_one(n)]
 
 
@@ -54,7 +60,7 @@ def _is_depthwise(node: ir.Node) -> bool:
 
 def _is_batch_norm(node: ir.Node) -> bool:
     """Also the product and the sum that it was written as; what is in the weights of a neighbor is gone."""
-    is_part = node.op_type in ("Mul", "Add") and graph.origin(node)[1] == "BatchNormalization"
+    is_part = node.op_type in ("Mul", "Add") and _origin(node)[1] == "BatchNormalization"
     return is_part or node.op_type == "BatchNormalization"
 
 

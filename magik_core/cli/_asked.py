@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from magik_core.cli import _options
 
@@ -36,11 +36,11 @@ class Program:
     allows_pickle: _options.AllowPickle = False
 
     def keys(self) -> dict[str, str | None]:
-        """The config keys of these options, with the texts that they were given."""
-        where = {"SOC": self.soc, "INPUT": self.inputs, "INPUT_SHAPE": self.input_shape, "OUTPUT": self.outputs}
-        bits = {"QUANT_FEATURE_BIT": self.feature_bits, "QUANT_WEIGHT_BIT": self.weight_bits}
-        skipped = {"QUANT_NODE_SKIP": self.skip_nodes, "QUANT_OP_SKIP": self.skip_ops}
-        return {**where, **bits, **skipped, "FRONTEND": self.frontend}
+        """The config keys of the options that are one text, with what they were given."""
+        hints = get_type_hints(type(self), include_extras=True)
+        options = ((f.name, *get_args(hints[f.name])) for f in fields(self))
+        found = ((_options.key_of(option.help), name) for name, kind, option in options if kind == (str | None))
+        return {key: getattr(self, name) for key, name in found if key}
 
     def chosen(self) -> Config:
         """The config: that of the file, then `--set`, then the options.
@@ -69,12 +69,6 @@ class _Calibration:
 @dataclass(frozen=True)
 class Quantized(Program, _Calibration):
     """The same where the model is calibrated as well."""
-
-    def keys(self) -> dict[str, str | None]:
-        data = {"QUANT_DATASET_PATH": self.calib, "QUANT_DATASET_SIZE": self.calib_size}
-        pixels = {"MEAN": self.mean, "NORMAL": self.normal, "COLOR": self.color}
-        methods = {"QUANT_FEATURE_METHOD": self.feature_method, "QUANT_WEIGHT_METHOD": self.weight_method}
-        return {**super().keys(), **data, **pixels, **methods}
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,12 @@ MAX_NUMBER = 2.0**63 - 1024  # what fits an int64 and a float
 
 def _key(*names: str, key: str, say: str, metavar: str) -> object:
     return typer.Option(*names, help=f"{say} [{key}]", metavar=metavar, rich_help_panel=KEYS)
+
+
+def key_of(say: str | None) -> str:
+    """The config key that an option's help ends with; empty where it has none."""
+    found = re.search(r"\[([A-Z_]+)\]$", say or "")
+    return found[1] if found else ""
 
 
 Model = Annotated[Path, typer.Argument(help="The model to read.", metavar="MODEL")]

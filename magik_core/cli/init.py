@@ -74,7 +74,7 @@ def _of_model(path: Path, asked: Config) -> dict[str, Any]:
 
 def _ask(values: Mapping[str, Any]) -> dict[str, Any]:
     """What no model says, asked on the terminal; an empty answer keeps the default."""
-    from magik_core import config_text
+    from magik_core.config import from_text
 
     socs = ", ".join(plugins.load().socs)
     questions = {
@@ -90,5 +90,5 @@ def _ask(values: Mapping[str, Any]) -> dict[str, Any]:
         if values[key] in ("", []):
             answer = typer.prompt(question, default="", show_default=False, err=True)
             if answer.strip():
-                out[key] = config_text.value(key, answer)
+                out[key] = from_text(key, answer)
     return out

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from magik_core import config_text
-from magik_core.config import Config
+from magik_core.config import Config, from_text
 from magik_core.config_nested import FORMATS, format_problem, image_shape
 from magik_core.errors import Problem, UsageError, short, together
 from magik_core.vendor import ptq
@@ -100,7 +100,7 @@ def _source(flags: Mapping[str, str]) -> dict[str, str]:
 
 def _values(flags: Mapping[str, str]) -> dict[str, Any]:
     """Keys that one flag each stands for."""
-    values = {key: config_text.value(key, flags[flag]) for key, flag in FLAG_OF_KEY.items() if flag in flags}
+    values = {key: from_text(key, flags[flag]) for key, flag in FLAG_OF_KEY.items() if flag in flags}
     try:
         Config.parse(values)
     except UsageError as error:

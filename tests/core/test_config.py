@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import magik_core as magik
-from magik_core import config_text
+from magik_core import config, config_text
 from magik_core.config import KEYS, NOT_BUILT, Config
 from magik_core.errors import UsageError
 from magik_core.recipe import Recipe
@@ -136,6 +136,11 @@ def test_overrides_keep_what_they_do_not_name() -> None:
         ("INPUT", '["a,b"]', ("a,b",)),
         ("OUTPUT", "", ()),
         ("COLOR", "RGB, GRAY", ("RGB", "GRAY")),
+        ("MEAN", "0 0 0", ((0, 0, 0),)),
+        ("MEAN", "1 2 , 3;4", ((1, 2, 3), (4,))),
+        ("NORMAL", "255. .5 +1e2", ((255.0, 0.5, 100.0),)),
+        ("SOC", "123", "123"),
+        ("DEBUG_PATH", "[1]", "[1]"),
     ],
 )
 def test_text_forms(key: str, text: str, value: object) -> None:
@@ -259,6 +264,39 @@ def test_the_vendors_misspellings(key: str, value: object, meant: str, caplog: p
     config = Config.parse({key: value})
     assert config.color in ((), ("BGR",), ("GRAY",))
     assert [record.getMessage() for record in caplog.records] == [meant]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_key_beside_its_misspelling(turn: int, tmp_path: Path) -> None:
+    keys = ["QUANT_FEATURE_BIT", "FEATURE_QUANT_BITS"][::turn]
+    (text,) = problems(dict.fromkeys(keys, 10), "a.cfg")
+    assert text == (
+        f"error: a config key is given twice\nwhere: a.cfg: QUANT_FEATURE_BIT\nfound: {' and '.join(keys)}\n"
+        " need: each key once"
+    )
+
+
+@pytest.mark.parametrize(("first", "second"), [("QUANT_FEATURE_BIT", "FEATURE_QUANT_BITS"),
+                                               ("FEATURE_QUANT_BITS", "QUANT_FEATURE_BIT")])  # fmt: skip
+def test_an_option_wins_over_the_other_spelling(first: str, second: str) -> None:
+    assert Config.parse({first: 10}).with_overrides({second: "12"}).quant_feature_bit == 12
+    assert Config().with_overrides({"DEUBG_PATH": "123"}).debug_path == "123"
+    assert Config.parse(config.over({first: 10}, {second: 12})).quant_feature_bit == 12
+
+
+@pytest.mark.parametrize(("word", "near"), [("GRAU", "did you mean GRAY?"), ("RBG", "did you mean RGB?"), ("YUV", "")])
+def test_a_wrong_color_has_a_hint(word: str, near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Config.parse({"COLOR": ["BGR", word]})
+    assert [(p.need, p.hint) for p in caught.value.problems] == [("each one of: RGB, BGR, GRAY", near)]
+
+
+@pytest.mark.parametrize("key", ["QUANT_FEATURE_METHOD", "QUANT_WEIGHT_METHOD"])
+def test_a_wrong_method_names_its_key(key: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        magik.convert("none.onnx", config={key: "MAXABS"}, calibration=str(tmp_path))
+    found = [p for p in caught.value.problems if p.what == "there is no quantizer 'MAXABS'"]
+    assert [(p.where, p.hint) for p in found] == [(key, "did you mean MAX_ABS?")]
 
 
 @pytest.mark.parametrize(

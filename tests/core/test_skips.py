@@ -120,7 +120,9 @@ def test_a_batch_norm_of_which_the_product_is_left() -> None:
 
 
 def test_a_type_without_nodes_is_told(net: ir.Model) -> None:
-    recipe, unmet = skips.resolve(net, Recipe(skip_nodes=frozenset({"conv"}), skip_ops=frozenset({"Tanh", "EltwiseDiv"})))
+    recipe, unmet = skips.resolve(
+        net, Recipe(skip_nodes=frozenset({"conv"}), skip_ops=frozenset({"Tanh", "EltwiseDiv"}))
+    )
     assert (recipe.skip_nodes, recipe.skip_ops) == ({"conv"}, set())
     text = "has no effect: the network, as it is after rewriting, has no node of this type"
     assert unmet == (f"QUANT_OP_SKIP EltwiseDiv {text}", f"QUANT_OP_SKIP Tanh {text}")

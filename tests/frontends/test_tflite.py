@@ -191,6 +191,12 @@ def test_input_shape(tmp_path: Path) -> None:
     assert list(model.graph.outputs[0].shape or ()) == [2, 5, 6, 3]
 
 
+def test_an_empty_input_shape_is_the_models(tmp_path: Path) -> None:
+    case = files.recorded()["float/max_pool_2d_same_2"]
+    shapes = [load(tmp_path, case, Request(input_shapes=given)).graph.inputs[0].shape for given in ((), ((),))]
+    assert shapes[0] == shapes[1]
+
+
 def test_input_shape_of_another_rank(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load(tmp_path, files.recorded()["float/max_pool_2d_same_2"], Request(input_shapes=((9, 11, 3),)))

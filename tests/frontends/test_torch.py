@@ -258,6 +258,8 @@ def test_sizes_instead_of_examples() -> None:
     assert graph.static_shape(model.graph.outputs[0]) == (2, 4, 9, 7)
     resized = load(Block(3, 4), request(floats(1, 3, 8, 8), shapes=[(1, 3, 5, 5)]))
     assert graph.static_shape(resized.graph.outputs[0]) == (1, 4, 5, 5)
+    same = load(Block(3, 4), request(floats(1, 3, 8, 8), shapes=[()]))
+    assert graph.static_shape(same.graph.outputs[0]) == (1, 4, 8, 8)
 
 
 def test_dtypes_of_sizes() -> None:

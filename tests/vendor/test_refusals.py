@@ -143,6 +143,11 @@ def test_flags_as_keys(tmp_path: Path) -> None:
     assert job({**BASE, "framework": "pytorch"}).config.frontend == ""
 
 
+@pytest.mark.parametrize("args", [["255.", "255", ".5"], ["255. 255 .5"], ["255.,255,0.5"]])
+def test_numbers_as_scripts_have_them(args: list[str]) -> None:
+    assert job({**BASE, **flags.parse(["--var", *args])}).config.normal == ((255, 255, 0.5),)
+
+
 @pytest.mark.parametrize(
     ("word", "channels"), [("GRAY", 1), ("GARY", 1), (["GRAY"], 1), (["GARY"], 1), (["BRG"], 3), ("RGB", 3), ([], 3)]
 )
