@@ -24,6 +24,7 @@ from magik_core import (
     outputs,
     passes,
     plugins,
+    raw,
     states,
 )
 from magik_core.config import Config
@@ -328,8 +329,14 @@ def _quantization(
     means = correct.mean_inputs(graph) if recipe.correct_bias else {}
     own = inputs.samples(graph, settings, settings.weight_correct_path) if means else None
     others, report = means if own is None else {}, partial(progress, "calibrate")
-    ranges = calibrate.calibrate(graph, samples, values, feature, others=others, progress=report, threads=threads)
-    quantization = quantize(graph, ranges, recipe, weight.weight, imported)
+    seen = {} if recipe.is_real else raw.observers(graph)
+    watched = {**others, **seen}
+    ranges = calibrate.calibrate(graph, samples, values, feature, others=watched, progress=report, threads=threads)
+    own_codes = {name: data.codes(recipe.feature_bits) for name, data in seen.items()}
+    wide = {name: recipe.feature_bits for name, q in own_codes.items() if q is None}
+    ranges |= calibrate.calibrate(graph, samples, wide, feature) if wide else {}
+    known = {name: q for name, q in own_codes.items() if q is not None}
+    quantization = quantize(graph, ranges, recipe, weight.weight, imported, known)
     reals, report = real_weights(graph, quantization), partial(progress, "correct biases")
     if own is not None:
         calibrate.watch(graph, own, means.items(), progress=report, threads=threads)

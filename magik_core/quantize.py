@@ -21,6 +21,7 @@ from magik_core.source import Quantization
 from magik_core.weights import ChannelScales, code_widths, has_weights, node_weights
 
 Ranges = Mapping[str, tuple[float, float]]
+PIXELS = QuantParams(1.0, 0.0)  # a byte is its own code
 
 
 def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
@@ -60,13 +61,15 @@ def quantize(
     recipe: Recipe,
     channel_scales: ChannelScales | None,
     imported: Imported = NOTHING,
+    raw: Mapping[str, QuantParams] | None = None,
 ) -> Quantization:
     """Parameters per value, the nodes that stay in f32, and how weights get codes.
 
     Args:
         ranges: (low, high) of the values of `values_to_calibrate`; None: what the source has not quantized
             stays in f32.
-        channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are.
+        channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are;
+        raw: of the raw inputs without a range; PIXELS where none are given.
     Raises: QuantizeError: every range that is missing or not finite, all at once.
     """
     if recipe.is_float:
@@ -79,10 +82,10 @@ def quantize(
         return Quantization({}, in_float, weights, imported.constants, weight_bits=widths)
     values, problems = dict(imported.values), list[Problem]()
     wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
+    raw_inputs = [value.name or "" for value in model.graph.inputs if is_raw(value)]
+    wanted |= {name: recipe.feature_bits for name in raw_inputs if name in (ranges or {})}
+    values |= {name: (raw or {}).get(name, PIXELS) for name in raw_inputs if name not in wanted}
     ranges = {**(ranges or {}), **useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
-    for value in model.graph.inputs:
-        if is_raw(value):
-            values[value.name or ""] = QuantParams(1.0, 0.0)
     for name, bits in wanted.items():
         if name not in ranges:
             problems.append(Problem("a value has no range", where=f"value '{name}'"))
