@@ -27,7 +27,7 @@ from magik_core import (
     raw,
     states,
 )
-from magik_core.config import Config
+from magik_core.config import NODE_BITS, Config
 from magik_core.debugging import session
 from magik_core.errors import UsageError, together
 from magik_core.imported import Imported, drop, is_quantized, take
@@ -330,7 +330,7 @@ def _quantization(
     own = inputs.samples(graph, settings, settings.weight_correct_path) if means else None
     others, report = means if own is None else {}, partial(progress, "calibrate")
     seen = {} if recipe.is_real else raw.observers(graph)
-    watched = {**others, **seen}
+    watched: dict[str, calibrate.Observer] = {**others, **seen}
     ranges = calibrate.calibrate(graph, samples, values, feature, others=watched, progress=report, threads=threads)
     own_codes = {name: data.codes(recipe.feature_bits) for name, data in seen.items()}
     wide = {name: recipe.feature_bits for name, q in own_codes.items() if q is None}
@@ -351,7 +351,7 @@ def _quantization(
 
 
 def _unlisted(settings: Config, imported: Imported) -> tuple[str, ...]:
-    text = f"{node_bits.NODE_BITS} leaves out what the source has quantized: that cannot be edited"
+    text = f"{NODE_BITS} leaves out what the source has quantized: that cannot be edited"
     return (text,) if settings.save_op_quant_bit and imported.values else ()
 
 

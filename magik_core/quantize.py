@@ -15,7 +15,7 @@ from magik_core.missing import nearest
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
-from magik_core.recipe import REAL, Choice, Recipe
+from magik_core.recipe import REAL, Chosen, Recipe
 from magik_core.sharing import owners, tied
 from magik_core.source import Quantization
 from magik_core.weights import ChannelScales, code_widths, has_weights, node_weights
@@ -41,13 +41,13 @@ def bits_of(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> di
     inputs = (v for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v) and not _is_real(v))
     found = {v.name or "": recipe.feature_bits for v in inputs}
     for node in model.graph:
-        chosen = _choice(node, recipe).feature_bits or recipe.feature_bits
+        chosen = _choice(node, recipe).feature_bits
         bits = recipe.feature_bits if chosen == REAL else chosen
         found |= {v.name: bits for v in node.outputs if v.name and v.dtype == ir.DataType.FLOAT}
     return found | {name: bits for name, bits in states.bits(states.groups(model, imported)).items() if name in found}
 
 
-def _choice(node: ir.Node, recipe: Recipe) -> Choice:
+def _choice(node: ir.Node, recipe: Recipe) -> Chosen:
     """What a node gets; limits that one computation alone reads get what that gets, since they become one step."""
     decides = limited(node)
     if decides is None or (node.name or "") in recipe.nodes:
