@@ -10,7 +10,7 @@ from magik_core import numerics
 from magik_core.errors import MAX_PROBLEMS
 from magik_core.imported import NOTHING, Imported
 from magik_core.program import QuantParams
-from magik_core.quantize import is_raw
+from magik_core.quantize import PIXELS
 from magik_core.recipe import REAL, Choice, Recipe
 from magik_core.source import Quantization
 from magik_core.weights import has_weights, is_settled
@@ -43,7 +43,7 @@ def unsaid(model: ir.Model, recipe: Recipe, quantization: Quantization) -> tuple
         codes = ((v.name or "", quantization.codes(v.name)) for v in values)
         return [name for name, q in codes if q is not None and q.bits == recipe.feature_bits]
 
-    inputs = left(v for v in model.graph.inputs if not is_raw(v))
+    inputs = left(v for v in model.graph.inputs if quantization.codes(v.name) != PIXELS)
     nodes = [node.name or "" for node in model.graph if node.name not in recipe.nodes and left(node.outputs)]
     names = [*inputs, *nodes]
     if not names or (nodes and len(names) >= len(recipe.nodes)):

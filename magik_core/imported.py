@@ -167,11 +167,7 @@ def _constant(model: ir.Model, node: ir.Node) -> dict[str, Codes]:
     codes = graph.constant(node.inputs[0])
     assert codes is not None
     codes = codes.astype(np.int64)
-    axis = int(graph.attribute(node, "axis", 1)) if scale.size > 1 else 0
-    if scale.size > 1 and not (-codes.ndim <= axis < codes.ndim and codes.shape[axis] == scale.size):
-        found, need = f"{scale.size} scales on axis {axis}", f"an axis of {list(codes.shape)} with as many"
-        raise _problem(node, "the scales of a constant do not fit it", found, need)
-    out = Codes(codes, scale, zero.astype(np.int64), axis % max(codes.ndim, 1))
+    out = Codes(codes, scale, zero.astype(np.int64), _channel_axis(node, scale, codes.shape))
     return {_put(model, node, out.reals()): out}
 
 
@@ -188,10 +184,7 @@ def _quantize_constant(model: ir.Model, node: ir.Node) -> None:
     scale, zero, kind = _parameters(node, TYPES)
     real = graph.constant(node.inputs[0])
     assert real is not None
-    axis = int(graph.attribute(node, "axis", 1)) if scale.size > 1 else 0
-    if scale.size > 1 and not (-real.ndim <= axis < real.ndim and real.shape[axis] == scale.size):
-        found, need = f"{scale.size} scales on axis {axis}", f"an axis of {list(real.shape)} with as many"
-        raise _problem(node, "the scales of a constant do not fit it", found, need)
+    axis = _channel_axis(node, scale, real.shape)
     wide = [1] * real.ndim
     if scale.size > 1:
         wide[axis] = scale.size
@@ -199,6 +192,18 @@ def _quantize_constant(model: ir.Model, node: ir.Node) -> None:
     whole = np.rint(real / scale.astype(np.float32).reshape(wide)) + zero.reshape(wide)
     codes = np.clip(whole, -offset, 2**bits - 1 - offset).astype(kind.numpy())
     _put(model, node, codes)
+
+
+def _channel_axis(node: ir.Node, scale: np.ndarray, shape: tuple[int, ...]) -> int:
+    """The axis of a constant along which its scales lie, 0 where there is one.
+
+    Raises: GraphError: it has no axis with as many.
+    """
+    axis, rank = int(graph.attribute(node, "axis", 1)) if scale.size > 1 else 0, len(shape)
+    if scale.size > 1 and not (-rank <= axis < rank and shape[axis] == scale.size):
+        found, need = f"{scale.size} scales on axis {axis}", f"an axis of {list(shape)} with as many"
+        raise _problem(node, "the scales of a constant do not fit it", found, need)
+    return axis % max(rank, 1)
 
 
 def _put(model: ir.Model, node: ir.Node, array: np.ndarray) -> str:

@@ -40,7 +40,7 @@ def of_program(
     found: dict[str, dict[str, float]] = {}
     for step in program.steps:
         y = program.writes(step)[0]
-        weights = {"QUANT_WEIGHT_BIT": widths[step.name]} if step.name in widths else {}
+        weights: dict[str, float] = {"QUANT_WEIGHT_BIT": widths[step.name]} if step.name in widths else {}
         is_real = step.name in quantization.float_nodes and step.name not in quantization.rounded_nodes
         q = None if is_real else quantization.codes(y.name)
         if q is None and step.op.kernel(program.reads(step), (y,)).endswith("_f32"):

@@ -24,10 +24,11 @@ from magik_core import (
     outputs,
     passes,
     plugins,
+    raw,
     skips,
     states,
 )
-from magik_core.config import Config, over
+from magik_core.config import NODE_BITS, Config, over
 from magik_core.debugging import session
 from magik_core.errors import UsageError, together
 from magik_core.imported import Imported, drop, is_quantized, take
@@ -333,8 +334,14 @@ def _quantization(
     means = correct.mean_inputs(graph) if recipe.correct_bias else {}
     own = inputs.more(graph, settings, "WEIGHT_CORRECT_PATH") if means else None
     others, report = means if own is None else {}, partial(progress, "calibrate")
-    ranges = calibrate.calibrate(graph, samples, values, feature, others=others, progress=report, threads=threads)
-    quantization = quantize(graph, ranges, recipe, weight.weight, imported)
+    seen = {} if recipe.is_real else raw.observers(graph)
+    watched: dict[str, calibrate.Observer] = {**others, **seen}
+    ranges = calibrate.calibrate(graph, samples, values, feature, others=watched, progress=report, threads=threads)
+    own_codes = {name: data.codes(recipe.feature_bits) for name, data in seen.items()}
+    wide = {name: recipe.feature_bits for name, q in own_codes.items() if q is None}
+    ranges |= calibrate.calibrate(graph, samples, wide, feature) if wide else {}
+    known = {name: q for name, q in own_codes.items() if q is not None}
+    quantization = quantize(graph, ranges, recipe, weight.weight, imported, known)
     reals, report = real_weights(graph, quantization), partial(progress, "correct biases")
     if own is not None:
         calibrate.watch(graph, own, means.items(), progress=report, threads=threads)
@@ -349,7 +356,7 @@ def _quantization(
 
 
 def _unlisted(settings: Config, imported: Imported) -> tuple[str, ...]:
-    text = f"{node_bits.NODE_BITS} leaves out what the source has quantized: that cannot be edited"
+    text = f"{NODE_BITS} leaves out what the source has quantized: that cannot be edited"
     return (text,) if settings.save_op_quant_bit and imported.values else ()
 
 

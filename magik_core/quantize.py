@@ -15,12 +15,13 @@ from magik_core.missing import hint
 from magik_core.ops import by_onnx
 from magik_core.ops.lut import Pointwise
 from magik_core.program import QuantParams
-from magik_core.recipe import REAL, Choice, Recipe
+from magik_core.recipe import REAL, Chosen, Recipe
 from magik_core.sharing import owners, tied
 from magik_core.source import Quantization
 from magik_core.weights import ChannelScales, code_widths, has_weights, node_weights
 
 Ranges = Mapping[str, tuple[float, float]]
+PIXELS = QuantParams(1.0, 0.0)  # a byte is its own code
 
 
 def values_to_calibrate(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> dict[str, int]:
@@ -40,13 +41,13 @@ def bits_of(model: ir.Model, recipe: Recipe, imported: Imported = NOTHING) -> di
     inputs = (v for v in model.graph.inputs if v.dtype == ir.DataType.FLOAT and not is_raw(v) and not _is_real(v))
     found = {v.name or "": recipe.feature_bits for v in inputs}
     for node in model.graph:
-        chosen = _choice(node, recipe).feature_bits or recipe.feature_bits
+        chosen = _choice(node, recipe).feature_bits
         bits = recipe.feature_bits if chosen == REAL else chosen
         found |= {v.name: bits for v in node.outputs if v.name and v.dtype == ir.DataType.FLOAT}
     return found | {name: bits for name, bits in states.bits(states.groups(model, imported)).items() if name in found}
 
 
-def _choice(node: ir.Node, recipe: Recipe) -> Choice:
+def _choice(node: ir.Node, recipe: Recipe) -> Chosen:
     """What a node gets; limits that one computation alone reads get what that gets, since they become one step."""
     decides = limited(node)
     if decides is None or (node.name or "") in recipe.nodes:
@@ -60,13 +61,15 @@ def quantize(
     recipe: Recipe,
     channel_scales: ChannelScales | None,
     imported: Imported = NOTHING,
+    raw: Mapping[str, QuantParams] | None = None,
 ) -> Quantization:
     """Parameters per value, the nodes that stay in f32, and how weights get codes.
 
     Args:
         ranges: (low, high) of the values of `values_to_calibrate`; None: what the source has not quantized
             stays in f32.
-        channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are.
+        channel_scales: the weight quantizer; imported: parameters and codes that are kept as they are;
+        raw: of the raw inputs without a range; PIXELS where none are given.
     Raises: QuantizeError: every range that is missing or not finite, all at once.
     """
     if recipe.is_float:
@@ -79,10 +82,10 @@ def quantize(
         return Quantization({}, in_float, weights, imported.constants, weight_bits=widths)
     values, problems = dict(imported.values), list[Problem]()
     wanted = {} if ranges is None else values_to_calibrate(model, recipe, imported)
+    raw_inputs = [value.name or "" for value in model.graph.inputs if is_raw(value)]
+    wanted |= {name: recipe.feature_bits for name in raw_inputs if name in (ranges or {})}
+    values |= {name: (raw or {}).get(name, PIXELS) for name in raw_inputs if name not in wanted}
     ranges = {**(ranges or {}), **useful(model, ranges or {}, wanted), **_chosen_ranges(model, recipe)}
-    for value in model.graph.inputs:
-        if is_raw(value):
-            values[value.name or ""] = QuantParams(1.0, 0.0)
     for name, bits in wanted.items():
         if name not in ranges:
             problems.append(Problem("a value has no range", where=f"value '{name}'"))

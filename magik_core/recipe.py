@@ -28,6 +28,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What one node gets, the defaults filled in; the arguments are those of Choice."""
+
+    feature_bits: int
+    weight_bits: int
+    range: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Frozen choices of a quantization; a config file, the command line or a search makes one.
 
@@ -63,10 +72,10 @@ class Recipe:
         """Whether no activation has codes."""
         return self.is_float or self.feature_bits == REAL
 
-    def choice(self, node: str, op: str) -> Choice:
+    def choice(self, node: str, op: str) -> Chosen:
         """What a node gets, the defaults filled in."""
         own, of_type = self.nodes.get(node, Choice()), self.ops.get(op, Choice())
-        return Choice(
+        return Chosen(
             own.feature_bits or of_type.feature_bits or self.feature_bits,
             own.weight_bits or of_type.weight_bits or self.weight_bits,
             own.range or of_type.range,

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.numerics import LEAST_SCALE
 from magik_core.program import QuantParams
 
 OPERATORS = ("Add", "Sub", "Mul")
@@ -74,7 +75,7 @@ def narrowed(node: ir.Node, q: QuantParams) -> QuantParams:
 
 def _moved(q: QuantParams, scale: float, zero_point: float) -> QuantParams | None:
     near = round(2 * zero_point) / 2
-    if abs(zero_point - near) > NEAR or not 0 <= near <= q.top or scale < 1e-30:
+    if abs(zero_point - near) > NEAR or not 0 <= near <= q.top or scale < LEAST_SCALE:
         return None
     return replace(q, scale=scale, zero_point=near)
 

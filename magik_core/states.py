@@ -102,7 +102,12 @@ def _are_codes(found: Any) -> bool:
     if not isinstance(found, list) or len(found) != 3 or not all(type(v) in (int, float) for v in found):
         return False
     scale, zero, bits = found
-    if type(bits) is not int or not 2 <= bits <= BITS or not 1e-30 <= scale <= 1e30 or not 0 <= zero < 2**bits:
+    if (
+        type(bits) is not int
+        or not 2 <= bits <= BITS
+        or not numerics.LEAST_SCALE <= scale <= 1e30
+        or not 0 <= zero < 2**bits
+    ):
         return False
     return float(np.float32(scale)) == scale and zero * 2 % 1 == 0
 

@@ -35,7 +35,7 @@ def is_settled(node: ir.Node, quantization: Quantization) -> bool:
 def weight_bits(model: ir.Model, recipe: Recipe) -> dict[str, int]:
     """Bits of the weights of every node that has some."""
     nodes = (n for n in model.graph if has_weights(n))
-    return {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits or recipe.weight_bits for n in nodes}
+    return {n.name or "": recipe.choice(n.name or "", n.op_type).weight_bits for n in nodes}
 
 
 def code_widths(model: ir.Model, recipe: Recipe) -> dict[str, int]:
@@ -60,7 +60,7 @@ def weight_codes(
     top = 2 ** (bits - 1) - 1
     rows = w if per_channel else w.reshape(1, -1)
     scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
-    scales = np.broadcast_to(np.maximum(scales, 1e-30), (len(w),))
+    scales = np.broadcast_to(np.maximum(scales, numerics.LEAST_SCALE), (len(w),))
     codes = np.empty(w.shape, np.int8 if bits <= 8 else np.int16)
     some = max(1, _PIECE // max(w.shape[1], 1))
     for at in range(0, len(w), some):

@@ -88,7 +88,7 @@ def test_sorting(magik, calib: Path, at: Path) -> None:
 def test_json_is_the_report(magik, calib: Path, at: Path) -> None:
     done = magik("debug", DIGITS, "--calib", calib, *PIXELS, "--json", "-o", at / "d", "--html", at / "p.html")
     found = json.loads(done.out)
-    assert set(found) == {"model", "samples", "layers", "tensors", "folder", "trials"}
+    assert set(found) == {"model", "samples", "layers", "tensors", "folder", "trials", "warnings"}
     assert found["samples"] == 2 and found["folder"] == str(at / "d") and len(found["trials"]) == 3
     layer = found["layers"][1]
     assert set(layer["accumulated"]) == {
