@@ -176,6 +176,12 @@ def refused(error: pytest.ExceptionInfo[MagikError]) -> list[tuple[str, str, str
     return [(p.where, p.found, p.need) for p in error.value.problems]
 
 
+CHIPS = "; ".join([
+    "T40: Conv2D '0', Conv2D '7'", "Txx: Conv2D '1', FullConnected '5'", "Xs1: DepthwiseConv2D '2'",
+    "T41: Conv2D '3'", "T02: Conv2D '4'", "T99: Conv2D '6'",
+])  # fmt: skip
+
+
 def test_every_rule_of_a_network_is_said_at_once() -> None:
     given = {**QUANTIZED, "auto_bitwidth": False}
     net = nn.Sequential(
@@ -202,6 +208,7 @@ def test_every_rule_of_a_network_is_said_at_once() -> None:
         ("Conv2D '6'", "target_device 'T99'", "one of: Txx, Xs1, Xs2, T40, T41, A1, X2500, T02"),
         ("Conv2D '7'", "weight_bitwidth 9", "2 to 8, or 32: none"),
         ("Unpool2D '8'", "mode 'bilinear'", "zero, nearest, or bilinear with last_layer=True"),
+        ("", CHIPS, "one chip"),
     ]
 
 
