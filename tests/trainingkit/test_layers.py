@@ -176,6 +176,12 @@ def refused(error: pytest.ExceptionInfo[MagikError]) -> list[tuple[str, str, str
     return [(p.where, p.found, p.need) for p in error.value.problems]
 
 
+CHIPS = "; ".join([
+    "T40: Conv2D '0', Conv2D '7'", "Txx: Conv2D '1', FullConnected '5'", "Xs1: DepthwiseConv2D '2'",
+    "T41: Conv2D '3'", "T02: Conv2D '4'", "T99: Conv2D '6'",
+])  # fmt: skip
+
+
 def test_every_rule_of_a_network_is_said_at_once() -> None:
     given = {**QUANTIZED, "auto_bitwidth": False}
     net = nn.Sequential(
@@ -202,6 +208,7 @@ def test_every_rule_of_a_network_is_said_at_once() -> None:
         ("Conv2D '6'", "target_device 'T99'", "one of: Txx, Xs1, Xs2, T40, T41, A1, X2500, T02"),
         ("Conv2D '7'", "weight_bitwidth 9", "2 to 8, or 32: none"),
         ("Unpool2D '8'", "mode 'bilinear'", "zero, nearest, or bilinear with last_layer=True"),
+        ("", CHIPS, "one chip"),
     ]
 
 
@@ -216,6 +223,13 @@ def test_every_rule_of_a_network_is_said_at_once() -> None:
         (ops.Shortcut(3, quantize=True), [(torch.zeros(1), 4, 0.0), (torch.zeros(1), 8, 0.0)], "4 bits, 8 bits"),
         (ops.Route(), [(torch.zeros(1), 4, 0.0), (torch.zeros(1), 4, -1.0)], "4 bits unsigned, 4 bits signed"),
         (ops.Hsigmoid(3), (torch.zeros(1), 4, -1.0), "4 bits, clip_min -1"),
+        (ops.Route(), [], "no values"),
+        (ops.Shortcut(3), (), "no values"),
+        (ops.Focus(), ops.Preprocess()(torch.zeros(1, 3, 4, 4)), "the result of Preprocess"),
+        (ops.Conv2D(32, 32), ((torch.zeros(1), 4, 0.0),) * 3, "3 values"),
+        (ops.Conv2D(32, 32, **QUANTIZED).eval(), (torch.zeros(1, 16, 4, 4), 4, 0.0), "16 channels"),
+        (ops.Conv2D(32, 32), torch.zeros(1, 16, 4, 4), "16 channels"),
+        (ops.FullConnected(32, 32, **QUANTIZED).eval(), (torch.zeros(1, 16), 4, 0.0), "16 channels"),
     ],
 )
 def test_what_a_layer_cannot_take_is_one_error(layer: Any, x: Any, found: str) -> None:
@@ -223,3 +237,18 @@ def test_what_a_layer_cannot_take_is_one_error(layer: Any, x: Any, found: str) -
         layer(x)
     (problem,) = error.value.problems
     assert problem.found == found and type(layer).__name__ in problem.where
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_several_features_are_given_one_by_one_or_together(count: int) -> None:
+    """As a tuple too, of as many as a feature or pixels have parts."""
+    parts = [(torch.full((1, 2, 1, 1), float(i)), 4, 0.0) for i in range(count)]
+    expected = ops.Route()(*parts)[0]
+    for given in (parts, tuple(parts), [x for x, *_ in parts], tuple(x for x, *_ in parts)):
+        assert torch.equal(ops.Route()(given)[0], expected)
+
+
+def test_a_feature_in_phases_keeps_its_codes() -> None:
+    x = torch.arange(16.0).reshape(1, 1, 4, 4)
+    y, *kind = ops.Focus()((x, 4, -1.0))
+    assert torch.equal(y, ops.Focus()(x)) and y.shape == (1, 4, 2, 2) and kind == [4, -1.0]

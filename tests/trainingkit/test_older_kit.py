@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 from typing import Any
@@ -115,6 +116,22 @@ class OwnConv(ops.Conv2D):
 def test_a_users_layer_keeps_its_quantizer() -> None:
     assert pickle.loads(pickle.dumps(OwnConv())).more.output_bitwidth == 4
     assert restored(older_kit.stored(OwnConv())).Conv2d.out_channels == 4
+
+
+class Tagged(ops.Conv2D):
+    """A user's layer whose instances have what its class has otherwise."""
+
+    tag = None
+    factor = 0
+
+    def __init__(self) -> None:
+        super().__init__(WIDE, 4)
+        self.tag, self.factor = 5, 0.5
+
+
+def test_a_users_layer_keeps_its_attributes() -> None:
+    for layer in (copy.deepcopy(Tagged()), pickle.loads(pickle.dumps(Tagged()))):
+        assert (layer.tag, layer.factor) == (5, 0.5)
 
 
 def test_the_paths_of_the_kit_are_those_of_its_pickles() -> None:

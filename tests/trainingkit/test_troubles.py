@@ -69,6 +69,33 @@ def test_weights_that_no_result_depends_on_are_found() -> None:
     assert (found.where, found.found) == ("Conv2D '4'", "Conv2d.weight: none")
 
 
+def test_an_lstm_without_a_gradient_is_found() -> None:
+    class Beside(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in list(self)[:4]:
+                x = layer(x)
+            return x
+
+    (found,) = problems(Beside(ops.LSTM(32, 32, **BITS)), images())
+    assert (found.where, found.found) == ("LSTM '4'", "weight_l0: none")
+
+
+def test_a_step_on_nothing_is_refused() -> None:
+    (found,) = problems(Net(), images()[:0])
+    assert found.what == "a step of training is tried on nothing"
+    assert (found.found, found.need) == ("a tensor of 0x3x8x8", "inputs that are not empty")
+
+
+def test_quantized_layers_of_several_chips_are_found() -> None:
+    """Of an operator that is not told its chip, mostly; those of floats may be of any."""
+    net = Net(ops.AdaptiveAvgpool2D(4, quantize=True), ops.Shortcut(4, quantize=True), ops.Maxpool2D())
+    (found,) = problems(net)
+    assert found.what == "quantized layers are for several chips"
+    assert found.found == "T40: Conv2D '1', Conv2D '2', Conv2D '3'; Txx: AdaptiveAvgpool2D '4', Shortcut '5'"
+    assert found.need == "one chip" and "target_device" in found.hint
+    kit.check(Net(ops.AdaptiveAvgpool2D(4, quantize=True, target_device="T40"), ops.Maxpool2D()))
+
+
 def test_a_frozen_network_is_no_trouble() -> None:
     net = Net().requires_grad_(False)
     kit.check(net, images())
@@ -165,6 +192,9 @@ def test_layers_of_pytorch_are_found_beside_quantized_ones_and_alone() -> None:
         ("BatchNorm2d '4'", "torch.nn.BatchNorm2d"),
         ("Conv2d '5.0'", "torch.nn.Conv2d"),
     ]
+    more = nn.GRU(4, 4), nn.PReLU(), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)
+    kinds = ["GRU '4'", "PReLU '5'", "GroupNorm '6'", "InstanceNorm2d '7'"]
+    assert [p.where for p in problems(Net(*more))] == kinds
     assert [p.where for p in problems(plain())] == ["Conv2d '1'", "Conv2d '2'", "Conv2d '3'"]
 
 

@@ -52,7 +52,8 @@ class FullConnected(Weighted):
             return super().forward(x)
         lead = given.tensor.shape[:-1]
         y = super().forward((given.tensor.flatten(0, -2), given.bits, given.clip_min))
-        return y.reshape(*lead, -1) if self.last_layer else (y[0].reshape(*lead, -1), *y[1:])
+        shape = (*lead, self.out_channels)
+        return y.reshape(shape) if self.last_layer else (y[0].reshape(shape), *y[1:])
 
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
         return functional.linear(x, w, bias)

@@ -141,7 +141,7 @@ class Hsigmoid(Function):
         self.target_device = target_device
 
     def real(self, x: Tensor) -> Tensor:
-        return (x + self.offset_value).clamp(0, self.clip_max_value) / self.clip_max_value
+        return (x + self.offset_value).clamp(0.0, float(self.clip_max_value)) / self.clip_max_value
 
 
 SINGLE = {ReLU: "Relu", nn.ReLU: "Relu", nn.Sigmoid: "Sigmoid", nn.Tanh: "Tanh"}

@@ -73,7 +73,7 @@ class LSTM(Layer):
         same_device(value.tensor, self.weight_l0, self.where)
         given = self._arranged(value)
         start = self._start(given.tensor, hx)
-        if graph.is_exporting() or (self.quantize and not self.training):
+        if graph.is_exporting() or (self.quantize and self.runs(given.tensor)):
             y, h, c = self._by_node(given, start, is_constant=hx is None)
         else:
             y, h, c = self._trained(given, start)
@@ -100,7 +100,8 @@ class LSTM(Layer):
         """The states at the start: -1, which is code 0, on the T40 family, else 0."""
         shape = (len(self._suffixes), int(x.shape[0 if self.batch_first else 1]), self.hidden_size)
         if hx is None:
-            first = torch.full(shape, -1.0 if is_odd(self.target_device) else 0.0, device=x.device)
+            first = torch.full(shape, -1.0 if is_odd(self.target_device) else 0.0, device=x.device,
+                               dtype=self.weight_l0.dtype)  # fmt: skip
             return first, first
         if [tuple(s.shape) for s in hx] != [shape] * 2:
             found = ", ".join("x".join(map(str, s.shape)) for s in hx)
@@ -135,7 +136,8 @@ class LSTM(Layer):
             h, c = self._advance(of_x[t] + functional.linear(h, w[:, self.input_size :]), c)
             h = fake_quant.feature(h, bits, -1.0, 1.0, device)
             made.append(h)
-        return torch.stack(made[::-1] if suffix else made), h, c
+        y = torch.stack(made[::-1] if suffix else made) if made else h.new_zeros(0, *h.shape)
+        return y, h, c
 
     def _advance(self, sums: Tensor, c: Tensor) -> State:
         """h, not yet rounded, and c after one time."""

@@ -47,15 +47,19 @@ def settle(layer: nn.Module) -> None:
     if lost:
         what, hint = "a pickled layer lacks settings", "make the network anew and load its state_dict"
         raise TrainingError(what, where=type(layer).__name__, found=f"no {', '.join(lost)}", hint=hint)
-    if type(layer).__module__.partition(".")[0] == PACKAGE:
+    if _is_ours(type(layer)):
         _drop_quantizers(layer)
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == PACKAGE
 
 
 def _arguments(kind: type) -> Mapping[str, Any]:
     """Arguments of a class and of those it is made of, with their defaults."""
     found: dict[str, Any] = {}
     for base in kind.__mro__:
-        if "__init__" not in vars(base) or not base.__module__.startswith(PACKAGE):
+        if "__init__" not in vars(base) or not _is_ours(base):
             continue
         for name, argument in inspect.signature(vars(base)["__init__"]).parameters.items():
             if name != "self":
@@ -64,8 +68,12 @@ def _arguments(kind: type) -> Mapping[str, Any]:
 
 
 def _hides(kind: type, name: str, value: object) -> bool:
-    """Whether an attribute stands before a method, or something of another type, of the layers of this kit."""
-    if hasattr(nn.Module, name) or not hasattr(kind, name) or name in _arguments(kind):
+    """Whether an attribute stands before a method, or something of another type, of the layers of this kit.
+
+    What a user's own class defines stays as it is.
+    """
+    owner = next((base for base in kind.__mro__ if name in vars(base)), nn.Module)
+    if not _is_ours(owner) or hasattr(nn.Module, name) or name in _arguments(kind):
         return False
     own = getattr(kind, name)
     return not callable(value) if callable(own) else not isinstance(own, property) and type(own) is not type(value)

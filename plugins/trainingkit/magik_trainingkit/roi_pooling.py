@@ -52,6 +52,8 @@ class RoIPooling(Layer):
 def _pooled(x: Tensor, rois: Tensor, op: MaxRoiPool) -> Tensor:
     images, rows, columns = op.parts(rois.detach().float().cpu().numpy(), (x.shape[0], x.shape[2], x.shape[3]))
     regions = zip(images.tolist(), rows.tolist(), columns.tolist(), strict=True)
+    if not len(images):
+        return x.new_zeros(0, x.shape[1], *op.pooled_shape)
     return torch.stack([_largest(_largest(x[i], down, 1), across, 2) for i, down, across in regions])
 
 

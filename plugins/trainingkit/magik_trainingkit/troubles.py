@@ -14,7 +14,10 @@ from magik_core.errors import Problem
 from magik_trainingkit.layer import Layer
 from magik_trainingkit.values import tensors
 
-PLAIN = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.LSTM, nn.Embedding)
+PLAIN = (
+    nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.PReLU, nn.LSTM, nn.GRU, nn.Embedding,
+)  # fmt: skip
 MOST_OF_ONE = 0.99  # share of a layer's features that one code may have
 
 
@@ -22,6 +25,7 @@ def of_network(model: nn.Module, *, is_mixed: bool) -> Iterator[Problem]:
     """What a network shows without any data."""
     yield from devices(model)
     yield from shared(model)
+    yield from chips(model)
     if not is_mixed:
         yield from plain(model)
 
@@ -53,6 +57,18 @@ def shared(model: nn.Module) -> Iterator[Problem]:
                           need="weights that one layer has", hint=hint)  # fmt: skip
 
 
+def chips(model: nn.Module) -> Iterator[Problem]:
+    """Quantized layers of several chips, whose codes differ."""
+    layers: dict[str, list[str]] = {}
+    for layer in _quantized(model):
+        layers.setdefault(str(getattr(layer, "target_device", "")), []).append(layer.where)
+    layers.pop("", None)
+    if len(layers) > 1:
+        found = "; ".join(f"{chip}: {_some(names)}" for chip, names in layers.items())
+        yield Problem("quantized layers are for several chips", found=found, need="one chip",
+                      hint="pass target_device to every layer; it is Txx where nothing is said")  # fmt: skip
+
+
 def plain(model: nn.Module) -> Iterator[Problem]:
     """Layers of PyTorch where those of the kit are meant: beside quantized ones, or all of a network."""
     kits = [m for m in model.modules() if isinstance(m, Layer)]
@@ -80,6 +96,11 @@ def _some(names: Sequence[str]) -> str:
 
 def of_step(model: nn.Module, inputs: Sequence[Any]) -> Iterator[Problem]:
     """What one step of training shows, on a copy: why a loss would not fall."""
+    empty = [x for x in tensors(inputs) if not x.numel()]
+    if empty:
+        found = f"a tensor of {'x'.join(map(str, empty[0].shape))}"
+        yield Problem("a step of training is tried on nothing", found=found, need="inputs that are not empty")
+        return
     own = copy.deepcopy(model).train()
     found: list[Problem] = []
 
@@ -114,7 +135,8 @@ def _still(model: nn.Module) -> Iterator[Problem]:
     """Weights without a gradient."""
     for layer in _quantized(model):
         for name, weight in layer.named_parameters():
-            if name.endswith("weight") and weight.requires_grad and (weight.grad is None or not weight.grad.any()):
+            is_weight = name.rpartition(".")[2].startswith("weight")
+            if is_weight and weight.requires_grad and (weight.grad is None or not weight.grad.any()):
                 kind = "none" if weight.grad is None else "all 0"
                 hint = "look for a layer behind it whose features have one code"
                 yield Problem("weights of a layer get no gradient, so they stay as they are", where=layer.where,
