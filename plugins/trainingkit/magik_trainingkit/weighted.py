@@ -32,6 +32,7 @@ class Weighted(Layer):
     node: str
     module, norm_module = "Conv2d", "BatchNorm2d"
     is_depthwise = False
+    most = rules.MOST_OF_PRODUCT  # of a sum
     in_channels: int
     out_channels: int
     activation_fn: Any
@@ -47,6 +48,7 @@ class Weighted(Layer):
     target_device: str
     auto_bitwidth: bool
     pre_lstm_layer: bool
+    positive = ("clip_max_value", "weight_factor")
 
     @property
     def weights(self) -> nn.Conv2d | nn.Linear:
@@ -69,15 +71,24 @@ class Weighted(Layer):
         self.weight_bitwidth, self.input_bitwidth, self.output_bitwidth = widths
 
     def rules(self) -> Sequence[Problem]:
-        found = [*rules.device(self.target_device)]
-        if not self.quantize or found:
-            return found
-        found += rules.bits(self.weight_bitwidth, self.input_bitwidth, self._output_bits())
-        return [*found, *self.size_rules()]
+        if not self.quantize:
+            return []
+        widths, least = (self.input_bitwidth, self._output_bits()), rules.LEAST_BITS[self.target_device]
+        found = rules.bits(self.weight_bitwidth, *widths, least=least)
+        return [*found, *self.size_rules(), *self.sum_rules(self.input_bitwidth)]
 
     def size_rules(self) -> Sequence[Problem]:
         """What of the layer's sizes its chip cannot compute."""
         return ()
+
+    def sum_rules(self, bits: int) -> Sequence[Problem]:
+        """Whether its sums overflow with features of some bits."""
+        return [*rules.sums(self.taps, self.weight_bitwidth, bits, self.target_device, self.most)]
+
+    @property
+    def taps(self) -> int:
+        """Products of a sum."""
+        raise NotImplementedError
 
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
         """Sums of products; value: what padding reads."""
@@ -121,7 +132,7 @@ class Weighted(Layer):
         if not self.quantize:
             y = activations.apply(self._normalized(self.sum(given.tensor, *self._weight(), 0.0)), self.activation_fn)
             return y if self.last_layer else (y, REAL, clip_min)
-        rules.check_layer(self)
+        self.hold(*self.sum_rules(given.bits))
         value = fill(given.clip_min, self.target_device) if isinstance(given, Value) else 0.0
         is_coded = REAL not in (self.weight_bitwidth, self._output_bits(), given.bits)
         if is_coded and graph.is_exporting():
