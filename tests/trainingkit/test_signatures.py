@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from magik_trainingkit import ops
+from magik_trainingkit import activations, graph, ops
+from magik_trainingkit.values import Pixels, Value
 
 PYTHON = "ingenic_magik_trainingkit.QuantizationTrainingPlugin.python"
 WIDTHS = "weight_bitwidth=32, input_bitwidth=32, output_bitwidth=32"
@@ -87,6 +88,33 @@ def test_names_are_found_under_the_paths_of_the_kit() -> None:
     assert all(getattr(vendor, name) is getattr(ops, name) for name in {*SIGNATURES, *others})
     for module, name in (("lstm_unit", "LSTM"), ("lstm_txx", "LSTM"), ("roi_pool", "RoIPooling")):
         assert getattr(importlib.import_module(f"{PYTHON}.{module}"), name) is getattr(ops, name)
+
+
+COMMON = (
+    "input_bitwidth output_bitwidth weight_bitwidth clip_min_value clip_max_value weight_factor epsilon target_device "
+    "feature_var input_min_value with_negtive_alpha pre_lstm_layer data_format quantize_feature_tensor_name "
+    "quantize_weight_tensor_name quantize_feature_version weight_target_device is_output activate_name is_dwconv"
+)
+
+
+@pytest.mark.parametrize(("layer", "more"), [
+    (ops.Conv2D(32, 32), {"is_input", "op_in_channels", "conv_param"}),
+    (ops.DepthwiseConv2D(32), {"is_input", "op_in_channels", "conv_param"}),
+    (ops.FullConnected(32, 32), {"input_channels"}),
+])  # fmt: skip
+def test_nodes_of_weights_say_what_those_of_the_kit_say(layer: Any, more: set[str]) -> None:
+    how = activations.of(layer.activation_fn)
+    said = layer._params(Value(torch.zeros(1, 32, 4, 4), 8, 0.0), how)
+    assert set(said) == set(COMMON.split()) | more and not said.get("is_input", False)
+    if "is_input" in more:
+        first = layer._params(Pixels(torch.zeros(1), 8, 0.0, 255.0, 0.0), how)
+        assert (first["is_input"], first["feature_var"]) == (True, 255.0)
+
+
+def test_nodes_of_features_say_what_those_of_the_kit_say() -> None:
+    said = graph.feature(8, 0.0, 1.0, "T40", "pool").attributes
+    names = "output_bitwidth clip_min_value clip_max_value target_device data_format pre_lstm_layer version tensor_name"
+    assert set(said) == set(names.split())
 
 
 def test_focus_has_the_phases_in_the_order_of_the_kit() -> None:

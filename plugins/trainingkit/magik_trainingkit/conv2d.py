@@ -11,9 +11,11 @@ from torch.nn import functional
 from magik_core.builtin.trainingkit.arithmetic import is_odd
 from magik_core.errors import Problem
 from magik_trainingkit import padding, rules
+from magik_trainingkit.activations import Activation
 from magik_trainingkit.batch_norm_2d import batchNorm2d
 from magik_trainingkit.functions import RELU6
 from magik_trainingkit.graph import Node
+from magik_trainingkit.values import Pixels, Value
 from magik_trainingkit.weighted import Weighted
 
 
@@ -118,6 +120,9 @@ class Conv2D(Weighted):
             return [conv]
         pads = [0, 0, top, left, 0, 0, bottom, right]
         return [Node("Pad", [x.new_tensor(pads).long(), x.new_tensor(value)]), conv]
+
+    def _params(self, x: Value | Pixels, how: Activation) -> dict[str, Any]:
+        return {**super()._params(x, how), "is_input": isinstance(x, Pixels)}
 
     def fields(self) -> dict[str, Any]:
         is_same = bool(self.padding) and self.dilation == 1

@@ -228,6 +228,6 @@ class Weighted(Layer):
             "quantize_feature_version": VERSION,
             "quantize_feature_tensor_name": f"{self.name}/QuantizeFeature",
             "quantize_weight_tensor_name": f"{self.name}/QuantizeWeight",
-            **({"is_input": True, "feature_var": float(x.var)} if isinstance(x, Pixels) else {}),
+            "feature_var": float(x.var) if isinstance(x, Pixels) else 1.0,
             **self.fields(),
         }
