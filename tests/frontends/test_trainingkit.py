@@ -137,6 +137,17 @@ def test_weights_of_a_float_layer_keep_their_codes(tmp_path: Path) -> None:
     np.testing.assert_allclose(y[:, 0], np.tensordot(real, x[0], 1)[None], atol=1e-5)
 
 
+def test_weights_have_the_codes_of_the_chip_that_is_said_of_them(tmp_path: Path) -> None:
+    x, four = RNG.uniform(0, 1, (1, 2, 5, 5)).astype(np.float32), {"weight_bitwidth": 4}
+    feature = node("QuantizeFeature", ["x"], "q", **{**FEATURE, "clip_min_value": 0.0})
+    found = []
+    for given in ({"is_dwconv": True}, {"weight_target_device": "Txx"}, {"weight_target_device": "T40"}, {}):
+        found.append(run(tmp_path, model([feature, conv("q", **four, **given)], x.shape, *CONV), x))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[2], found[3])
+    assert not np.array_equal(found[1], found[2])
+
+
 def test_the_least_gain_and_a_larger_image(tmp_path: Path) -> None:
     x = RNG.uniform(-1, 1, (1, 2, 3, 3)).astype(np.float32)
     nodes = [
@@ -305,6 +316,8 @@ BAD = [
     ([conv(weight_bitwidth=9)], "weight_bitwidth 9", "a whole number in [2, 8]"),
     ([conv(weight_bitwidth=32)], "weight_bitwidth 32", "2 to 8"),
     ([conv(target_device="T99")], "target_device 'T99'", "one of: Txx, Xs1, Xs2, T40, T41, A1, X2500, T02"),
+    ([conv(weight_target_device="T99")], "weight_target_device 'T99'",
+     "one of: Txx, Xs1, Xs2, T40, T41, A1, X2500, T02"),
     ([conv(conv_param={"strides": 1, "dilations": [1, 1]})], "strides 1", "2 whole numbers in [1, 65536]"),
     ([conv(epsilon=1e-5)], "''", "f32 numbers that are part of the model"),
     ([node("QuantizeConv2DInference", ["x", "w", "b"], param_str="{")], "param_str '{'", "a JSON object"),

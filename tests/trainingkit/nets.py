@@ -155,8 +155,8 @@ def unpool(mode: str, *, given: Mapping[str, Any], device: str, **_: Any) -> nn.
 def full(*, given: Mapping[str, Any], device: str, **_: Any) -> nn.Module:
     ends = {**given, "activation_fn": None, "enable_batch_norm": False}
     return Chain(
-        ops.Flatten([-1, WIDE * 20], device),
-        ops.FullConnected(WIDE * 20, 16, **given),
+        ops.Flatten([-1, WIDE * 10], device),
+        ops.FullConnected(WIDE * 10, 16, **given),
         ops.FullyConnected(16, 3, last_layer=True, **ends),
     )
 

@@ -41,8 +41,7 @@ def test_state_has_the_keys_of_the_kit() -> None:
     assert list(made(bias=False).state_dict()) == ["convd.weight"]
 
 
-@pytest.mark.parametrize("device", ["T40", "Txx"])
-@pytest.mark.parametrize("bits", [8, 4, 2])
+@pytest.mark.parametrize(("device", "bits"), [("T40", 8), ("T40", 4), ("T40", 2), ("Txx", 8), ("Txx", 4)])
 @pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 2, 1), (1, 2, 2)])
 def test_it_is_the_formula(device: str, bits: int, stride: int, padding: int, dilation: int) -> None:
     """Forward and backward in training, and within a code in eval()."""

@@ -10,7 +10,7 @@ import torch
 
 from tests.trainingkit.nets import BODIES, converted, made
 
-KINDS = [("T40", 8, True), ("T40", 4, True), ("T40", 2, True), ("T40", 4, False), ("Txx", 8, True), ("Txx", 2, False)]
+KINDS = [("T40", 8, True), ("T40", 4, True), ("T40", 2, True), ("T40", 4, False), ("Txx", 8, True), ("Txx", 4, False)]
 
 
 @pytest.mark.parametrize(("device", "bits", "is_signed"), KINDS)

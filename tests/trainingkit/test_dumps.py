@@ -40,7 +40,7 @@ def compared(net: Net, x: torch.Tensor, path: Path, monkeypatch: pytest.MonkeyPa
 
 
 CASES = [("shortcut", False, 8), ("padded average", True, 8), ("gated", True, 8), ("full", False, 8),
-         ("batch norm", True, 2), ("squeezed", False, 8), ("soft attention", False, 8)]  # fmt: skip
+         ("batch norm", True, 4), ("squeezed", False, 8), ("soft attention", False, 8)]  # fmt: skip
 
 
 @pytest.mark.parametrize("device", ["T40", "Txx"])

@@ -26,8 +26,7 @@ QUANTIZED = {"quantize": True, "weight_bitwidth": 4, "input_bitwidth": 4, "outpu
 # ---- what they compute ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("device", ["T40", "Txx"])
-@pytest.mark.parametrize("bits", [8, 4, 2])
+@pytest.mark.parametrize(("device", "bits"), [("T40", 8), ("T40", 4), ("T40", 2), ("Txx", 8), ("Txx", 4)])
 @pytest.mark.parametrize("is_signed", [False, True])
 def test_evaluation_is_within_a_code_of_the_formula(device: str, bits: int, is_signed: bool) -> None:
     """In double precision, with running statistics: the same code nearly everywhere, the next one at ties."""

@@ -14,7 +14,7 @@ from tests.trainingkit import reference
 
 WIDE = 32
 SLOPES = torch.linspace(-0.5, 0.9, WIDE)
-KINDS = [("T40", 8), ("T40", 4), ("T40", 2), ("Txx", 8), ("Txx", 2)]
+KINDS = [("T40", 8), ("T40", 4), ("T40", 2), ("Txx", 8), ("Txx", 4)]
 
 
 def features(bits: int, device: str) -> Tensor:

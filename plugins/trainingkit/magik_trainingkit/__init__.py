@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from magik_trainingkit import ops as ops
     from magik_trainingkit import quantize_ops as quantize_ops
-    from magik_trainingkit.rules import check as check
+    from magik_trainingkit.checking import check as check
 
 __version__ = "0.1.0"
 __all__ = ["check", "ops", "quantize_ops"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name == "check":
-        return importlib.import_module("magik_trainingkit.rules").check
+        return importlib.import_module("magik_trainingkit.checking").check
     if name in __all__:
         return importlib.import_module(f"magik_trainingkit.{name}")
     raise AttributeError(f"module 'magik_trainingkit' has no attribute {name!r}")

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import graph
+from magik_core.errors import Problem
+from magik_trainingkit import graph, rules
 from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.graph import Node
 from magik_trainingkit.layer import Layer, marked, source
@@ -27,6 +28,7 @@ class Attention(Layer):
     output_bitwidth: int
     clip_max_value: float
     target_device: str
+    positive = ("clip_max_value",)
 
     def scores(self, x: Tensor) -> Tensor:
         """(N, steps, 1)."""
@@ -35,6 +37,9 @@ class Attention(Layer):
     def score_nodes(self) -> Sequence[Node]:
         """`scores` as standard nodes."""
         raise NotImplementedError
+
+    def rules(self) -> Sequence[Problem]:
+        return [*rules.bits(REAL, self.output_bitwidth)] if self.quantize else []
 
     def forward(self, x: Any) -> Any:
         given, device = need_value(x, self.where), self.target_device

@@ -13,7 +13,7 @@ def of_conv(
 ) -> tuple[int, int, int]:
     """(weight, input, output) bits of a convolution; those that are asked for where nothing is chosen."""
     weight, before, after = widths
-    if device not in EVEN or REAL in (weight, after) or min(weight, after) >= 8:
+    if device not in EVEN or min(weight, after) >= 8:
         return widths
     size = min(kernel, 3)
     limit = MOST_FOR_FIVE[size]
@@ -27,6 +27,6 @@ def of_conv(
 def of_depth(device: str, channels: int, widths: tuple[int, int, int], *, last: bool) -> tuple[int, int, int]:
     """The same for a depthwise convolution: weights of 8 bits."""
     weight, before, after = widths
-    if device not in EVEN or REAL in (weight, after) or min(weight, after) >= 8:
+    if device not in EVEN or min(weight, after) >= 8:
         return widths
     return 8, before, REAL if last else 5 if channels < 128 else 4

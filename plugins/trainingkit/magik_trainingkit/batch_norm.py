@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_core.errors import Problem
-from magik_trainingkit import activations, fake_quant, graph, rules
+from magik_trainingkit import activations, fake_quant, graph
 from magik_trainingkit.batch_norm_2d import batchNorm2d
 from magik_trainingkit.functions import LINEAR
 from magik_trainingkit.graph import VERSION, Node
@@ -20,6 +18,8 @@ from magik_trainingkit.values import Pixels, Value, need_pixels, need_value
 
 class BatchNorm(Layer):
     """Normalize, activate, quantize to as many bits as the input has."""
+
+    positive = ("clip_max_value",)
 
     def __init__(
         self, in_channels: int, activation_fn: Any = LINEAR, quantize: Any = False, first_layer: bool = False,
@@ -33,9 +33,6 @@ class BatchNorm(Layer):
         self.target_device = target_device
         self.BatchNorm2d = batchNorm2d(in_channels)
 
-    def rules(self) -> Sequence[Problem]:
-        return [*rules.device(self.target_device)]
-
     def forward(self, x: Any) -> Any:
         is_first = bool(self.first_layer) and bool(self.quantize or isinstance(x, tuple))
         given = need_pixels(x, self.where) if is_first else need_value(x, self.where)
@@ -43,15 +40,15 @@ class BatchNorm(Layer):
         clip_min = -m if how.is_signed else 0.0
         if not self.quantize or given.bits == REAL:
             return activations.apply(self.BatchNorm2d(given.tensor), self.activation_fn), REAL, clip_min
-        rules.check_layer(self)
-        x = given.tensor
+        flat = 4 - given.tensor.ndim
+        x = given.tensor.reshape(*given.tensor.shape, *(1,) * flat)  # of an image
         if graph.is_exporting():
             y = graph.emit(self._node(given, how, clip_min), x, x.shape)
         elif self.runs(x):
             y = self.run([source(given, self.target_device)], [self._node(given, how, clip_min)], [x], x.ndim)
         else:
             y = self._trained(x, how, given.bits, clip_min)
-        return y, given.bits, clip_min
+        return y.flatten(-1 - flat) if flat > 0 else y, given.bits, clip_min
 
     def _trained(self, x: Tensor, how: activations.Activation, bits: int, clip_min: float) -> Tensor:
         y = self.BatchNorm2d(x) + how.offset

@@ -8,12 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from magik_core.builtin.trainingkit.arithmetic import EVEN, is_odd
+from magik_core.builtin.trainingkit.arithmetic import is_odd
 from magik_core.errors import Problem
 from magik_trainingkit import padding, rules
+from magik_trainingkit.activations import Activation
 from magik_trainingkit.batch_norm_2d import batchNorm2d
 from magik_trainingkit.functions import RELU6
 from magik_trainingkit.graph import Node
+from magik_trainingkit.values import Pixels, Value
 from magik_trainingkit.weighted import Weighted
 
 
@@ -28,6 +30,7 @@ class Conv2D(Weighted):
     """
 
     node = "QuantizeConv2DInference"
+    most = rules.MOST_OF_CONV
 
     def __init__(
         self, in_channels: int, out_channels: int, stride: int = 1, kernel_h: int = 3, kernel_w: int = 3,
@@ -64,13 +67,16 @@ class Conv2D(Weighted):
         return self.dilation, self.dilation
 
     def size_rules(self) -> Sequence[Problem]:
-        return [*rules.channels(self.in_channels, self.target_device), *self.window_rules()]
+        return [*self.channel_rules(), *self.window_rules()]
+
+    def channel_rules(self) -> Sequence[Problem]:
+        is_free = self.in_channels in rules.FREE
+        return () if is_free else [*rules.channels(self.in_channels, self.target_device)]
 
     def window_rules(self) -> Sequence[Problem]:
         """What of the window its chip cannot compute."""
-        device, found = self.target_device, []
-        if self.dilation > 1 and device in EVEN:
-            found.append(Problem("a dilation has no kernel on this chip", found=f"dilation {self.dilation}", need="1"))
+        device = self.target_device
+        found = [*rules.dilation(self.dilation, device)]
         per_group = self.in_channels // self.groups, self.out_channels // self.groups
         if self.groups > 1 and is_odd(device) and any(n % 32 for n in per_group):
             need = f"multiples of 32 on {device}"
@@ -79,9 +85,11 @@ class Conv2D(Weighted):
         if device == "T02" and ((self.kernel_h, self.kernel_w) != (3, 3) or not self.padding):
             window = f"{self.kernel_h}x{self.kernel_w}, padding {self.padding}"
             found.append(Problem("a window has no kernel on this chip", found=window, need="3x3 with padding on T02"))
-        taps = self.kernel_h * self.kernel_w * per_group[0]
-        found += rules.sums(taps, self.weight_bitwidth, self.input_bitwidth, device, rules.MOST_OF_CONV)
         return found
+
+    @property
+    def taps(self) -> int:
+        return self.kernel_h * self.kernel_w * self.in_channels // self.groups
 
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
         top, left, bottom, right = pads = self._pads(x)
@@ -112,6 +120,9 @@ class Conv2D(Weighted):
             return [conv]
         pads = [0, 0, top, left, 0, 0, bottom, right]
         return [Node("Pad", [x.new_tensor(pads).long(), x.new_tensor(value)]), conv]
+
+    def _params(self, x: Value | Pixels, how: Activation) -> dict[str, Any]:
+        return {**super()._params(x, how), "is_input": isinstance(x, Pixels)}
 
     def fields(self) -> dict[str, Any]:
         is_same = bool(self.padding) and self.dilation == 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from magik_core.builtin.trainingkit.arithmetic import EVEN
-from magik_core.errors import Problem
 from magik_trainingkit import rules
 from magik_trainingkit.conv2d import Conv2D
 from magik_trainingkit.depthwise_conv2d import DepthwiseConv2D
@@ -23,6 +21,8 @@ class ConvTranspose2D(Layer):
     It is no transposed convolution. The depthwise layer has the settings of the other, but for an activation function
     that is trained: in its place it has Linear.
     """
+
+    devices = rules.D8
 
     def __init__(
         self, in_channels: int, out_channels: int, activation_fn: Any = RELU6, enable_batch_norm: bool = False,
@@ -55,10 +55,6 @@ class ConvTranspose2D(Layer):
             quantize_last_feature=quantize_last_feature, pre_lstm_layer=pre_lstm_layer, **given,
         )  # fmt: skip
 
-    def rules(self) -> Sequence[Problem]:
-        return [*rules.device(self.target_device)]
-
     def forward(self, x: Any) -> Any:
-        rules.check_layer(self)
         large = self.unpool(x)
         return self.Conv2D(self.DepthwiseConv2D(large) if "DepthwiseConv2D" in self._modules else large)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from magik_core.builtin.trainingkit.arithmetic import EVEN
 from magik_core.errors import Problem
 from magik_trainingkit import auto_bits, rules
 from magik_trainingkit.conv2d import Conv2D
@@ -16,6 +15,8 @@ class DepthwiseConv2D(Conv2D):
     """As Conv2D, with as many groups as channels; its weights are two's complement on every chip."""
 
     is_depthwise = True
+    devices = rules.D8
+    most = rules.MOST_OF_PRODUCT
 
     def __init__(
         self, in_channels: int, stride: int = 1, kernel_h: int = 3, kernel_w: int = 3, activation_fn: Any = RELU6,
@@ -35,9 +36,8 @@ class DepthwiseConv2D(Conv2D):
         )  # fmt: skip
         self.auto_bitwidth = auto_bitwidth
 
+    def channel_rules(self) -> Sequence[Problem]:
+        return [*rules.channels(self.in_channels, self.target_device)]
+
     def window_rules(self) -> Sequence[Problem]:
-        device, found = self.target_device, []
-        if self.dilation > 1 and device in EVEN:
-            found.append(Problem("a dilation has no kernel on this chip", found=f"dilation {self.dilation}", need="1"))
-        taps = self.kernel_h * self.kernel_w
-        return [*found, *rules.sums(taps, self.weight_bitwidth, self.input_bitwidth, device, rules.MOST_OF_PRODUCT)]
+        return [*rules.dilation(self.dilation, self.target_device)]

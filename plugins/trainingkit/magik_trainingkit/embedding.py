@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_core.errors import Problem
+from magik_trainingkit import rules
 from magik_trainingkit.layer import Layer, marked
 from magik_trainingkit.rounding import coded
 from magik_trainingkit.values import unpack
@@ -32,6 +35,9 @@ class Embedding(Layer):
         self.input_bitwidth, self.output_bitwidth = input_bitwidth, output_bitwidth
         self.target_device, self.pre_lstm_layer = target_device, pre_lstm_layer
         self.embedding = nn.Embedding(num_embeddings, embedding_dim, padding_idx)
+
+    def rules(self) -> Sequence[Problem]:
+        return [*rules.bits(REAL, self.output_bitwidth)] if self.quantize else []
 
     def forward(self, x: Any) -> Tensor:
         index, kind = unpack(x, self.where).tensor, {"op_type": "Embedding"}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from magik_core.errors import Problem
-from magik_trainingkit import rules
 from magik_trainingkit.batch_norm_2d import batchNorm2d
 from magik_trainingkit.functions import RELU6
 from magik_trainingkit.graph import Node
@@ -42,9 +39,9 @@ class FullConnected(Weighted):
         if enable_batch_norm:
             self.BatchNorm1d = batchNorm2d(out_channels)
 
-    def size_rules(self) -> Sequence[Problem]:
-        widths = self.weight_bitwidth, self.input_bitwidth
-        return [*rules.sums(self.in_channels, *widths, self.target_device, rules.MOST_OF_PRODUCT)]
+    @property
+    def taps(self) -> int:
+        return self.in_channels
 
     def forward(self, x: Any) -> Any:
         given = need_value(x, self.where)

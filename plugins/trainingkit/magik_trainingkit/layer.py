@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from magik_core.builtin.trainingkit.arithmetic import REAL
-from magik_trainingkit import dumps, graph, integer, older
+from magik_core.builtin.trainingkit.arithmetic import DEVICES, REAL
+from magik_core.errors import Problem
+from magik_trainingkit import dumps, graph, integer, older, rules
+from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.graph import VERSION, Node
 from magik_trainingkit.values import Pixels, Value
 
@@ -20,13 +23,16 @@ class Layer(nn.Module):
     Pickles of older kits lack some of them; `older` finds them.
     """
 
-    name = ""  # of the layer in its network; rules.check sets it
+    name = ""  # of the layer in its network; checking.check sets it
+    devices: Sequence[str] = DEVICES  # the chips that have it
+    positive: Sequence[str] = ()  # attributes that are numbers above 0
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         nn.Module.__setstate__(self, state)
         older.settle(self)
 
     def __call__(self, *args: Any, **given: Any) -> Any:
+        self.hold()
         y = super().__call__(*args, **given)
         if not self.training and not graph.is_exporting():
             dumps.intermediate(self, args, y)
@@ -38,13 +44,33 @@ class Layer(nn.Module):
         kind = type(self).__name__
         return f"{kind} '{self.name}'" if self.name else kind
 
-    def rules(self) -> Sequence[Any]:
+    def rules(self) -> Sequence[Problem]:
         """What of the layer its chip cannot compute."""
         return ()
 
     def runs(self, x: Tensor) -> bool:
         """Whether the layer's program computes its result: in eval(), of an input that is not empty."""
         return not self.training and x.numel() > 0
+
+    def chip_rules(self) -> Iterator[Problem]:
+        """Whether its chip has the layer."""
+        return rules.device(getattr(self, "target_device", DEVICES[0]), self.devices)
+
+    def problems(self, *more: Problem) -> list[Problem]:
+        """Every rule that the layer breaks; more: what else it breaks."""
+        names = self.positive if getattr(self, "quantize", False) else ()
+        numbers = [p for name in names for p in rules.above_zero(name, getattr(self, name))]
+        found = [*self.chip_rules()] or [*numbers, *self.rules(), *more]
+        return [replace(p, where=self.where) for p in dict.fromkeys(found)]
+
+    def hold(self, *more: Problem) -> None:
+        """Hold the layer against the rules.
+
+        Raises: TrainingError: every rule that is broken.
+        """
+        problems = self.problems(*more)
+        if problems:
+            raise TrainingError(problems=problems)
 
     def run(self, sources: Sequence[Node], nodes: Sequence[Node], inputs: Sequence[Tensor], rank: int) -> Tensor:
         """What the layer's program computes."""

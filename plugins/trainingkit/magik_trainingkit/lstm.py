@@ -30,6 +30,7 @@ class LSTM(Layer):
     """
 
     weight_l0: Tensor  # (4H, I + H)
+    positive = ("weight_factor",)
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, bidirectional: bool = False,
@@ -56,7 +57,7 @@ class LSTM(Layer):
         return ("", "_reverse") if self.bidirectional else ("",)
 
     def rules(self) -> Sequence[Problem]:
-        found = [*rules.device(self.target_device)]
+        found: list[Problem] = []
         if self.num_layers != 1:
             hint = "put several layers behind one another"
             found.append(Problem("an LSTM has several layers", found=f"num_layers {self.num_layers}", need="1",
@@ -68,7 +69,6 @@ class LSTM(Layer):
     # ---- forward
 
     def forward(self, x: Any, hx: State | None = None) -> Any:
-        rules.check_layer(self)
         value = need_value(x, self.where)
         same_device(value.tensor, self.weight_l0, self.where)
         given = self._arranged(value)

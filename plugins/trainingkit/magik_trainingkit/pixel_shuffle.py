@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -15,8 +14,6 @@ from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.layer import Layer, marked
 from magik_trainingkit.values import moved
 
-DEVICES = ("T40", "T41", "A1", "X2500")
-
 
 class Pixel_Shuffle(Layer):
     """An image r times as high and wide, with a channel for every r * r; codes stay what they are.
@@ -25,18 +22,13 @@ class Pixel_Shuffle(Layer):
     family's operators; with codes the channels of its result are a multiple of 32.
     """
 
+    devices = ("T40", "T41", "A1", "X2500")
+
     def __init__(self, upscale_factor: int, target_device: str = "T40") -> None:
         super().__init__()
         self.upscale_factor, self.target_device = upscale_factor, target_device
 
-    def rules(self) -> Sequence[Problem]:
-        if self.target_device in DEVICES:
-            return []
-        found, need = f"target_device {self.target_device!r}", f"one of: {', '.join(DEVICES)}"
-        return [Problem("an operator has no kernel on this chip", found=found, need=need)]
-
     def forward(self, x: Any) -> Any:
-        rules.check_layer(self)
         bits = x[1] if isinstance(x, tuple) and len(x) > 1 else REAL
         return moved(x, self.where, lambda tensor: self._shuffled(tensor, is_coded=bits != REAL))
 

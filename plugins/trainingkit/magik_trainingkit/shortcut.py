@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from magik_core.builtin.trainingkit.arithmetic import REAL, shortcut_clip
-from magik_core.errors import Problem
-from magik_trainingkit import activations, fake_quant, graph, rules
+from magik_trainingkit import activations, fake_quant, graph
 from magik_trainingkit.errors import TrainingError
 from magik_trainingkit.functions import LINEAR, kept
 from magik_trainingkit.graph import VERSION, Node
@@ -27,6 +26,8 @@ def parts(inputs: Sequence[Any], where: str) -> list[Value]:
 class Shortcut(Layer):
     """Add two features of one width and quantize: over 2 on Txx and Xs, elsewhere over the clip value, at most 2."""
 
+    positive = ("clip_max_value",)
+
     def __init__(
         self, out_channels: int, activation_fn: Any = LINEAR, quantize: Any = False,
         quantize_last_feature: bool = False, last_layer: bool = False, input_bitwidth: int = 32,
@@ -37,9 +38,6 @@ class Shortcut(Layer):
         self.quantize_last_feature, self.last_layer = quantize_last_feature, last_layer
         self.input_bitwidth, self.output_bitwidth = input_bitwidth, output_bitwidth
         self.clip_max_value, self.target_device = clip_max_value, target_device
-
-    def rules(self) -> Sequence[Problem]:
-        return [*rules.device(self.target_device)]
 
     def forward(self, *inputs: Any) -> Any:
         values = parts(inputs, self.where)
@@ -54,7 +52,6 @@ class Shortcut(Layer):
             y = activations.apply(a.tensor + b.tensor, self.activation_fn)
             out = {"op_type": "output", "attr": self.name}
             return marked(y, "output", out, device) if self.last_layer else (y, REAL, clip_min)
-        rules.check_layer(self)
         node = self._node(a, b, clip, clip_min)
         if graph.is_exporting():
             y = graph.emit(node, a.tensor, a.tensor.shape, [b.tensor])

@@ -33,6 +33,7 @@ class Weighted(Layer):
     node: str
     module, norm_module = "Conv2d", "BatchNorm2d"
     is_depthwise = False
+    most = rules.MOST_OF_PRODUCT  # of a sum
     in_channels: int
     out_channels: int
     activation_fn: Any
@@ -48,6 +49,7 @@ class Weighted(Layer):
     target_device: str
     auto_bitwidth: bool
     pre_lstm_layer: bool
+    positive = ("clip_max_value", "weight_factor")
 
     @property
     def weights(self) -> nn.Conv2d | nn.Linear:
@@ -70,15 +72,24 @@ class Weighted(Layer):
         self.weight_bitwidth, self.input_bitwidth, self.output_bitwidth = widths
 
     def rules(self) -> Sequence[Problem]:
-        found = [*rules.device(self.target_device)]
-        if not self.quantize or found:
-            return found
-        found += rules.bits(self.weight_bitwidth, self.input_bitwidth, self._output_bits())
-        return [*found, *self.size_rules()]
+        if not self.quantize:
+            return []
+        widths, least = (self.input_bitwidth, self._output_bits()), rules.LEAST_BITS[self.target_device]
+        found = rules.bits(self.weight_bitwidth, *widths, least=least)
+        return [*found, *self.size_rules(), *self.sum_rules(self.input_bitwidth)]
 
     def size_rules(self) -> Sequence[Problem]:
         """What of the layer's sizes its chip cannot compute."""
         return ()
+
+    def sum_rules(self, bits: int) -> Sequence[Problem]:
+        """Whether its sums overflow with features of some bits."""
+        return [*rules.sums(self.taps, self.weight_bitwidth, bits, self.target_device, self.most)]
+
+    @property
+    def taps(self) -> int:
+        """Products of a sum."""
+        raise NotImplementedError
 
     def sum(self, x: Tensor, w: Tensor, bias: Tensor | None, value: float) -> Tensor:
         """Sums of products; value: what padding reads."""
@@ -122,7 +133,7 @@ class Weighted(Layer):
         if not self.quantize:
             y = activations.apply(self._normalized(self.sum(given.tensor, *self._weight(), 0.0)), self.activation_fn)
             return y if self.last_layer else (y, REAL, clip_min)
-        rules.check_layer(self)
+        self.hold(*self.sum_rules(given.bits))
         value = fill(given.clip_min, self.target_device) if isinstance(given, Value) else 0.0
         widths = {self.weight_bitwidth, self._output_bits(), given.bits}
         if graph.is_exporting() and REAL not in widths:
@@ -251,6 +262,6 @@ class Weighted(Layer):
             "quantize_feature_version": VERSION,
             "quantize_feature_tensor_name": f"{self.name}/QuantizeFeature",
             "quantize_weight_tensor_name": f"{self.name}/QuantizeWeight",
-            **({"is_input": True, "feature_var": float(x.var)} if isinstance(x, Pixels) else {}),
+            "feature_var": float(x.var) if isinstance(x, Pixels) else 1.0,
             **self.fields(),
         }

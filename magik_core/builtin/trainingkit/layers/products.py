@@ -59,6 +59,7 @@ def fold(node: NodeProto, to: Expansion, given: Fields) -> Folded | None:
         numbers = [array(node, to, i, "statistics", channels) for i in range(3, 7)]
         gain, offset = normalization(numbers, epsilon)
     slope = array(node, to, 7, "slopes").reshape(-1) if given.flag("with_negtive_alpha") else None
+    device = given.device("weight_target_device" if "weight_target_device" in given.values else "target_device")
     if bits == REAL:
         to.problem("a quantized layer has weights without codes", f"weight_bitwidth {bits}", "2 to 8")
     if w.ndim < 2 or bias.size != channels or (slope is not None and slope.size not in (1, channels)):
@@ -66,8 +67,7 @@ def fold(node: NodeProto, to: Expansion, given: Fields) -> Folded | None:
         to.problem("weights, biases and slopes of a layer do not fit each other", found)
     if not to.is_sound:
         return None
-    is_depthwise = given.flag("is_dwconv")
-    codes, scales = weight_codes(w, bits, factor, given.device(), is_depthwise=is_depthwise)
+    codes, scales = weight_codes(w, bits, factor, device, is_depthwise=given.flag("is_dwconv"))
     clip = clip if grid is not None else 1.0
     return Folded(codes, scales * gain / clip, (bias * gain + offset) / clip, grid, slope)
 

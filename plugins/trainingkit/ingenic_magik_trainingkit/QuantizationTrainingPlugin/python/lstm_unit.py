@@ -1,0 +1,3 @@
+from magik_trainingkit.lstm import LSTM
+
+__all__ = ["LSTM"]
