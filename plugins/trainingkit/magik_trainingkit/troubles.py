@@ -98,8 +98,10 @@ def of_step(model: nn.Module, inputs: Sequence[Any]) -> Iterator[Problem]:
     """What one step of training shows, on a copy: why a loss would not fall."""
     empty = [x for x in tensors(inputs) if not x.numel()]
     if empty:
-        found = f"a tensor of {'x'.join(map(str, empty[0].shape))}"
-        yield Problem("a step of training is tried on nothing", found=found, need="inputs that are not empty")
+        shape = "x".join(map(str, empty[0].shape))
+        yield Problem(
+            "a step of training is tried on nothing", found=f"a tensor of {shape}", need="inputs that are not empty"
+        )
         return
     own = copy.deepcopy(model).train()
     found: list[Problem] = []
