@@ -177,7 +177,7 @@ def refused(error: pytest.ExceptionInfo[MagikError]) -> list[tuple[str, str, str
 
 CHIPS = "; ".join([
     "T40: Conv2D '0', Conv2D '7'", "Txx: Conv2D '1', FullConnected '5'", "Xs1: DepthwiseConv2D '2'",
-    "T41: Conv2D '3'", "T02: Conv2D '4'", "T99: Conv2D '6'",
+    "T41: Conv2D '3'", "T02: Conv2D '4'",
 ])  # fmt: skip
 
 

@@ -17,7 +17,13 @@ from torch.optim.swa_utils import update_bn
 
 from tests.trainingkit.nets import WIDE, made
 
-BITS = {"quantize": True, "weight_bitwidth": 8, "input_bitwidth": 8, "output_bitwidth": 8, "target_device": "T40"}
+BITS: dict[str, Any] = {
+    "quantize": True,
+    "weight_bitwidth": 8,
+    "input_bitwidth": 8,
+    "output_bitwidth": 8,
+    "target_device": "T40",
+}
 HALVES = [torch.float16, torch.bfloat16]
 
 

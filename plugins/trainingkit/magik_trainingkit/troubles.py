@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from magik_core.builtin.trainingkit.arithmetic import REAL
+from magik_core.builtin.trainingkit.arithmetic import DEVICES, REAL
 from magik_core.errors import Problem
 from magik_trainingkit.layer import Layer
 from magik_trainingkit.values import tensors
@@ -62,9 +62,9 @@ def chips(model: nn.Module) -> Iterator[Problem]:
     layers: dict[str, list[str]] = {}
     for layer in _quantized(model):
         layers.setdefault(str(getattr(layer, "target_device", "")), []).append(layer.where)
-    layers.pop("", None)
-    if len(layers) > 1:
-        found = "; ".join(f"{chip}: {_some(names)}" for chip, names in layers.items())
+    known = {chip: names for chip, names in layers.items() if chip in DEVICES}
+    if len(known) > 1:
+        found = "; ".join(f"{chip}: {_some(names)}" for chip, names in known.items())
         yield Problem("quantized layers are for several chips", found=found, need="one chip",
                       hint="pass target_device to every layer; it is Txx where nothing is said")  # fmt: skip
 
@@ -98,8 +98,10 @@ def of_step(model: nn.Module, inputs: Sequence[Any]) -> Iterator[Problem]:
     """What one step of training shows, on a copy: why a loss would not fall."""
     empty = [x for x in tensors(inputs) if not x.numel()]
     if empty:
-        found = f"a tensor of {'x'.join(map(str, empty[0].shape))}"
-        yield Problem("a step of training is tried on nothing", found=found, need="inputs that are not empty")
+        shape = "x".join(map(str, empty[0].shape))
+        yield Problem(
+            "a step of training is tried on nothing", found=f"a tensor of {shape}", need="inputs that are not empty"
+        )
         return
     own = copy.deepcopy(model).train()
     found: list[Problem] = []
