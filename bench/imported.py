@@ -13,7 +13,7 @@ import onnxruntime
 import magik_core as magik
 from bench import references
 from bench.formats import Arrays, Format
-from magik_core import graph, passes, plugins
+from magik_core import passes, plugins, spelling
 from magik_core.errors import MagikError
 from magik_core.hookspecs import Request
 from magik_core.prepare import prepare
@@ -122,7 +122,7 @@ def computed(model: ir.Model, feeds: Arrays) -> dict[str, np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph.serialize(model), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(spelling.serialize(model), options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
     if len(names) != len(feeds):
         raise Mismatch(f"{len(names)} inputs, not {len(feeds)}: {', '.join(names)}")

@@ -14,8 +14,8 @@ import onnx_ir as ir
 from magik_core import freed, light
 from magik_core.cells import Cell, cells
 from magik_core.errors import DataError, GraphError, Problem, capped
-from magik_core.graph import spell
 from magik_core.quantizers import Quantizer
+from magik_core.spelling import spell
 
 Arrays = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)

@@ -10,8 +10,9 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper
 
-from magik_core.graph import IR_VERSION, runtime_opset
+from magik_core.graph import IR_VERSION
 from magik_core.ops.recurrent_check import LENGTHS, PEEPHOLES, B, C, H, R, W, X
+from magik_core.spelling import runtime_opset
 
 NAMES = {X: "x", W: "w", R: "r", B: "b", H: "h", C: "c", PEEPHOLES: "p"}
 GIVEN = (X, LENGTHS, H, C)  # inputs that may be activations

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from magik_core.graph import is_raw
 from magik_core.program import QuantParams
-from magik_core.quantize import PIXELS, is_raw
+from magik_core.quantize import PIXELS
 
 
 class Seen:

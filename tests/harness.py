@@ -13,7 +13,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from magik_core import graph, numerics
+from magik_core import graph, numerics, spelling
 from magik_core.graph import OPSET
 from magik_core.lower import lower
 from magik_core.net import Net
@@ -91,7 +91,7 @@ def reference(model: ir.Model, feeds: Feeds) -> list[np.ndarray]:
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(graph.serialize(model), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(spelling.serialize(model), options, providers=["CPUExecutionProvider"])
     return session.run(None, feeds)
 
 

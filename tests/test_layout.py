@@ -107,6 +107,7 @@ LAYERS: tuple[set[str], ...] = (
         "numerics",
         "layout",
         "graph",
+        "spelling",
         "light",
         "container",
         "library",

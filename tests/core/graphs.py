@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper, parser
 
-from magik_core import graph
+from magik_core import graph, spelling
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 Feeds = dict[str, np.ndarray]
@@ -35,7 +35,7 @@ def run(model: ir.Model | onnx.ModelProto, feeds: Feeds) -> list[np.ndarray]:
     """Run without onnxruntime's own rewrites, so that a wrong one of ours cannot hide behind them."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    data = graph.serialize(model) if isinstance(model, ir.Model) else model.SerializeToString()
+    data = spelling.serialize(model) if isinstance(model, ir.Model) else model.SerializeToString()
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return list(session.run(None, feeds))
 

@@ -13,7 +13,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 import magik_core as magik
 from magik_core.cli import main
 from magik_core.config import NODE_BITS
-from magik_core.graph import serialize
+from magik_core.spelling import serialize
 from tests.core.test_lower import model, node
 
 

@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from magik_core import graph
+from magik_core import graph, spelling
 from magik_core.errors import GraphError, MagikError, UsageError
 from magik_core.prepare import prepare
 from tests.core.graphs import proto_of, random_feeds, run, source_of
@@ -35,9 +35,9 @@ def shape_of(model: ir.Model) -> tuple[int, ...] | None:
 
 def test_the_source_is_left_alone() -> None:
     source = source_of(CONV, w0=W)
-    before = graph.serialize(source)
+    before = spelling.serialize(source)
     prepare(source, input_shapes=[[1, 3, 8, 8]], mean=[1, 2, 3])
-    assert graph.serialize(source) == before
+    assert spelling.serialize(source) == before
 
 
 def test_the_batch_is_one_and_sizes_come_from_outside() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import magik_core as magik
-from magik_core.graph import serialize
 from magik_core.program import QuantParams
 from magik_core.result import Result
+from magik_core.spelling import serialize
 from tests.core.test_lower import model, node
 
 RNG = np.random.default_rng(3)

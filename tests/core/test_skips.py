@@ -12,11 +12,11 @@ import pytest
 import magik_core as magik
 from magik_core import passes, skips
 from magik_core.errors import UsageError
-from magik_core.graph import serialize
 from magik_core.pipeline import quantized
 from magik_core.prepare import prepare
 from magik_core.quantize import check_recipe
 from magik_core.recipe import Recipe
+from magik_core.spelling import serialize
 from tests.core.graphs import source_of
 from tests.core.test_lower import model, node
 

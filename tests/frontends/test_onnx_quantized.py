@@ -51,8 +51,9 @@ def test_quantize_static(tmp_path: Path, form: QuantFormat, name: str) -> None:
     proto = proto_of(text, opset=18, **constants)
     for activation, weight in TYPES[form]:
         for per_channel in (False, True) if "w" in constants else (False,):
-            source = quantized(tmp_path, proto, quant_format=form, per_channel=per_channel,
-                               activation_type=activation, weight_type=weight)  # fmt: skip
+            # onnxruntime's integers saturate in 16 bits on a CPU without VNNI, where weights have more than 7
+            source = quantized(tmp_path, proto, quant_format=form, per_channel=per_channel, activation_type=activation,
+                               weight_type=weight, reduce_range=form is QuantFormat.QOperator)  # fmt: skip
             loaded = load(tmp_path, source)
             assert_same_quantization(source, loaded)
             for _ in range(4):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import magik_core as magik
-from magik_core import graph
+from magik_core import graph, spelling
 from magik_core.errors import MagikError, ModelError
 from magik_core.prepare import prepare
 from tests.frontends.torch_reference import agree, request, run, types
@@ -232,7 +232,7 @@ def test_another_process_gives_the_same_bytes() -> None:
 
 def test_nothing_of_this_machine_is_in_the_graph() -> None:
     model = load(Block(3, 4), request(floats(1, 3, 8, 8)))
-    assert __file__.encode() not in graph.serialize(model)
+    assert __file__.encode() not in spelling.serialize(model)
     assert not any(n.metadata_props or n.doc_string for n in model.graph)
 
 

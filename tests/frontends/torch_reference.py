@@ -15,7 +15,7 @@ import torch
 from magik_frontend_torch import load
 from torch.utils import _pytree as pytree
 
-from magik_core import graph
+from magik_core import spelling
 from magik_core.errors import MagikError, ModelError, Problem
 from magik_core.hookspecs import Request
 
@@ -29,7 +29,7 @@ def request(*examples: Any, shapes: Sequence[Sequence[int]] = (), **options: Any
 
 def run(model: ir.Model, *inputs: Any) -> list[np.ndarray]:
     """The outputs of a graph for inputs in its order; inputs that the graph does not read are left out."""
-    session = onnxruntime.InferenceSession(graph.serialize(model), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(spelling.serialize(model), providers=["CPUExecutionProvider"])
     names = [value.name for value in model.graph.inputs]
     feeds = {name: np.asarray(x) for name, x in zip(names, inputs, strict=True)}
     return session.run(None, feeds)

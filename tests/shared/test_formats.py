@@ -12,7 +12,7 @@ from bench.agreement import Agreement, agreement
 from bench.formats import Format, Same
 from bench.imported import is_installed, ordered, row, source
 from bench.networks import FORMATS, SAME
-from magik_core import graph, pipeline
+from magik_core import pipeline, spelling
 from magik_core.net import load
 
 MODELS = planner.shared_folder() / "models"
@@ -42,9 +42,9 @@ def test_float(found: Format) -> None:
 
 @pytest.mark.parametrize("found", [f for f in FORMATS if f.others], ids=name_of)
 def test_each_file_of_a_pair_means_the_model(found: Format) -> None:
-    first = graph.serialize(source(found, MODELS))
+    first = spelling.serialize(source(found, MODELS))
     for other in found.others:
-        assert graph.serialize(source(found, MODELS, other)) == first, other
+        assert spelling.serialize(source(found, MODELS, other)) == first, other
 
 
 @pytest.mark.parametrize("found", [f for f in FORMATS if f.least], ids=name_of)

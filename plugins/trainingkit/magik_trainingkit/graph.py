@@ -35,8 +35,8 @@ class Node:
 
 def feature(bits: int, clip_min: float, clip_max: float, device: str, name: str = "") -> Node:
     """The node that divides reals by the clip value and rounds them to codes; name: of the layer."""
-    given = {"output_bitwidth": bits, "clip_min_value": float(clip_min), "clip_max_value": float(clip_max)}
-    given |= {"target_device": device, "data_format": "NCHW", "pre_lstm_layer": 0}
+    given: dict[str, Any] = {"output_bitwidth": bits, "clip_min_value": float(clip_min)}
+    given |= {"clip_max_value": float(clip_max), "target_device": device, "data_format": "NCHW", "pre_lstm_layer": 0}
     return Node("QuantizeFeature", (), {**given, "version": VERSION, "tensor_name": name})
 
 
