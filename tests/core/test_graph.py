@@ -137,7 +137,7 @@ def test_serialize_runs_and_fingerprint_tells_models_apart() -> None:
 def test_an_older_runtime_gets_an_older_opset(monkeypatch: pytest.MonkeyPatch, alpha: str) -> None:
     model = prepare(source_of(f"agraph (float[9] x) => (float[9] y) {{ s = Swish{alpha}(x) y = Abs(s) }}"))
     wanted, mark = run(model, random_feeds(model))[0], graph.fingerprint(model)
-    monkeypatch.setattr(graph.metadata, "version", lambda name: "1.23.2")
+    monkeypatch.setattr(spelling.metadata, "version", lambda name: "1.23.2")
     old = onnx.ModelProto.FromString(spelling.serialize(model))
     assert graph.opset(old) == 23
     assert "Swish" not in [node.op_type for node in old.graph.node]
