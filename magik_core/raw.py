@@ -10,23 +10,28 @@ from magik_core.program import QuantParams
 from magik_core.quantize import PIXELS
 
 
+BRIGHT = 128  # from here on fractions are those of pixels that were resized; data of [0, 1] are none
+
+
 class Seen:
-    """What the data of an input are: whole numbers from 0 on, and up to which."""
+    """What the data of an input are: between which numbers, and whether they are whole."""
 
     def __init__(self) -> None:
+        self.low = self.top = 0.0
         self.is_whole = True
-        self.top = 0.0
 
     def observe(self, x: np.ndarray) -> None:
         """Take in one sample."""
-        self.is_whole = self.is_whole and bool(x.min() >= 0 and (x == np.rint(x)).all())
-        self.top = max(self.top, float(x.max()))
+        self.low, self.top = min(self.low, float(x.min())), max(self.top, float(x.max()))
+        self.is_whole = self.is_whole and bool((x == np.rint(x)).all())
 
     def codes(self, bits: int) -> QuantParams | None:
         """Parameters under which the data are their own codes: of pixels, or of as many bits; None: under none."""
-        if not self.is_whole or self.top >= 1 << max(bits, PIXELS.bits):
+        if self.low < 0:
             return None
-        return PIXELS if self.top <= PIXELS.top else QuantParams(1.0, 0.0, bits)
+        if self.top <= PIXELS.top and (self.is_whole or self.top >= BRIGHT):
+            return PIXELS
+        return QuantParams(1.0, 0.0, bits) if self.is_whole and self.top < 1 << bits else None
 
 
 def observers(model: ir.Model) -> dict[str, Seen]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from importlib.metadata import EntryPoint
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import settings
 
 from magik_core import plugins
+
+# TensorFlow's own kernels cannot all that Keras says: oneDNN is on by default on some CPUs alone.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("plugins/*/magik_*") if (path / "__init__.py").exists())

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magik_core import pack
 from tests.cli.conftest import Done, Refused
 from tests.cli.models import DIGITS, files, one, samples
 
@@ -68,7 +67,7 @@ def test_a_full_disk_leaves_the_old_files(
             if len(opened) == 2:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(pack.os, "fdopen", Full)
+    monkeypatch.setattr(os, "fdopen", Full)
     for output in ("out", "new/folder/out"):
         opened.clear()
         done = magik("convert", model, "--float", "-o", tmp_path / output)

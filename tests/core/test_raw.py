@@ -77,6 +77,13 @@ def test_other_data_get_the_codes_of_their_range(net: Path, bits: int) -> None:
     assert sqnr(net, data, mean=[-20], normal=[10], quant_feature_bit=bits) > 30
 
 
+@pytest.mark.parametrize(("top", "is_pixels"), [(255, True), (128, True), (127.5, False), (255.5, False)])
+def test_pixels_that_were_resized_are_pixels(net: Path, top: float, is_pixels: bool) -> None:
+    data = RNG.uniform(0, 100, (2, *SHAPE))
+    data[1, 0, 0, 0] = top
+    assert (codes(convert(net, data, mean=[127], normal=[128])) == PIXELS) is is_pixels
+
+
 def test_fractions_of_pixels_are_no_pixels(net: Path) -> None:
     assert codes(convert(net, RNG.uniform(0, 1, (2, *SHAPE)), mean=[0.5], normal=[0.5])).scale < 1 / 254
 
