@@ -9,7 +9,6 @@ from magik_core.graph import is_raw
 from magik_core.program import QuantParams
 from magik_core.quantize import PIXELS
 
-
 BRIGHT = 128  # from here on fractions are those of pixels that were resized; data of [0, 1] are none
 
 
