@@ -62,7 +62,9 @@ def by_magik(name: str, folder: Path) -> Callable[[], object]:
     import onnxscript.optimizer  # noqa: F401
 
     import magik_core as magik
+    from magik_core import ops, pipeline  # noqa: F401
 
+    ops.by_onnx()
     threads = os.cpu_count() or 1 if name.endswith(EVERY_CORE) else 1
     method = name.removesuffix(EVERY_CORE)
     keys = {"quant_feature_method": method, "calibration": folder / "raw.npy"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from magik_core import numerics
+from magik_core import layout, numerics
 from magik_core.ops import Array
 from magik_core.program import DTYPES, QuantParams, Shape, Tensor, WeightParams
 
@@ -127,9 +127,9 @@ def bias_units(known: Codes | None, bias: Array, unit: Array) -> Array:
 
 def per_tap(shape: Shape, values: Array, groups: int) -> Array:
     """The value per input channel that each weight of (O, …, I) meets, as (O, k); not to be written to."""
-    per = shape[0] // groups
-    rows = [np.broadcast_to(values[g * shape[-1] : (g + 1) * shape[-1]], shape[1:]).reshape(-1) for g in range(groups)]
-    return np.broadcast_to(rows[0], (per, rows[0].size)) if groups == 1 else np.repeat(np.array(rows), per, axis=0)
+    per, taps = shape[0] // groups, layout.count(shape[1:-1])
+    rows = np.tile(values.reshape(groups, -1), taps)
+    return np.broadcast_to(rows, (per, rows.size)) if groups == 1 else np.repeat(rows, per, axis=0)
 
 
 def channel_multipliers(x: Tensor, w: Tensor, y: Tensor) -> tuple[Array, Array]:
