@@ -18,7 +18,7 @@ def conv_last(function: Any, norm: bool, *, given: Mapping[str, Any], **_: Any) 
 
 
 def full_last(*, given: Mapping[str, Any], device: str, **_: Any) -> nn.Module:
-    flat, wide = ops.Flatten([-1, WIDE * 20], device), ops.FullConnected(WIDE * 20, 16, **given)
+    flat, wide = ops.Flatten([-1, WIDE * 10], device), ops.FullConnected(WIDE * 10, 16, **given)
     return Chain(flat, wide, ops.FullConnected(16, 3, last_layer=True, **{**given, "activation_fn": ops.PReLU(3)}))
 
 

@@ -11,7 +11,7 @@ import torch
 from tests.trainingkit.ends import ENDS
 from tests.trainingkit.nets import converted, made_of
 
-KINDS = [("T40", 8, True, False), ("Txx", 3, False, False)]
+KINDS = [("T40", 8, True, False), ("Txx", 4, False, False)]
 CASES = [(body, *kind) for body in ENDS for kind in KINDS]
 CASES += [(body, "T40", 4, True, True) for body in ("hsigmoid", "bilinear", "bare with slopes")]
 
