@@ -62,14 +62,14 @@ def by_magik(name: str, folder: Path) -> Callable[[], object]:
     import onnxscript.optimizer  # noqa: F401
 
     import magik_core as magik
-    from magik_core import ops, pipeline  # noqa: F401
+    from magik_core import ops
 
-    ops.by_onnx()
+    convert, _ = magik.convert, ops.by_onnx()  # both are imported when they are first asked for
     threads = os.cpu_count() or 1 if name.endswith(EVERY_CORE) else 1
     method = name.removesuffix(EVERY_CORE)
     keys = {"quant_feature_method": method, "calibration": folder / "raw.npy"}
     keys |= json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    return lambda: magik.convert(folder / "float.onnx", folder / "ours.bin", soc="host", threads=threads, **keys)
+    return lambda: convert(folder / "float.onnx", folder / "ours.bin", soc="host", threads=threads, **keys)
 
 
 def by_onnxruntime(name: str, folder: Path) -> Callable[[], object]:

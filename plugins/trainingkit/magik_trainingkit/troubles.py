@@ -108,7 +108,7 @@ def of_step(model: nn.Module, inputs: Sequence[Any]) -> Iterator[Problem]:
 
     def look(layer: Layer, _: Any, y: Any) -> None:
         if isinstance(y, tuple) and len(y) == 3 and y[1] != REAL:
-            found.extend(_crowded(layer, *y))
+            found.extend(_crowded(layer, *y[:2]))
 
     for module in own.modules():
         if isinstance(module, Layer):
@@ -121,7 +121,7 @@ def of_step(model: nn.Module, inputs: Sequence[Any]) -> Iterator[Problem]:
     yield from _still(own)
 
 
-def _crowded(layer: Layer, y: Tensor, bits: int, clip_min: float) -> Iterator[Problem]:
+def _crowded(layer: Layer, y: Tensor, bits: int) -> Iterator[Problem]:
     """Features that hardly differ."""
     values, counts = torch.unique(y.detach(), return_counts=True)
     share = float(counts.max()) / y.numel()
