@@ -5,7 +5,7 @@
 Methods of the same kind stand beside each other: extremes (MAX_ABS, MinMax) and relative entropy (KL, magik's default,
 and Entropy). Each runs in a process of its own, from the same float model and the same samples in files; what is
 measured is from the call to the file written, with imports before. onnxruntime uses every core; magik runs as it does
-by default, one sample at a time, and once more with all cores. CPU seconds are of all threads, peak MB of the whole
+by default, and once more with one thread. CPU seconds are of all threads, peak MB of the whole
 process (resident, as the system counts it); with several rounds, the least. onnxruntime's figures include
 quant_pre_process, magik's the whole of `magik.convert`, correction of biases included.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 NETWORK = "efficientnet-lite0"
-EVERY_CORE = ", every core"
-RUNS = ("MAX_ABS", f"MAX_ABS{EVERY_CORE}", "MinMax", "KL", f"KL{EVERY_CORE}", "Entropy")
+ONE_THREAD = ", one thread"
+RUNS = ("MAX_ABS", f"MAX_ABS{ONE_THREAD}", "MinMax", "KL", f"KL{ONE_THREAD}", "Entropy")
 THEIRS = ("MinMax", "Entropy")
 PREPARE = "prepare"
 SETTINGS = "settings.json"
@@ -62,11 +61,11 @@ def by_magik(name: str, folder: Path) -> Callable[[], object]:
     import onnxscript.optimizer  # noqa: F401
 
     import magik_core as magik
-    from magik_core import ops
+    from magik_core import ops, plugins
 
-    convert, _ = magik.convert, ops.by_onnx()  # both are imported when they are first asked for
-    threads = os.cpu_count() or 1 if name.endswith(EVERY_CORE) else 1
-    method = name.removesuffix(EVERY_CORE)
+    convert, _, _ = magik.convert, ops.by_onnx(), plugins.load()  # all are imported when they are first asked for
+    threads = 1 if name.endswith(ONE_THREAD) else None
+    method = name.removesuffix(ONE_THREAD)
     keys = {"quant_feature_method": method, "calibration": folder / "raw.npy"}
     keys |= json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return lambda: convert(folder / "float.onnx", folder / "ours.bin", soc="host", threads=threads, **keys)

@@ -24,7 +24,7 @@ import onnx_ir as ir
 
 from magik_core import layout, passes
 from magik_core import net as runtime
-from magik_core.calibrate import FloatSession
+from magik_core.float_session import FloatSession
 from magik_core.lower import lower
 from magik_core.pack import pack, sections_of
 from magik_core.plan import Plan, check_plan, plan

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from contextlib import contextmanager
+from threading import Condition
+from typing import Protocol, TypeVar
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
-from magik_core import freed, light
+from magik_core import freed
 from magik_core.cells import Cell, cells
-from magik_core.errors import DataError, GraphError, Problem, capped
+from magik_core.errors import DataError, Problem, capped
+from magik_core.float_session import Arrays, FloatSession
 from magik_core.quantizers import Quantizer
-from magik_core.spelling import spell
 
-Arrays = dict[str, np.ndarray]
+PART_BYTES = 4 << 20  # of activations that a sample holds to be looked at: they stay in the processor's cache
+_BEHIND = -1  # the part behind all others
 Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -28,62 +30,6 @@ class Observer(Protocol):
 
     def observe(self, x: np.ndarray) -> None:
         """Take in one batch: f32, any shape, all finite. Nothing of `x` is kept."""
-
-
-class FloatSession:
-    """The float graph in onnxruntime, with any of its values as outputs.
-
-    Every value is the one that ONNX defines: graph optimizations are off. One thread computes a run, so the
-    bits do not depend on the machine's cores; `run` itself may be called from several threads.
-    """
-
-    def __init__(self, model: ir.Model, names: Sequence[str] | None = None) -> None:
-        """Make a session for the values `names`; None: the outputs of the model."""
-        import onnxruntime as ort
-
-        proto, weights = light.to_proto(model)
-        proto = spell(proto)
-        inputs = {v.name for v in proto.graph.input} - set(weights)
-        own = [v.name for v in proto.graph.output]
-        self.names = tuple(own if names is None else dict.fromkeys(names))
-        self._computed = [name for name in self.names if name not in inputs]
-        proto.graph.output.extend(onnx.ValueInfoProto(name=n) for n in self._computed if n not in own)
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # it would keep twice of what the largest sample needs
-        options.log_severity_level = 4  # its warnings are about the source model's spelling
-        self._weights = {name: np.ascontiguousarray(w.numpy()) for name, w in weights.items()}  # not copied, as inputs
-        try:
-            self._session: Any = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
-        except Exception as error:  # its errors have no base of their own
-            raise _cannot_run(error) from error
-        self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs() if i.name not in weights}
-
-    def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
-        """The values for one sample; feeds are cast to the dtypes of the inputs."""
-        typed = {name: np.asarray(feeds[name], dtype) for name, dtype in self._dtypes.items()}
-        try:
-            arrays = self._session.run(self._computed, {**self._weights, **typed}) if self._computed else ()
-        except Exception as error:  # as above
-            raise _cannot_run(error) from error
-        out = dict(zip(self._computed, arrays, strict=True))
-        return {name: out[name] if name in out else typed[name] for name in self.names}
-
-
-def _cannot_run(error: Exception) -> GraphError:
-    found = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    need = "a model that onnxruntime runs"
-    return GraphError("the float model cannot be run to calibrate", found=found, need=need)
-
-
-_DTYPES: Mapping[str, Any] = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(bool)": np.bool_,
-    **{f"tensor({u}int{b})": np.dtype(f"{u}int{b}").type for u in ("", "u") for b in (8, 16, 32, 64)},
-}
 
 
 def calibrate(
@@ -134,29 +80,84 @@ def watch(
     for _, cell in over_time:
         watching |= {name: watching.get(name, []) for name in cell.reads}
     freed.give_back()  # copies of the graph would stay beside the activations
-    session = FloatSession(model, list(watching))
-    problems: list[Problem] = []
-    for index, arrays in enumerate(each_sample(session.run, samples, progress=progress, threads=threads)):
-        bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
-        if bad is None:
-            for name, x in arrays.items():
-                for observer in watching[name]:
-                    observer.observe(x)
-            for observer, cell in over_time:
-                observer.observe(cell.over_time(arrays))
-        else:
-            problems.append(not_finite(f"value '{bad}'", index, arrays[bad]))
-        arrays.clear()  # before the next sample runs
-    del session
-    freed.give_back()
+    look = _looking(FloatSession(model, list(watching), part_bytes=PART_BYTES), watching, over_time)
+    found = each_sample(look, samples, progress=progress, threads=threads)
+    problems = [problem for problem in found if problem is not None]
+    del look, found
+    freed.trim()
     if problems:
         raise DataError(problems=capped(problems))
 
 
+def _looking(
+    session: FloatSession, watching: Mapping[str, Sequence[Observer]], over_time: Sequence[tuple[Observer, Cell]]
+) -> Callable[[int, Mapping[str, np.ndarray]], Problem | None]:
+    """What to do with each sample: run it and show every observer its value; several may be under way."""
+    turns = _Turns()
+    read = {name for _, cell in over_time for name in cell.reads}
+
+    def look(index: int, feeds: Mapping[str, np.ndarray]) -> Problem | None:
+        problem: Problem | None = None
+        kept: Arrays = {}
+        with turns.whole():
+            for part, arrays in enumerate(session.parts(feeds)):
+                with turns.turn(index, part):
+                    problem = problem or _show(arrays, index, watching)
+                kept |= {name: x for name, x in arrays.items() if name in read}
+                arrays.clear()  # before the next part runs
+            with turns.turn(index, _BEHIND):
+                for observer, cell in over_time if problem is None else ():
+                    observer.observe(cell.over_time(kept))
+        return problem
+
+    return look
+
+
+def _show(arrays: Arrays, sample: int, watching: Mapping[str, Sequence[Observer]]) -> Problem | None:
+    """Show all observers their values, unless one is not finite."""
+    bad = next((name for name, x in arrays.items() if not _is_finite(x)), None)
+    if bad is not None:
+        return not_finite(f"value '{bad}'", sample, arrays[bad])
+    for name, x in arrays.items():
+        for observer in watching[name]:
+            observer.observe(x)
+    return None
+
+
+class _Turns:
+    """Samples that run at once have a part of the graph looked at one after the other, in their order."""
+
+    def __init__(self) -> None:
+        self._next: dict[int, int] = {}  # the sample whose turn it is, by part
+        self._changed = Condition()
+        self._has_failed = False
+
+    @contextmanager
+    def turn(self, sample: int, part: int) -> Iterator[None]:
+        """Wait for the turn and have it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_failed or self._next.get(part, 0) == sample)
+        yield
+        with self._changed:
+            self._next[part] = sample + 1
+            self._changed.notify_all()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Let nobody wait for a sample that fails."""
+        try:
+            yield
+        except BaseException:
+            with self._changed:
+                self._has_failed = True
+                self._changed.notify_all()
+            raise
+
+
 def each_sample(
-    run: Callable[[In], Out], samples: Iterable[In], *, progress: Progress | None = None, threads: int = 1
+    run: Callable[[int, In], Out], samples: Iterable[In], *, progress: Progress | None = None, threads: int = 1
 ) -> Iterator[Out]:
-    """`run` of every sample, in order, at most `threads` of them at once.
+    """`run` of the index of every sample and the sample, in order, at most `threads` of them at once.
 
     Raises: DataError: there are no samples.
     """
@@ -168,7 +169,7 @@ def each_sample(
         while True:
             while len(waiting) < max(threads, 1):
                 try:
-                    waiting.append(pool.submit(run, next(source)))
+                    waiting.append(pool.submit(run, done + len(waiting), next(source)))
                 except StopIteration:
                     break
             if not waiting:

@@ -14,6 +14,7 @@ from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
 from magik_core.debugging.session import report
 from magik_core.errors import UsageError, together
+from magik_core.limits import some_threads
 from magik_core.pipeline import Keys, Notes, Progress
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe
@@ -37,7 +38,7 @@ def debug(
     tries_skips: bool = True,
     progress: Progress = lambda stage, done, total: None,
     notes: Notes = lambda text: None,
-    threads: int = 1,
+    threads: int | None = None,
     **keys: Any,
 ) -> Report:
     """Quantize a model as `convert` does and compare every layer with the float model.
@@ -50,6 +51,7 @@ def debug(
     Raises: MagikError: as `convert`; UsageError: no data; the folder holds other files.
     """
     folder = None if output is None else Path(output)
+    threads = some_threads() if threads is None else threads
     _check(data, folder)
     ready = pipeline.quantized(
         model,

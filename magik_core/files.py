@@ -12,8 +12,8 @@ from pathlib import Path
 from magik_core.errors import PackError, Problem
 
 
-def write(files: Mapping[Path, bytes]) -> None:
-    """Write files whole or not at all: each to a temporary name beside it, then all are renamed.
+def write(files: Mapping[Path, bytes | Iterable[bytes]]) -> None:
+    """Write files, given whole or in pieces, all or none: each to a temporary name beside it, then all are renamed.
 
     Raises: PackError: a folder or the disk does not take one; old files stay as they were.
     """
@@ -26,7 +26,7 @@ def write(files: Mapping[Path, bytes]) -> None:
             handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             ready.append((temporary, path))
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                file.writelines((data,) if isinstance(data, bytes) else data)
             os.chmod(temporary, 0o644)
         while ready:
             path = ready[0][1]

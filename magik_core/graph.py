@@ -103,11 +103,15 @@ def values(model: ir.Model) -> list[ir.Value]:
 
 def unique_name(model: ir.Model, wanted: str) -> str:
     """Return `wanted`, numbered if a value or node of the graph has that name."""
-    taken = {v.name for v in values(model)} | {node.name for node in model.graph}
     name, number = wanted, 1
-    while name in taken:
+    while _is_taken(model.graph, name):
         name, number = f"{wanted}_{number}", number + 1
     return name
+
+
+def _is_taken(graph: ir.Graph, name: str) -> bool:
+    is_given = name in graph.initializers or any(v.name == name for v in graph.inputs)
+    return is_given or any(n.name == name or any(v.name == name for v in n.outputs) for n in graph)
 
 
 def add_constant(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:
@@ -273,6 +277,11 @@ def fold(model: ir.Model) -> bool:
         if value.const_value is not None:  # what was inferred for the expression may be less exact
             value.shape, value.dtype = ir.Shape(value.const_value.shape.numpy()), value.const_value.dtype
     return bool(result.modified)
+
+
+def is_in_opset(model: ir.Model) -> bool:
+    """Whether `in_opset` would change nothing."""
+    return model.opset_imports.get("") == OPSET and model.ir_version == IR_VERSION
 
 
 def in_opset(model: ir.Model) -> ir.Model:

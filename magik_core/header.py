@@ -9,8 +9,8 @@ import numpy as np
 _LINES = 1 << 12  # of the array that are spelled at a time
 
 
-def as_header(data: bytes, name: str) -> bytes:
-    """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`."""
+def as_header(data: bytes, name: str) -> Iterator[bytes]:
+    """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`, in pieces."""
     symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
     guard = symbol.upper()
     array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
@@ -25,7 +25,9 @@ def as_header(data: bytes, name: str) -> bytes:
         f"    {kind}() : data(magik_model_{symbol}_mk), size(sizeof magik_model_{symbol}_mk) {{}}\n}};\n"
         "#endif\n\n#endif\n"
     )
-    return b"".join((head.encode(), *_spelled(data), tail.encode()))
+    yield head.encode()
+    yield from _spelled(data)
+    yield tail.encode()
 
 
 def _spelled(data: bytes) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from magik_core.program import MAX_DIMS, MAX_ELEMENTS, Shape
 if TYPE_CHECKING:
     from magik_core.ops import Op
 
+MANY_THREADS = 4  # what more threads gain is little, and each holds activations of its own
+
 
 def oversize(shape: Shape) -> tuple[str, str] | None:
     """(found, need) of a shape that the runtime does not hold."""
@@ -22,6 +25,13 @@ def oversize(shape: Shape) -> tuple[str, str] | None:
         return f"{len(shape)} axes", f"at most {MAX_DIMS}"
     count = layout.count(shape)
     return (f"{count} elements", f"at most {MAX_ELEMENTS}") if count > MAX_ELEMENTS else None
+
+
+def some_threads() -> int:
+    """How many threads help where nothing is said: one for each CPU that this process has, but few."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MANY_THREADS)
+    return min(os.cpu_count() or 1, MANY_THREADS)
 
 
 def check_threads(threads: object) -> None:

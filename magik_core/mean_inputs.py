@@ -33,10 +33,12 @@ class Window:
     def sums(self, x: np.ndarray) -> np.ndarray:
         """Sums f64 (channels, taps) of what the taps meet of `x`, over positions, and means over samples."""
         x = x.T if self.is_transposed else x
-        for i, ranges in enumerate(self.axes, 2):
-            size, rest = x.shape[i], x.shape[i + 1 :]
-            met = _indicators(ranges, size) @ x.reshape(prod(x.shape[:i]), size, prod(rest))
-            x = met.reshape(*x.shape[:i], len(ranges), *rest)
+        if all(met == (range(size),) for met, size in zip(self.axes, x.shape[2:], strict=True)):
+            x = np.einsum("ncp->nc", x.reshape(*x.shape[:2], -1))  # one tap, which meets everything
+        for i in reversed(range(2, x.ndim)):
+            met, lead, rest = _indicators(self.axes[i - 2], x.shape[i]), x.shape[:i], x.shape[i + 1 :]
+            sums = met @ x.reshape(-1, x.shape[i], prod(rest)) if rest else x @ met.T  # small ones: in this thread
+            x = sums.reshape(*lead, len(met), *rest)
         mean: np.ndarray = x.mean(axis=0, dtype=np.float64)
         return mean.reshape(len(mean), -1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -44,7 +44,7 @@ def write_as(program: Program, placed: Plan, name: str, kinds: Mapping[Path, str
     """
     board = pack.pack(program, placed, names=False)
     net.check_loads(board, [step.name for step in program.steps])
-    data = {
+    data: dict[str, Callable[[], bytes | Iterator[bytes]]] = {
         "board": lambda: board,
         "header": lambda: as_header(board, name),
         "pc": lambda: pack.pack(program, placed, names=True),

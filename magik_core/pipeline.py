@@ -34,7 +34,7 @@ from magik_core.errors import UsageError, together
 from magik_core.imported import Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
-from magik_core.limits import check_threads
+from magik_core.limits import check_threads, some_threads
 from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
@@ -70,7 +70,7 @@ def convert(
     is_float: bool = False,
     progress: Progress = _silent,
     notes: Notes = _silent,
-    threads: int = 1,
+    threads: int | None = None,
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> Result:
@@ -83,10 +83,12 @@ def convert(
             its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
-        threads: of the calibration, they change no byte; constants: in the place of inputs, such as a sampling rate.
+        threads: of the calibration, which change no byte; by default one per CPU, but few;
+        constants: in the place of inputs, such as a sampling rate.
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     started = time.perf_counter()
+    threads = some_threads() if threads is None else threads
     settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
     graph, soc, targets = _open(model, settings, chosen, example_inputs, output, constants, notes)
@@ -124,7 +126,7 @@ def quantized(
     example_inputs: Sequence[Any] = (),
     progress: Progress = _silent,
     notes: Notes = _silent,
-    threads: int = 1,
+    threads: int | None = None,
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> Quantized:
@@ -134,6 +136,7 @@ def quantized(
 
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
+    threads = some_threads() if threads is None else threads
     settings = _settings(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
     graph, soc, _ = _open(model, settings, chosen, example_inputs, None, constants, notes)

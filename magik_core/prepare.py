@@ -64,7 +64,7 @@ def _copy(model: ir.Model) -> ir.Model:
     inlined = light.from_proto(*light.to_proto(model))
     common.InlinePass()(inlined)
     inlined.functions.clear()
-    copy = graph.in_opset(inlined)
+    copy = inlined if graph.is_in_opset(inlined) else graph.in_opset(inlined)
     common.RemoveInitializersFromInputsPass()(copy)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     copy.graph.opset_imports.clear()
@@ -157,11 +157,15 @@ def _forget_shapes(model: ir.Model) -> None:
 
 def _settle(model: ir.Model) -> ir.Model:
     """Infer and fold until neither tells anything new."""
+    has_folded = False
     for _ in range(MAX_ROUNDS):
         graph.infer(model)
-        before = graph.count_unknown(model)
-        if not graph.fold(model) and graph.count_unknown(model) == before:
+        before, is_folded = graph.count_unknown(model), graph.fold(model)
+        has_folded |= is_folded
+        if not is_folded and graph.count_unknown(model) == before:
             break
+    if not has_folded:
+        return model
     model = light.from_proto(*light.to_proto(model))  # branches that folding dropped still count as users
     graph.remove_dead(model)
     graph.infer(model)

@@ -49,9 +49,13 @@ class Samples:
             rows = min(left, group.rows)
             left -= rows
             try:
-                arrays = {s.name: read_rows(group.files[s.name], s) for s in self._inputs} if rows else {}
+                arrays: dict[str, np.ndarray] = {}
                 for row in range(rows):
-                    yield {s.name: finite(arrays[s.name][row], group.files[s.name], row) for s in self._inputs}
+                    arrays |= {s.name: read_rows(group.files[s.name], s) for s in self._inputs if s.name not in arrays}
+                    sample = {s.name: finite(arrays[s.name][row], group.files[s.name], row) for s in self._inputs}
+                    # a file that is mapped counts with all that was read of it: it is opened anew for each row
+                    arrays = {name: x for name, x in arrays.items() if not isinstance(x, np.memmap)}
+                    yield sample
             except DataError as error:
                 problems += error.problems
         _report(problems)

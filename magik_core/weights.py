@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -69,33 +70,59 @@ def weight_codes(
     return codes, scales
 
 
-def real_weights(model: ir.Model, quantization: Quantization) -> dict[Place, np.ndarray]:
+class RealWeights(Mapping[Place, np.ndarray]):
+    """Weights by their place, each computed when it is asked for: all at once would be a second model."""
+
+    def __init__(self, places: Mapping[Place, Callable[[], np.ndarray]]) -> None:
+        self._places = places
+
+    def __getitem__(self, place: Place) -> np.ndarray:
+        return self._places[place]()
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._places
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def real_weights(model: ir.Model, quantization: Quantization) -> RealWeights:
     """What the codes of every node's weights mean: (node, index of the input) -> reals of its shape.
 
     Codes are of weights times what the node's input is multiplied by where that is folded into them, as lowering
     folds it. Those that the source has quantized are left out, as they are what they are, and those of nodes in f32.
     """
-    out: dict[Place, np.ndarray] = {}
     if quantization.weights is None:
-        return out
-    source = Source(model, quantization)
-    for node in model.graph:
-        if node.name in quantization.float_nodes:
-            continue
-        for index, value in _constants(node):
-            assert value.const_value is not None
-            w = value.const_value.numpy().astype(np.float32)
-            rows = _rows(node, w)
-            if rows is None or value.name in quantization.constants:
-                continue
-            gain = _gain(node, source, w)
-            gains = _rows(node, np.broadcast_to(gain, w.shape))
-            assert gains is not None
-            codes, scales = quantization.weights(node.name or "", np.ascontiguousarray(rows * gains))
-            real = codes * scales[:, None]
-            real /= gains
-            out[node.name or "", index] = _from_rows(node, real.astype(np.float32), w.shape)
-    return out
+        return RealWeights({})
+    source, coded = Source(model, quantization), quantization.weights
+    nodes = [node for node in model.graph if node.name not in quantization.float_nodes]
+    found = [(node, i, value) for node in nodes for i, value in _constants(node)]
+    return RealWeights(
+        {
+            (node.name or "", i): partial(_real, node, value, source, coded)
+            for node, i, value in found
+            if value.name not in quantization.constants and _rows(node, _reals_of(value)) is not None
+        }
+    )
+
+
+def _real(node: ir.Node, value: ir.Value, source: Source, coded: WeightQuantizer) -> np.ndarray:
+    w = _reals_of(value)
+    gain = _gain(node, source, w)
+    rows, gains = _rows(node, w), _rows(node, np.broadcast_to(gain, w.shape))
+    assert rows is not None and gains is not None
+    codes, scales = coded(node.name or "", np.ascontiguousarray(rows * gains))
+    real = codes * scales[:, None]
+    real /= gains
+    return _from_rows(node, real.astype(np.float32), w.shape)
+
+
+def _reals_of(value: ir.Value) -> np.ndarray:
+    assert value.const_value is not None
+    return np.asarray(value.const_value.numpy(), np.float32)
 
 
 def with_weights(model: ir.Model, weights: Mapping[Place, np.ndarray]) -> ir.Model:

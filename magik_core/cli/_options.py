@@ -53,6 +53,12 @@ AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Unpickle a checkpoint: that runs whatever code is in it.")
 ]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads; the result is the same for any number.")]
+SomeThreads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=256, help="Threads, by default one per CPU, but few; the result is the same for any number."
+    ),
+]
 ImageColor = Annotated[
     str | None,
     typer.Option("--color", help="Channel order to load images in; the model's by default.", metavar="RGB|BGR|GRAY"),

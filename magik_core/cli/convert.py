@@ -34,7 +34,7 @@ def command(
     corrects_bias: Annotated[
         bool, typer.Option("--correct-bias/--no-correct-bias", help="Make up for the weights' rounding in the biases.")
     ] = True,
-    threads: _options.Threads = 1,
+    threads: _options.SomeThreads = None,
     is_verbose: _options.Verbose = False,
     is_json: _options.Json = False,
 ) -> None:

@@ -77,7 +77,7 @@ def command(
     html: _options.Html = None,
     *,
     asked: _asked.Quantized,
-    threads: _options.Threads = 1,
+    threads: _options.SomeThreads = None,
     is_verbose: _options.Verbose = False,
     is_json: _options.Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import numerics
-from magik_core.calibrate import FloatSession
+from magik_core.float_session import FloatSession
 from magik_core.program import QuantParams
 
 Arrays = Mapping[str, np.ndarray]

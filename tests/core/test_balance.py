@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 import magik_core as magik
 from magik_core import graph, pipeline
 from magik_core.balance import balance
-from magik_core.calibrate import FloatSession
+from magik_core.float_session import FloatSession
 from magik_core.recipe import Recipe
 from magik_core.unpack import unpack
 

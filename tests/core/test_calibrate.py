@@ -6,26 +6,26 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from magik_core.calibrate import FloatSession, calibrate, each_sample
+from magik_core import calibrate as calibration
+from magik_core.calibrate import calibrate, each_sample, watch
 from magik_core.errors import DataError
+from magik_core.float_session import FloatSession
 from magik_core.quantizers import found
 
 TEXT = """<ir_version: 10, opset_import: ["" : 20]>
 g (float[1,2] x, int64[2] i) => (float[1,2] y) <float[1,2] c = {0.5, -2.0}> {
    a = Mul (x, c)
    b = Relu (a)
-   d = GatherElements <axis = 1> (b, ii)
-   ii = Unsqueeze (i, zero)
    zero = Constant <value_ints: ints = [0]> ()
+   ii = Unsqueeze (i, zero)
+   d = GatherElements <axis = 1> (b, ii)
    y = Log (d)
 }"""
 
 
 @pytest.fixture
 def model():
-    lines = TEXT.splitlines()
-    lines[3:8] = [lines[3], lines[4], lines[7], lines[6], lines[5]]  # in the order of execution
-    return ir.from_onnx_text("\n".join(lines))
+    return ir.from_onnx_text(TEXT)
 
 
 def feeds(*rows):
@@ -60,7 +60,7 @@ def test_samples_run_in_order_and_few_at_once():
             taken.append(i)
             yield i
 
-    for done, value in enumerate(each_sample(lambda i: i * i, source(), threads=3)):
+    for done, value in enumerate(each_sample(lambda _, i: i * i, source(), threads=3)):
         assert value == done**2 and len(taken) <= done + 3
 
 
@@ -104,3 +104,32 @@ def test_a_float_session_gives_outputs_inputs_and_values(model):
     named = FloatSession(model, ["i", "a"]).run(GOOD[0])
     assert named["i"].dtype == np.int64 and np.array_equal(named["a"], [[1, 2]])
     assert FloatSession(model, ["x"]).run(GOOD[0])["x"].tolist() == [[2, -1]]
+
+
+class _Watcher:
+    """Writes down what it sees, and fails at one of them."""
+
+    def __init__(self, log, name, fails_at=None):
+        self._log, self._name, self._fails_at = log, name, fails_at
+
+    def observe(self, x):
+        self._log.append((self._name, float(x[0, 0])))
+        if x[0, 0] == self._fails_at:
+            raise RuntimeError("broken observer")
+
+
+def test_each_value_is_seen_in_the_order_of_the_samples(model, monkeypatch):
+    monkeypatch.setattr(calibration, "PART_BYTES", 1)
+    samples, log = feeds(*[[i, -1] for i in range(1, 60)]), []
+    watch(model, samples, [(name, _Watcher(log, name)) for name in ("x", "a", "b")], threads=6)
+    assert len(log) == 3 * len(samples)
+    for name in ("x", "a", "b"):
+        seen = [value for one, value in log if one == name]
+        assert seen == sorted(seen) and len(seen) == len(samples)
+
+
+def test_nobody_waits_for_a_sample_that_fails(model, monkeypatch):
+    monkeypatch.setattr(calibration, "PART_BYTES", 1)
+    samples = feeds(*[[i, -1] for i in range(1, 60)])
+    with pytest.raises(RuntimeError, match="broken observer"):
+        watch(model, samples, [("x", _Watcher([], "x")), ("b", _Watcher([], "b", fails_at=3.5))], threads=6)

@@ -8,8 +8,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from magik_core.calibrate import FloatSession, calibrate
+from magik_core.calibrate import calibrate
 from magik_core.cells import cells
+from magik_core.float_session import FloatSession
 from magik_core.ops.cases import Input, case, floats
 from magik_core.quantizers.max_abs import QUANTIZER
 from tests import harness

@@ -7,8 +7,9 @@ import onnx_ir as ir
 import pytest
 
 from magik_core import graph, numerics
-from magik_core.calibrate import FloatSession, watch
+from magik_core.calibrate import watch
 from magik_core.correct import correct_biases, mean_inputs
+from magik_core.float_session import FloatSession
 from magik_core.program import QuantParams
 from magik_core.weights import with_weights
 

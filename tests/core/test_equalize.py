@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from magik_core.calibrate import FloatSession
 from magik_core.equalize import equalize
+from magik_core.float_session import FloatSession
 
 R = np.random.default_rng(0)
 

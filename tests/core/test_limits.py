@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from magik_core.limits import oversize
+from magik_core.limits import oversize, some_threads
 from magik_core.program import MAX_ELEMENTS
 
 
@@ -19,3 +19,12 @@ def test_too_many_axes() -> None:
 
 def test_too_many_elements() -> None:
     assert oversize((MAX_ELEMENTS + 1,)) == (f"{MAX_ELEMENTS + 1} elements", f"at most {MAX_ELEMENTS}")
+
+
+def test_threads_by_default_are_those_of_the_process_but_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mine, want in ((1, 1), (3, 3), (64, 4)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, n=mine: set(range(n)), raising=False)
+        assert some_threads() == want
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert some_threads() == 1

@@ -91,7 +91,7 @@ def test_too_large(program: Program) -> None:
 
 
 def test_as_header_compiles_to_the_same_bytes(tmp_path: Path, stripped: bytes) -> None:
-    (tmp_path / "m.h").write_bytes(as_header(stripped, "Net-é*/ 1"))
+    (tmp_path / "m.h").write_bytes(b"".join(as_header(stripped, "Net-é*/ 1")))
     symbol = re.findall(r"\w+_mk(?=\[)", (tmp_path / "m.h").read_text())[0]
     assert symbol == "magik_model_net_____1_mk"
     main = f'#include "m.h"\n#include <stdio.h>\nint main(void) {{ fwrite({symbol}, 1, sizeof {symbol}, stdout);'
@@ -104,7 +104,7 @@ def test_as_header_compiles_to_the_same_bytes(tmp_path: Path, stripped: bytes) -
 
 def test_as_header_is_a_class_in_cxx(tmp_path: Path, stripped: bytes) -> None:
     """As programs for T40 use it: `MagikModel<Name>Mk model; load_model((const char *)model.data, true)`."""
-    (tmp_path / "m.h").write_bytes(as_header(stripped, "t40_graph_vgg16"))
+    (tmp_path / "m.h").write_bytes(b"".join(as_header(stripped, "t40_graph_vgg16")))
     main = '#include "m.h"\n#include <cstdio>\nint main() { MagikModelT40GraphVgg16Mk model;'
     main += " return std::fwrite(model.data, 1, model.size, stdout) != model.size; }\n"
     (tmp_path / "m.cc").write_text(main)

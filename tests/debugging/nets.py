@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.calibrate import FloatSession
+from magik_core.float_session import FloatSession
 from magik_core.quantize import quantize, values_to_calibrate
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from magik_core import numerics
-from magik_core.calibrate import FloatSession
 from magik_core.debugging.dump import Dump, check_folder
 from magik_core.debugging.measure import measure
 from magik_core.dump_info import safe
 from magik_core.errors import UsageError
+from magik_core.float_session import FloatSession
 from magik_core.program import QuantParams, Tensor
 from magik_core.quantized import Quantized
 from tests.cli.models import files

@@ -12,12 +12,12 @@ import onnx_ir as ir
 import pytest
 
 from magik_core import numerics
-from magik_core.calibrate import FloatSession
 from magik_core.debugging.measure import PARTS, Layer, measure
 from magik_core.debugging.rig import Rig
 from magik_core.debugging.sites import stored, values_of
 from magik_core.debugging.trials import trials
 from magik_core.errors import DataError
+from magik_core.float_session import FloatSession
 from magik_core.program import QuantParams, Tensor
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from magik_core import library, passes, states
-from magik_core.calibrate import FloatSession
+from magik_core.float_session import FloatSession
 from magik_core.lower import lower
 from magik_core.net import Net
 from magik_core.pack import pack

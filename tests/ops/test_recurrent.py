@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from magik_core.calibrate import FloatSession
 from magik_core.errors import LowerError
+from magik_core.float_session import FloatSession
 from magik_core.graph import OPSET
 from magik_core.ops.activation import FUNCTIONS, NEEDED
 from magik_core.ops.cases import Case, Input, case, floats

@@ -335,7 +335,7 @@ def two_models(folder: Path) -> tuple[Path, Path, Path, bytes, bytes]:
 
 def test_models_in_memory(tmp_path: Path) -> None:
     pixels, a, b, want, other = two_models(tmp_path)
-    (tmp_path / "image.mk.h").write_bytes(as_header(a.read_bytes(), "image"))
+    (tmp_path / "image.mk.h").write_bytes(b"".join(as_header(a.read_bytes(), "image")))
     flags = (f"-I{tmp_path}", '-DMODEL_FILE="image.mk.h"', "-DMODEL_ARRAY=magik_model_image_mk")
     done = everywhere("board_memory", pixels, a, b, flags=flags)
     files = {name: data for name, data in done.files.items() if name.endswith(".out")}
