@@ -55,8 +55,9 @@ def correct_biases(
         weight, place = node.inputs[1] if _is_correctable(node) else None, (node.name or "", 1)
         if weight is None or weight.const_value is None or place not in weights or _input(node) not in means:
             continue
-        quantized = weights[place].astype(np.float64)
-        w = quantized if of_inputs else weight.const_value.numpy() - quantized
+        w = weights[place].astype(np.float64)
+        if not of_inputs:
+            np.subtract(weight.const_value.numpy(), w, out=w)
         _add_to_bias(node, _mean_output(node, w, means[_input(node)].met(window(node))))
     return out
 

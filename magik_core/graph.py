@@ -110,8 +110,16 @@ def unique_name(model: ir.Model, wanted: str) -> str:
 
 
 def _is_taken(graph: ir.Graph, name: str) -> bool:
-    is_given = name in graph.initializers or any(v.name == name for v in graph.inputs)
-    return is_given or any(n.name == name or any(v.name == name for v in n.outputs) for n in graph)
+    """Whether a value or node has the name. Passes ask often: names in a set would be made anew each time."""
+    if name in graph.initializers or any(value.name == name for value in graph.inputs):
+        return True
+    for node in graph:
+        if node.name == name:
+            return True
+        for value in node.outputs:
+            if value.name == name:
+                return True
+    return False
 
 
 def add_constant(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:

@@ -60,6 +60,7 @@ def _silent(*_: object) -> None:
     return None
 
 
+@freed.ours_alone()
 def convert(
     model: str | Path | ir.Model | object,
     output: str | Path | None = None,
@@ -118,6 +119,7 @@ def convert(
     )
 
 
+@freed.ours_alone()
 def quantized(
     model: str | Path | ir.Model | object,
     *,

@@ -18,7 +18,7 @@ ChannelScales = Callable[[np.ndarray, int], np.ndarray]
 RECURRENT = ("LSTM", "GRU", "RNN")
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", *RECURRENT)
 WIDEST = 16  # bits of weights in codes
-_PIECE = 1 << 16  # weights that get codes at once: f64 copies of a large matrix would be the most that is held
+_PIECE = 1 << 16  # weights that are computed with at once: f64 copies of a large matrix would be the most that is held
 
 
 def has_weights(node: ir.Node) -> bool:
@@ -63,9 +63,7 @@ def weight_codes(
     scales = np.asarray(channel_scales(rows, bits), np.float32).astype(np.float64)
     scales = np.broadcast_to(np.maximum(scales, numerics.LEAST_SCALE), (len(w),))
     codes = np.empty(w.shape, np.int8 if bits <= 8 else np.int16)
-    some = max(1, _PIECE // max(w.shape[1], 1))
-    for at in range(0, len(w), some):
-        piece = slice(at, at + some)
+    for piece in _pieces(w):
         codes[piece] = np.clip(numerics.round_half_up(w[piece] / scales[piece, None]), -top, top)
     return codes, scales
 
@@ -87,6 +85,11 @@ class RealWeights(Mapping[Place, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _pieces(rows: np.ndarray) -> list[slice]:
+    some = max(1, _PIECE // max(rows.shape[1], 1))
+    return [slice(at, at + some) for at in range(0, len(rows), some)]
 
 
 def real_weights(model: ir.Model, quantization: Quantization) -> RealWeights:
@@ -115,9 +118,10 @@ def _real(node: ir.Node, value: ir.Value, source: Source, coded: WeightQuantizer
     rows, gains = _rows(node, w), _rows(node, np.broadcast_to(gain, w.shape))
     assert rows is not None and gains is not None
     codes, scales = coded(node.name or "", np.ascontiguousarray(rows * gains))
-    real = codes * scales[:, None]
-    real /= gains
-    return _from_rows(node, real.astype(np.float32), w.shape)
+    real = np.empty(rows.shape, np.float32)
+    for piece in _pieces(rows):
+        real[piece] = codes[piece] * scales[piece, None] / gains[piece]
+    return _from_rows(node, real, w.shape)
 
 
 def _reals_of(value: ir.Value) -> np.ndarray:

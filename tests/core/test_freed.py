@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
+
+import pytest
 
 from magik_core import freed
 
@@ -23,3 +26,25 @@ def test_it_is_harmless_where_the_system_has_no_trim(monkeypatch) -> None:
     watched = weakref.ref(Node())
     freed.give_back()
     assert watched() is None
+
+
+def test_garbage_of_before_is_left_for_later() -> None:
+    gc.collect()
+    before = weakref.ref(Node())
+    with freed.ours_alone():
+        within = weakref.ref(Node())
+        freed.give_back()
+        assert within() is None and before() is not None
+    freed.give_back()
+    assert before() is None and gc.get_freeze_count() == 0
+
+
+def test_what_the_caller_has_frozen_stays_so() -> None:
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with pytest.raises(ValueError, match="x"), freed.ours_alone():
+            raise ValueError("x")
+        assert gc.get_freeze_count() == count
+    finally:
+        gc.unfreeze()
