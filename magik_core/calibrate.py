@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from math import inf
 from threading import Condition
 from typing import Protocol, TypeVar
 
@@ -45,8 +46,8 @@ def calibrate(
     """The range of each of `values`, given with the bits of its codes, over all samples, lo <= 0 <= hi.
 
     `others` are shown the values whose names they have, so that one pass over the samples serves all. Samples run on
-    `threads` threads, are seen in order, and of at most that many the activations are held; the result is the same
-    for any number.
+    `threads` threads and are seen in order, and of each of these a part of the activations is held; the result is the
+    same for any number.
 
     Raises: DataError: no samples; per sample, the first value that is not finite.
     """
@@ -99,7 +100,7 @@ def _looking(
     def look(index: int, feeds: Mapping[str, np.ndarray]) -> Problem | None:
         problem: Problem | None = None
         kept: Arrays = {}
-        with turns.whole():
+        with turns.whole(index):
             for part, arrays in enumerate(session.parts(feeds)):
                 with turns.turn(index, part):
                     problem = problem or _show(arrays, index, watching)
@@ -130,26 +131,26 @@ class _Turns:
     def __init__(self) -> None:
         self._next: dict[int, int] = {}  # the sample whose turn it is, by part
         self._changed = Condition()
-        self._has_failed = False
+        self._failed = inf  # the first sample that has
 
     @contextmanager
     def turn(self, sample: int, part: int) -> Iterator[None]:
         """Wait for the turn and have it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._has_failed or self._next.get(part, 0) == sample)
+            self._changed.wait_for(lambda: self._next.get(part, 0) == sample or self._failed < sample)
         yield
         with self._changed:
             self._next[part] = sample + 1
             self._changed.notify_all()
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
+    def whole(self, sample: int) -> Iterator[None]:
         """Let nobody wait for a sample that fails."""
         try:
             yield
         except BaseException:
             with self._changed:
-                self._has_failed = True
+                self._failed = min(self._failed, sample)
                 self._changed.notify_all()
             raise
 
