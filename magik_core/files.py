@@ -26,7 +26,8 @@ def write(files: Mapping[Path, bytes | Iterable[bytes]]) -> None:
             handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             ready.append((temporary, path))
             with os.fdopen(handle, "wb") as file:
-                file.writelines((data,) if isinstance(data, bytes) else data)
+                for piece in (data,) if isinstance(data, bytes) else data:
+                    file.write(piece)
             os.chmod(temporary, 0o644)
         while ready:
             path = ready[0][1]
