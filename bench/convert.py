@@ -5,9 +5,9 @@
 Methods of the same kind stand beside each other: extremes (MAX_ABS, MinMax) and relative entropy (KL, magik's default,
 and Entropy). Each runs in a process of its own, from the same float model and the same samples in files; what is
 measured is from the call to the file written, with imports before. onnxruntime uses every core; magik runs as it does
-by default, and once more with one thread. CPU seconds are of all threads, peak MB of the whole
-process (resident, as the system counts it); with several rounds, the least. onnxruntime's figures include
-quant_pre_process, magik's the whole of `magik.convert`, correction of biases included.
+by default, and once more with one thread. CPU seconds are of all threads, peak MB of the whole process (resident, as
+the system counts it); with several rounds, the least. onnxruntime's figures include quant_pre_process, magik's the
+whole of `magik.convert`, correction of biases included.
 """
 
 from __future__ import annotations

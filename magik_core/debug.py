@@ -51,7 +51,7 @@ def debug(
     Raises: MagikError: as `convert`; UsageError: no data; the folder holds other files.
     """
     folder = None if output is None else Path(output)
-    threads = some_threads() if threads is None else threads
+    threads = some_threads(threads)
     _check(data, folder)
     ready = pipeline.quantized(
         model,

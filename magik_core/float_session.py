@@ -18,6 +18,7 @@ from magik_core.errors import GraphError
 from magik_core.spelling import spell
 
 Arrays = dict[str, np.ndarray]
+NARROW = (ir.DataType.INT2, ir.DataType.UINT2, ir.DataType.INT4, ir.DataType.UINT4)  # onnxruntime hands none out
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def _cannot_run(error: Exception) -> GraphError:
 
 def _infos(model: ir.Model, graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:
     """Name, dtype and shape of all that may lie between two parts, of the inputs and of the large weights."""
-    made = [v for node in model.graph for v in node.outputs if v.name and isinstance(v.type, ir.TensorType)]
+    outputs = (v for node in model.graph for v in node.outputs if v.name)
+    made = [v for v in outputs if isinstance(v.type, ir.TensorType) and v.dtype not in NARROW]
     constants = {t.name for t in graph.initializer}
     infos: list[onnx.ValueInfoProto] = [*map(ir.to_proto, made), *graph.input]
     return {v.name: v for v in infos if v.name not in constants}
@@ -105,7 +107,7 @@ def _parts(
 ) -> tuple[_Part, ...]:
     """The nodes that `names` need, cut where more than `part_bytes` of these would be held."""
     nodes = _needed(proto.graph.node, names)
-    starts = _starts(nodes, {name: info for name, info in infos.items() if name in names}, infos, part_bytes)
+    starts = _starts(nodes, names, infos, part_bytes)
     out: list[_Part] = []
     later: set[str] = set()
     for start, end in reversed([*pairwise((*starts, len(nodes)))]):
@@ -130,16 +132,17 @@ def _needed(nodes: Iterable[onnx.NodeProto], names: Iterable[str]) -> list[onnx.
 
 def _starts(
     nodes: Sequence[onnx.NodeProto],
-    held: Mapping[str, onnx.ValueInfoProto],
+    names: Sequence[str],
     infos: Mapping[str, onnx.ValueInfoProto],
     part_bytes: float,
 ) -> list[int]:
-    """The first node of each part; a value of unknown dtype, such as one that `spell` has put in, keeps within one."""
+    """The first node of each part; what has no info, such as a value that `spell` has put in, keeps
+    within one."""
     last = {name: i for i, node in enumerate(nodes) for name in _read([node])}
     within = [(i, last[n]) for i, node in enumerate(nodes) for n in node.output if n in last and n not in infos]
     starts, now = [0] if nodes else [], 0
     for i, node in enumerate(nodes):
-        more = sum(_bytes(held[name]) for name in node.output if name in held)
+        more = sum(_bytes(infos[name]) for name in node.output if name in names and name in infos)
         if now and now + more > part_bytes and not any(first < i <= end for first, end in within):
             starts.append(i)
             now = 0

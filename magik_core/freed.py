@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def ours_alone() -> Iterator[None]:
-    """Look for garbage only among what is made within: to look through all that is imported takes long, each time."""
+def new_garbage_alone() -> Iterator[None]:
+    """Look for garbage among what is made within alone: to look through all that is imported takes long, each time."""
     is_frozen = gc.get_freeze_count() > 0  # by who has called us
     if not is_frozen:
         gc.freeze()

@@ -287,16 +287,13 @@ def fold(model: ir.Model) -> bool:
     return bool(result.modified)
 
 
-def is_in_opset(model: ir.Model) -> bool:
-    """Whether `in_opset` would change nothing."""
-    return model.opset_imports.get("") == OPSET and model.ir_version == IR_VERSION
-
-
 def in_opset(model: ir.Model) -> ir.Model:
-    """A copy of the model in opset `OPSET`.
+    """A copy of the model in opset `OPSET`, or the model itself where that is its opset.
 
     Raises: GraphError: as `convert_opset`.
     """
+    if model.opset_imports.get("") == OPSET and model.ir_version == IR_VERSION:
+        return model
     proto, weights = light.to_proto(model)
     return light.from_proto(convert_opset(proto), weights)
 

@@ -16,7 +16,7 @@ from magik_core.program import MAX_DIMS, MAX_ELEMENTS, Shape
 if TYPE_CHECKING:
     from magik_core.ops import Op
 
-MANY_THREADS = 4  # what more threads gain is little, and each holds activations of its own
+MOST_THREADS = 4  # by default: what more gain is little, and each holds activations of its own
 
 
 def oversize(shape: Shape) -> tuple[str, str] | None:
@@ -27,11 +27,12 @@ def oversize(shape: Shape) -> tuple[str, str] | None:
     return (f"{count} elements", f"at most {MAX_ELEMENTS}") if count > MAX_ELEMENTS else None
 
 
-def some_threads() -> int:
-    """How many threads help where nothing is said: one for each CPU that this process has, but few."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MANY_THREADS)
-    return min(os.cpu_count() or 1, MANY_THREADS)
+def some_threads(asked: int | None) -> int:
+    """As many threads as are asked for; None: one for each CPU that this process has, at most MOST_THREADS."""
+    if asked is not None:
+        return asked
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cpus, MOST_THREADS)
 
 
 def check_threads(threads: object) -> None:

@@ -60,7 +60,7 @@ def _silent(*_: object) -> None:
     return None
 
 
-@freed.ours_alone()
+@freed.new_garbage_alone()
 def convert(
     model: str | Path | ir.Model | object,
     output: str | Path | None = None,
@@ -84,12 +84,12 @@ def convert(
             its keys in lower case.
         recipe: instead of the one that the config asks for; is_float: every step in f32.
         progress: called with (stage, done, total); notes: with remarks, such as a pass that declines;
-        threads: of the calibration, which change no byte; by default one per CPU, but few;
+        threads: of the calibration, which change no byte; by default one per CPU, at most 4;
         constants: in the place of inputs, such as a sampling rate.
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     started = time.perf_counter()
-    threads = some_threads() if threads is None else threads
+    threads = some_threads(threads)
     settings = _settings(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
     graph, soc, targets = _open(model, settings, chosen, example_inputs, output, constants, notes)
@@ -119,7 +119,7 @@ def convert(
     )
 
 
-@freed.ours_alone()
+@freed.new_garbage_alone()
 def quantized(
     model: str | Path | ir.Model | object,
     *,
@@ -138,7 +138,7 @@ def quantized(
 
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
-    threads = some_threads() if threads is None else threads
+    threads = some_threads(threads)
     settings = _settings(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
     graph, soc, _ = _open(model, settings, chosen, example_inputs, None, constants, notes)

@@ -64,7 +64,7 @@ def _copy(model: ir.Model) -> ir.Model:
     inlined = light.from_proto(*light.to_proto(model))
     common.InlinePass()(inlined)
     inlined.functions.clear()
-    copy = inlined if graph.is_in_opset(inlined) else graph.in_opset(inlined)
+    copy = graph.in_opset(inlined)
     common.RemoveInitializersFromInputsPass()(copy)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     copy.graph.opset_imports.clear()

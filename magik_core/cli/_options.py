@@ -56,7 +56,7 @@ Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads; the result 
 SomeThreads = Annotated[
     int | None,
     typer.Option(
-        min=1, max=256, help="Threads, by default one per CPU, but few; the result is the same for any number."
+        min=1, max=256, help="Threads, by default one per CPU, at most 4; the result is the same for any number."
     ),
 ]
 ImageColor = Annotated[

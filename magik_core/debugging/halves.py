@@ -23,7 +23,7 @@ def with_real_features(subject: Quantized, program: Program) -> Program:
     """Every step in f32; weights that are codes in `program` are their reals, biases those that are lowered."""
     weighted = _weighted(subject, program)
     reals = real_weights(subject.corrected, subject.quantization)
-    copy = with_weights(subject.corrected, {place: array for place, array in reals.items() if place[0] in weighted})
+    copy = with_weights(subject.corrected, {place: reals[place] for place in reals if place[0] in weighted})
     if subject.imported:
         drop(copy)
     return lower(copy, Quantization(), ops=subject.ops)

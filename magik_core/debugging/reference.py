@@ -8,11 +8,10 @@ import numpy as np
 import onnx_ir as ir
 
 from magik_core import numerics
-from magik_core.float_session import FloatSession
+from magik_core.float_session import NARROW, FloatSession
 from magik_core.program import QuantParams
 
 Arrays = Mapping[str, np.ndarray]
-NARROW = (ir.DataType.INT2, ir.DataType.UINT2, ir.DataType.INT4, ir.DataType.UINT4)  # onnxruntime hands none out
 
 
 class Reference:

@@ -54,3 +54,16 @@ def test_one_that_clears_a_part_holds_no_more_of_it() -> None:
 def test_values_that_no_node_makes_need_no_node() -> None:
     session = FloatSession(ir.from_onnx_text(TEXT), ["z", "k"])
     assert session.run(FEEDS)["k"].tolist() == [1, 2, 3, 4] and len(list(session.parts(FEEDS))) == 1
+
+
+def test_codes_of_four_bits_stay_within_a_part() -> None:
+    """onnxruntime hands them to nobody."""
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    g (float[1,4] x) => (float[1,4] y) <float s = {0.5}, int4 z = {0}, float[1,4] a, int4[1,4] q, float[1,4] b> {
+       a = Relu (x)
+       q = QuantizeLinear (a, s, z)
+       b = DequantizeLinear (q, s, z)
+       y = Neg (b)
+    }"""
+    session = FloatSession(ir.from_onnx_text(text), ["a", "b", "y"], part_bytes=1)
+    assert session.run(FEEDS)["y"].tolist() == [[-1, 0, -3, 0]]

@@ -31,7 +31,7 @@ def test_it_is_harmless_where_the_system_has_no_trim(monkeypatch) -> None:
 def test_garbage_of_before_is_left_for_later() -> None:
     gc.collect()
     before = weakref.ref(Node())
-    with freed.ours_alone():
+    with freed.new_garbage_alone():
         within = weakref.ref(Node())
         freed.give_back()
         assert within() is None and before() is not None
@@ -43,7 +43,7 @@ def test_what_the_caller_has_frozen_stays_so() -> None:
     gc.freeze()
     try:
         count = gc.get_freeze_count()
-        with pytest.raises(ValueError, match="x"), freed.ours_alone():
+        with pytest.raises(ValueError, match="x"), freed.new_garbage_alone():
             raise ValueError("x")
         assert gc.get_freeze_count() == count
     finally:

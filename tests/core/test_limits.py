@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from magik_core.limits import oversize, some_threads
+from magik_core.cli._options import SomeThreads
+from magik_core.limits import MOST_THREADS, oversize, some_threads
+from magik_core.pipeline import convert
 from magik_core.program import MAX_ELEMENTS
 
 
@@ -22,9 +26,14 @@ def test_too_many_elements() -> None:
 
 
 def test_threads_by_default_are_those_of_the_process_but_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for mine, want in ((1, 1), (3, 3), (64, 4)):
+    for mine, want in ((1, 1), (3, 3), (64, MOST_THREADS)):
         monkeypatch.setattr("os.sched_getaffinity", lambda _, n=mine: set(range(n)), raising=False)
-        assert some_threads() == want
+        assert some_threads(None) == want and some_threads(7) == 7
     monkeypatch.delattr("os.sched_getaffinity")
     monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert some_threads() == 1
+    assert some_threads(None) == 1
+
+
+def test_users_are_told_how_many_threads_there_are_by_default() -> None:
+    said = f"by default one per CPU, at most {MOST_THREADS}"
+    assert said in get_args(SomeThreads)[1].help and said in (convert.__doc__ or "")
