@@ -59,11 +59,13 @@ def test_values_that_no_node_makes_need_no_node() -> None:
 def test_codes_of_four_bits_stay_within_a_part() -> None:
     """onnxruntime hands them to nobody."""
     text = """<ir_version: 10, opset_import: ["" : 21]>
-    g (float[1,4] x) => (float[1,4] y) <float s = {0.5}, int4 z = {0}, float[1,4] a, int4[1,4] q, float[1,4] b> {
+    g (float[1,4] x) => (float[1,4] y) <float s = {0.5}, int4 z = {0}, float[1,4] a, int4[1,4] q, float[1,4] b,
+       float[1,4] c> {
        a = Relu (x)
        q = QuantizeLinear (a, s, z)
+       c = Abs (a)
        b = DequantizeLinear (q, s, z)
        y = Neg (b)
     }"""
-    session = FloatSession(ir.from_onnx_text(text), ["a", "b", "y"], part_bytes=1)
+    session = FloatSession(ir.from_onnx_text(text), ["a", "b", "c", "y"], part_bytes=1)
     assert session.run(FEEDS)["y"].tolist() == [[-1, 0, -3, 0]]
