@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from magik_core.calibrate import Progress, watch
+from magik_core.calibrate import watch
 from magik_core.equalize import Pair, pairs_of
+from magik_core.progress import Count
 
 WIDTH = 8  # most bits of features that are balanced: with more, weak channels have codes, and room is worth more
 MOST_BITS = 3  # that a channel is shifted by: one that was weak on the samples keeps room for what it has not shown
@@ -18,7 +19,7 @@ def balance(
     model: ir.Model,
     samples: Iterable[Mapping[str, np.ndarray]],
     *,
-    progress: Progress | None = None,
+    progress: Count | None = None,
     threads: int = 1,
 ) -> int:
     """Multiply weak channels by 2, 4 or 8 and divide the depthwise weights that read them by as much, in place.

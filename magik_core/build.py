@@ -16,6 +16,7 @@ from magik_core.board_sample import Sample
 from magik_core.errors import BuildError, LoadError, UsageError
 from magik_core.kernels import RUNTIME, Source
 from magik_core.makefile import BUILD_TYPES, Unit
+from magik_core.progress import Progress, silent
 from magik_core.toolchain import Toolchain
 
 TARGETS = ("mips", "mips-msa", "host")
@@ -24,7 +25,6 @@ PRODUCTS = re.compile(  # what the Makefile makes
     r"obj/.+\.o|lib/\w+/lib(venus|aip|drivers)(\.\w)?\.(a|so)|"
     rf"venus_\w+_bin_(uclibc|glibc|musl)_({'|'.join(BUILD_TYPES)})"
 )
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def build(
     folder: str | Path | None = None,
     options: Options = Options(),
     *,
-    progress: Report = lambda stage, done, total: None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> Built:
     """Write a folder and compile it: all of it or nothing.
@@ -271,7 +271,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _compile(
-    chain: Toolchain, folder: Path, name: str, units: list[Unit], options: Options, progress: Report
+    chain: Toolchain, folder: Path, name: str, units: list[Unit], options: Options, progress: Progress
 ) -> tuple[Path, Path]:
     """Compile the library and the sample; their paths below the folder."""
     suffix, defines = BUILD_TYPES[options.build_type]

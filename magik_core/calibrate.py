@@ -17,11 +17,11 @@ from magik_core import freed
 from magik_core.cells import Cell, cells
 from magik_core.errors import DataError, Problem, capped
 from magik_core.float_session import Arrays, FloatSession
+from magik_core.progress import Count
 from magik_core.quantizers import Quantizer
 
 PART_BYTES = 4 << 20  # of activations that a sample holds to be looked at: they stay in the processor's cache
 _BEHIND = -1  # the part behind all others
-Progress = Callable[[int, int], None]  # samples done, samples in all (0: unknown)
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -40,7 +40,7 @@ def calibrate(
     method: Quantizer,
     *,
     others: Mapping[str, Observer] | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
     threads: int = 1,
 ) -> dict[str, tuple[float, float]]:
     """The range of each of `values`, given with the bits of its codes, over all samples, lo <= 0 <= hi.
@@ -67,7 +67,7 @@ def watch(
     observers: Iterable[tuple[str, Observer]],
     over_time: Sequence[tuple[Observer, Cell]] = (),
     *,
-    progress: Progress | None = None,
+    progress: Count | None = None,
     threads: int = 1,
 ) -> None:
     """Run all samples as `calibrate` does and show each observer the value whose name stands beside it.
@@ -156,7 +156,7 @@ class _Turns:
 
 
 def each_sample(
-    run: Callable[[int, In], Out], samples: Iterable[In], *, progress: Progress | None = None, threads: int = 1
+    run: Callable[[int, In], Out], samples: Iterable[In], *, progress: Count | None = None, threads: int = 1
 ) -> Iterator[Out]:
     """`run` of the index of every sample and the sample, in order, at most `threads` of them at once.
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magik_core.soc import Finding
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -33,13 +31,13 @@ class Names:
         return self.title
 
 
-def stride(program: Program, step: Step, *, n: int) -> Finding:
+def stride(program: Program, step: Step, *, n: int) -> str | None:
     """Strides are at most n."""
     strides = _strides(step)
     return f"strides {_by(strides)}" if max(strides, default=1) > n else None
 
 
-def stride_after_first(program: Program, step: Step, *, n: int, kernel: int, stride: int) -> Finding:
+def stride_after_first(program: Program, step: Step, *, n: int, kernel: int, stride: int) -> str | None:
     """Strides are at most n; a first layer may have one kernel x kernel window of another stride."""
     window, strides = _window(program, step), _strides(step)
     is_first = bool(step.inputs) and step.inputs[0] in program.inputs
@@ -50,36 +48,36 @@ def stride_after_first(program: Program, step: Step, *, n: int, kernel: int, str
     return f"strides {_by(strides)}, kernel {_by(window)}" + (", the first layer" if is_first else "")
 
 
-def batch(program: Program, step: Step, *, n: int) -> Finding:
+def batch(program: Program, step: Step, *, n: int) -> str | None:
     """The first axis is at most n."""
     shape = program.tensors[step.inputs[0]].shape
     return f"batch {shape[0]}" if len(shape) > 1 and shape[0] > n else None
 
 
-def storage(program: Program, step: Step, *, dtypes: Sequence[str]) -> Finding:
+def storage(program: Program, step: Step, *, dtypes: Sequence[str]) -> str | None:
     """The first input is stored as one of the dtypes."""
     dtype = program.tensors[step.inputs[0]].dtype
     return None if dtype in dtypes else f"input {step.inputs[0]} is {dtype}"
 
 
-def weight_bits(program: Program, step: Step, *, bits: Sequence[int]) -> Finding:
+def weight_bits(program: Program, step: Step, *, bits: Sequence[int]) -> str | None:
     """Weights are of one of the widths."""
     return next((f"weights of {n} bits" for n in _weight_bits(program, step) if n not in bits), None)
 
 
-def most_weight_bits(program: Program, step: Step, *, n: int) -> Finding:
+def most_weight_bits(program: Program, step: Step, *, n: int) -> str | None:
     """Weights have at most n bits."""
     return next((f"weights of {bits} bits" for bits in _weight_bits(program, step) if bits > n), None)
 
 
-def paired_weight_bits(program: Program, step: Step, *, features: Sequence[int], bits: Sequence[int]) -> Finding:
+def paired_weight_bits(program: Program, step: Step, *, features: Sequence[int], bits: Sequence[int]) -> str | None:
     """Where the first input is of one of some widths, weights are of one of the widths that go with it."""
     own = _feature_bits(program.tensors[step.inputs[0]])
     found = weight_bits(program, step, bits=bits) if own in features else None
     return f"features of {own} bits, {found}" if found else None
 
 
-def most_feature_bits(program: Program, step: Step, *, n: int) -> Finding:
+def most_feature_bits(program: Program, step: Step, *, n: int) -> str | None:
     """What a step writes, and what it reads of the model's inputs, has at most n bits; states of recurrent layers
     are kept in 16 bits everywhere."""
     names = [*(name for name in step.inputs if name in program.inputs), *step.outputs]
@@ -89,13 +87,13 @@ def most_feature_bits(program: Program, step: Step, *, n: int) -> Finding:
     return ", ".join(found) or None
 
 
-def attribute(program: Program, step: Step, *, field: str, values: Sequence[object]) -> Finding:
+def attribute(program: Program, step: Step, *, field: str, values: Sequence[object]) -> str | None:
     """An attribute has one of the values; a step without it passes."""
     value = getattr(step.op, field, values[0])
     return None if value in values else f"{field} {value}"
 
 
-def known_op(program: Program, step: Step, *, ops: Names) -> Finding:
+def known_op(program: Program, step: Step, *, ops: Names) -> str | None:
     """The operator, by its name or one of the ONNX names that it stands for, is in the list."""
     cls = type(step.op)
     names = {cls.__name__, *getattr(cls, "onnx", ())}
@@ -103,7 +101,7 @@ def known_op(program: Program, step: Step, *, ops: Names) -> Finding:
     return None if names & ops.names else f"operator {cls.__name__}"
 
 
-def broadcast(program: Program, step: Step) -> Finding:
+def broadcast(program: Program, step: Step) -> str | None:
     """Two operands are of one shape, or one is a scalar, one value per channel or one per pixel."""
     shapes = [t.shape for t in program.reads(step)[:2]]
     if len(shapes) < 2 or shapes[0] == shapes[1]:
@@ -115,7 +113,7 @@ def broadcast(program: Program, step: Step) -> Finding:
     return f"shapes {_by(shapes[0])} and {_by(shapes[1])}"
 
 
-def step_bytes(program: Program, step: Step, *, mib: int) -> Finding:
+def step_bytes(program: Program, step: Step, *, mib: int) -> str | None:
     """Everything that a step reads and writes fits together."""
     names = dict.fromkeys((*step.inputs, *step.outputs))
     total = sum(program.tensors[name].nbytes for name in names)

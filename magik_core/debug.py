@@ -15,7 +15,8 @@ from magik_core.debugging.report import Report
 from magik_core.debugging.session import report
 from magik_core.errors import UsageError, together
 from magik_core.limits import some_threads
-from magik_core.pipeline import Keys, Notes, Progress
+from magik_core.pipeline import Keys, Notes
+from magik_core.progress import Progress, silent
 from magik_core.quantized import Quantized
 from magik_core.recipe import Recipe
 from magik_core.samples import check_found
@@ -36,7 +37,7 @@ def debug(
     constants: Mapping[str, Any] | None = None,
     size: int | None = None,
     tries_skips: bool = True,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     notes: Notes = lambda text: None,
     threads: int | None = None,
     **keys: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from magik_core import light
 from magik_core.errors import GraphError, Problem
+from magik_core.naming import take_name
 
 OPSET = 24  # Swish is standard from here on
 RESIZE_SAYS_HOW = 11  # the first opset whose Resize has coordinate_transformation_mode
@@ -193,19 +194,10 @@ def name_everything(model: ir.Model) -> None:
     nodes_taken: set[str] = set()
     for node in graph:
         wanted = node.name or next((v.name for v in node.outputs if v.name), None) or node.op_type
-        node.name = _numbered(wanted, nodes_taken)
-        nodes_taken.add(node.name)
+        node.name = take_name(wanted, nodes_taken)
         for value in node.outputs:
             if not value.name and (value.uses() or value.is_graph_output()):
-                value.name = _numbered(f"{node.name}/{value.index()}", values_taken)
-                values_taken.add(value.name)
-
-
-def _numbered(wanted: str, taken: Iterable[str]) -> str:
-    name, number = wanted, 1
-    while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
-    return name
+                value.name = take_name(f"{node.name}/{value.index()}", values_taken)
 
 
 def remove_dead(model: ir.Model) -> int:

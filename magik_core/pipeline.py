@@ -39,6 +39,7 @@ from magik_core.lower import lower
 from magik_core.plan import Plan, check_plan, plan
 from magik_core.prepare import prepare
 from magik_core.program import Program
+from magik_core.progress import Progress, silent
 from magik_core.quantize import check_recipe, quantize, values_to_calibrate
 from magik_core.quantized import Quantized
 from magik_core.read import read
@@ -51,12 +52,11 @@ from magik_core.streamed import Streamed
 from magik_core.verify import verify_graph, verify_program
 from magik_core.weights import real_weights, with_weights
 
-Progress = Callable[[str, int, int], None]
 Notes = Callable[[str], None]
 Keys = Config | Mapping[str, Any]
 
 
-def _silent(*_: object) -> None:
+def _unsaid(text: str) -> None:
     return None
 
 
@@ -69,8 +69,8 @@ def convert(
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
     is_float: bool = False,
-    progress: Progress = _silent,
-    notes: Notes = _silent,
+    progress: Progress = silent,
+    notes: Notes = _unsaid,
     threads: int | None = None,
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -126,8 +126,8 @@ def quantized(
     config: Keys | str | Path | None = None,
     recipe: Recipe | None = None,
     example_inputs: Sequence[Any] = (),
-    progress: Progress = _silent,
-    notes: Notes = _silent,
+    progress: Progress = silent,
+    notes: Notes = _unsaid,
     threads: int | None = None,
     constants: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -235,7 +235,7 @@ def check(
         lambda: installed.soc(settings.soc),
         lambda: read(model, settings.frontend, settings.request(example_inputs)),
     )
-    graph = _graph(source, settings, constants, _silent)
+    graph = _graph(source, settings, constants, _unsaid)
     recipe, _ = skips.resolve(graph, _recipe(settings))
     check_recipe(graph, recipe)
     program = _rehearse(graph, recipe, settings, _imported(graph, recipe))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from magik_core.net import Net, Port
 from magik_core.places import TARGET_ISAS, TARGETS, Place
 from magik_core.plan import Plan
 from magik_core.program import DTYPES, Program, Shape
-
-Report = Callable[[str, int, int], None]
+from magik_core.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def prove(
     inputs: Sequence[bytes],
     *,
     golden: Golden | None = None,
-    progress: Report = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> Proof:
     """Run a model file everywhere and compare the digests of every layer.
 

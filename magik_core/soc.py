@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from magik_core.program import Program, Step
 
-Finding = str | None
-Inspect = Callable[..., Finding]
+Inspect = Callable[..., str | None]
 
 
 def _as_text(value: object) -> str:
@@ -43,7 +42,7 @@ class Check:
     def with_limits(self, **limits: Any) -> Check:
         return replace(self, limits=tuple({**dict(self.limits), **limits}.items()))
 
-    def __call__(self, program: Program, step: Step) -> Finding:
+    def __call__(self, program: Program, step: Step) -> str | None:
         if self.op not in ("*", type(step.op).__name__):
             return None
         return self.inspect(program, step, **dict(self.limits))

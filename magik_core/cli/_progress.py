@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from magik_core.cli import _console
+from magik_core.progress import Progress, silent
 
-Report = Callable[[str, int, int], None]  # stage, done, total; a total of 0 is unknown
 LINE_EVERY_S = 10.0
 
 
 @contextmanager
-def progress(is_quiet: bool = False) -> Iterator[Report]:
+def progress(is_quiet: bool = False) -> Iterator[Progress]:
     """A function to call with (stage, done, total); it shows nothing when `is_quiet`."""
     if is_quiet:
-        yield lambda stage, done, total: None
+        yield silent
     elif _console.err().is_terminal:
         with _bars() as report:
             yield report
@@ -27,9 +28,9 @@ def progress(is_quiet: bool = False) -> Iterator[Report]:
 
 
 @contextmanager
-def _bars() -> Iterator[Report]:
+def _bars() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console.err(), transient=True) as bars:
+    with Bars(*columns, console=_console.err(), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -40,7 +41,7 @@ def _bars() -> Iterator[Report]:
         yield report
 
 
-def _lines() -> Report:
+def _lines() -> Progress:
     """A line when a stage begins and ends, and every ten seconds between."""
     last: dict[str, float] = {}
     ended: set[str] = set()

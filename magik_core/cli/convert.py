@@ -11,6 +11,7 @@ import typer
 
 from magik_core.cli import _asked, _console, _options, _progress
 from magik_core.cli.debug import table
+from magik_core.progress import Progress
 
 if TYPE_CHECKING:
     from magik_core.result import Result
@@ -57,7 +58,7 @@ def command(
         table(result.debug)
 
 
-def _said_first(text: str, progress: _progress.Report) -> _progress.Report:
+def _said_first(text: str, progress: Progress) -> Progress:
     """`progress`, with a note before the long work that it is of: what is wrong with the model comes before both."""
     left = [text]
 

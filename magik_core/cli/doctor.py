@@ -42,7 +42,7 @@ TOOLS = {  # program -> what it is for
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing looked at; `state` is "ok", "missing" (optional) or "broken" (required)."""
 
     state: str
@@ -62,52 +62,54 @@ def command(is_json: _options.Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[Diagnosis]:
     is_new = sys.version_info >= (3, 10)
-    yield Finding("ok" if is_new else "broken", "python", f"{platform.python_version()}, {sys.executable}")
-    yield Finding("ok", "magik-core", __version__)
+    yield Diagnosis("ok" if is_new else "broken", "python", f"{platform.python_version()}, {sys.executable}")
+    yield Diagnosis("ok", "magik-core", __version__)
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Diagnosis]:
     for module, name in MODULES.items():
         try:
             importlib.import_module(module)
-            yield Finding("ok", name, version(name))
+            yield Diagnosis("ok", name, version(name))
         except PackageNotFoundError:
-            yield Finding("ok", name, "no version")
+            yield Diagnosis("ok", name, "no version")
         except Exception as error:  # a broken binary package raises anything
-            yield Finding("broken", name, _cause(error), f"pip install --force-reinstall {name}")
+            yield Diagnosis("broken", name, _cause(error), f"pip install --force-reinstall {name}")
 
 
-def _library() -> Finding:
+def _library() -> Diagnosis:
     """The C runtime: found and loaded."""
     try:
         from magik_core import library
 
         library.library()
-        return Finding("ok", "C library", str(library.path()))
+        return Diagnosis("ok", "C library", str(library.path()))
     except MagikError as error:
-        return Finding("broken", "C library", error.problems[0].found, error.problems[0].hint)
+        return Diagnosis("broken", "C library", error.problems[0].found, error.problems[0].hint)
     except Exception as error:
-        return Finding("broken", "C library", _cause(error), "pip install --force-reinstall magik-core")
+        return Diagnosis("broken", "C library", _cause(error), "pip install --force-reinstall magik-core")
 
 
-def _plugins() -> Iterator[Finding]:
+def _plugins() -> Iterator[Diagnosis]:
     loaded = plugins.load()
     for failure in loaded.failures:
-        yield Finding("broken", f"plugin {failure.source.distribution}", failure.cause, failure.hint)
+        yield Diagnosis("broken", f"plugin {failure.source.distribution}", failure.cause, failure.hint)
     for kind in ("frontend", "quantizer", "soc"):
         names = ", ".join(item.name for item in loaded.items(kind))
-        yield Finding("ok" if names else "broken", f"{kind}s", names or "none")
+        yield Diagnosis("ok" if names else "broken", f"{kind}s", names or "none")
 
 
-def _tools() -> Iterator[Finding]:
+def _tools() -> Iterator[Diagnosis]:
     for name, purpose in TOOLS.items():
         path = shutil.which(name)
-        yield (Finding("ok", name, path) if path else Finding("missing", name, "not on PATH", f"only for {purpose}"))
+        yield (
+            Diagnosis("ok", name, path) if path else Diagnosis("missing", name, "not on PATH", f"only for {purpose}")
+        )
 
 
-def _compilers() -> Iterator[Finding]:
+def _compilers() -> Iterator[Diagnosis]:
     """Each has to compile and link a program that then runs: a compiler without its C library does not count."""
     from magik_core import toolchain
 
@@ -117,7 +119,7 @@ def _compilers() -> Iterator[Finding]:
     yield _counter()
 
 
-def _compiler(name: str, choose: Callable[[], Toolchain], hint: str) -> Finding:
+def _compiler(name: str, choose: Callable[[], Toolchain], hint: str) -> Diagnosis:
     from magik_core import toolchain, tools
 
     try:
@@ -127,18 +129,18 @@ def _compiler(name: str, choose: Callable[[], Toolchain], hint: str) -> Finding:
         with tempfile.TemporaryDirectory() as folder:
             program = tools.hello(chain, Path(folder))
             if chain.is_mips and not chain.runner:
-                return Finding("ok", name, f"{chain.name}; no qemu-mipsel runs its programs", "apt install qemu-user")
+                return Diagnosis("ok", name, f"{chain.name}; no qemu-mipsel runs its programs", "apt install qemu-user")
             said = toolchain.run(chain, program).stdout.strip()
     except MagikError as error:
         problem = error.problems[0]
         detail = next((line for line in problem.found.splitlines() if "error" in line or "cannot" in line), "")
-        return Finding("missing", name, f"{problem.what}: {detail or problem.found}", hint)
+        return Diagnosis("missing", name, f"{problem.what}: {detail or problem.found}", hint)
     if said != "42":
-        return Finding("missing", name, f"{chain.name}: a program that it made prints {said!r}, not 42", hint)
-    return Finding("ok", name, f"{chain.name}: {' '.join(chain.cc)}")
+        return Diagnosis("missing", name, f"{chain.name}: a program that it made prints {said!r}, not 42", hint)
+    return Diagnosis("ok", name, f"{chain.name}: {' '.join(chain.cc)}")
 
 
-def _counter() -> Finding:
+def _counter() -> Diagnosis:
     """QEMU with the plugin that counts instructions."""
     from magik_core import qemu, toolchain, tools
 
@@ -148,8 +150,8 @@ def _counter() -> Finding:
             count = qemu.instructions(chain, tools.hello(chain, Path(folder)))
     except MagikError as error:
         hint = error.problems[0].hint or "apt install qemu-user"
-        return Finding("missing", "instruction counter", error.problems[0].what, hint)
-    return Finding("ok", "instruction counter", f"{chain.runner[0]}, {count:,} instructions of a small program")
+        return Diagnosis("missing", "instruction counter", error.problems[0].what, hint)
+    return Diagnosis("ok", "instruction counter", f"{chain.runner[0]}, {count:,} instructions of a small program")
 
 
 def _cause(error: Exception) -> str:

@@ -18,6 +18,7 @@ from magik_core import carry
 from magik_core.debugging.sites import reals
 from magik_core.dump_info import NODES, TENSORS, safe
 from magik_core.errors import UsageError
+from magik_core.naming import take_name
 from magik_core.program import QuantParams, Tensor
 
 FLOAT, CODES, REALS = "float_model", "ptq_model", "ptq_model_dequantize"
@@ -69,7 +70,7 @@ class Dump:
 
         Args: array: what the program has; want: the float model's values, stored order.
         """
-        file = f"{_own(name, self._layer_names)}.bin"
+        file = f"{take_name(safe(name), self._layer_names)}.bin"
         values = reals(array, t)
         self._write(f"{FLOAT}/{file}", want.astype("<f4"))
         self._write(f"{CODES}/{file}", array)
@@ -81,7 +82,7 @@ class Dump:
 
         Args: as of `add_layer`.
         """
-        own = "" if self._is_alone else f"{_own(name, self._input_names)}_"
+        own = "" if self._is_alone else f"{take_name(safe(name), self._input_names)}_"
         real, codes = f"{own}{INPUT}", f"{own}{INPUT_CODES}"
         self._write(f"{real}.bin", want.astype("<f4"))
         is_picture = len(t.shape) == 4 and name not in self._states
@@ -94,16 +95,6 @@ class Dump:
 
     def _json(self, name: str, value: object) -> None:
         (self._place / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _own(name: str, others: set[str]) -> str:
-    """A name as a file has it that is none of the others, which it joins."""
-    base = file = safe(name)
-    number = 1
-    while file in others:
-        file, number = f"{base}_{number}", number + 1
-    others.add(file)
-    return file
 
 
 def check_folder(folder: Path, hint: str = "name another folder, or pass --no-dump") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sized
+from collections.abc import Collection, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,10 +19,10 @@ from magik_core.debugging.sites import Site, reals, sites
 from magik_core.debugging.usage import Counter, Usage
 from magik_core.errors import DataError, Problem, capped
 from magik_core.program import Program, QuantParams, Shape, Tensor
+from magik_core.progress import Count
 from magik_core.quantized import Quantized
 
 Arrays = Mapping[str, np.ndarray]
-Progress = Callable[[int, int], None]
 PARTS = ("accumulated", "isolated", "features", "weights")
 
 
@@ -74,7 +74,7 @@ def measure(
     samples: Iterable[Arrays],
     *,
     parts: Collection[str] = PARTS,
-    progress: Progress | None = None,
+    progress: Count | None = None,
     threads: int = 1,
     look: Look | None = None,
 ) -> Measured:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,9 @@ from magik_core.debugging.dump import FOLDER, Dump, check_folder
 from magik_core.debugging.measure import measure
 from magik_core.debugging.report import Report
 from magik_core.debugging.trials import trials
+from magik_core.progress import Progress
 from magik_core.quantized import Quantized
 from magik_core.samples import check_found
-
-Progress = Callable[[str, int, int], None]
 
 
 def report(

@@ -14,6 +14,7 @@ from magik_core.debugging.report import Report
 from magik_core.errors import together
 from magik_core.files import check_outputs
 from magik_core.imported import is_quantized
+from magik_core.progress import Progress, silent
 from magik_core.read import read
 from magik_core.vendor import files
 from magik_core.vendor.job import Job
@@ -25,7 +26,7 @@ def convert(
     job: Job,
     *,
     environment: Mapping[str, str] | None = None,
-    progress: pipeline.Progress = lambda *_: None,
+    progress: Progress = silent,
     show: Callable[[Report], None] = lambda _: None,
 ) -> tuple[Path, ...]:
     """Convert and write the vendor's files; without calibration data a model that is not quantized stays float.

@@ -11,7 +11,7 @@ import pytest
 from magik_frontend_mxnet import builder, layers, load
 from magik_frontend_mxnet.layers.registry import FUNCTIONS
 
-from magik_core import graph
+from magik_core import graph, infer
 from magik_core.errors import GraphError, Problem, UsageError
 from magik_core.hookspecs import Request
 from magik_core.prepare import prepare
@@ -328,7 +328,7 @@ def test_parameters_that_cannot_be_put_together(tmp_path: Path, monkeypatch: pyt
     path = files.write(tmp_path, symbol, {"w": np.ones(70, np.float32)})
     (problem,) = problems_of(path)
     assert (problem.what, problem.where[:7]) == ("the inputs of a layer do not fit it", "Reshape")
-    monkeypatch.setattr(builder, "SMALL", 0)  # inference does not look at the sizes: the RNN finds out
+    monkeypatch.setattr(infer, "SMALL", 0)  # inference does not look at the sizes: the RNN finds out
     (problem,) = problems_of(path)
     assert (problem.what, problem.where[:3]) == ("parameters cannot be put together", "RNN")
 

@@ -14,6 +14,7 @@ from magik_core.builtin.onnx_quantized.params import Params
 from magik_core.builtin.onnx_quantized.source import Source
 from magik_core.builtin.onnx_quantized.table import Converter, Function, table
 from magik_core.errors import Problem
+from magik_core.naming import take_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -265,11 +266,7 @@ class Expansion:
 
     def unique(self, wanted: str) -> str:
         """The name, numbered where it is taken; takes it."""
-        name, number = wanted, 1
-        while name in self._taken:
-            name, number = f"{wanted}_{number}", number + 1
-        self._taken.add(name)
-        return name
+        return take_name(wanted, self._taken)
 
     # ---- nodes
 

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from magik_core import graph
 from magik_core.errors import ModelError, Problem, short
+from magik_core.infer import infer_node
+from magik_core.naming import take_name
 
 if TYPE_CHECKING:
     from magik_frontend_caffe.reader import Array, Layer, Net
 
 MAX_ELEMENTS = 1 << 31  # of one tensor
 MAX_DIM = (1 << 31) - 1
-SMALL = 1024  # elements of a constant that shape inference may want to see
 FLOAT = ir.DataType.FLOAT
 
 
@@ -55,7 +55,7 @@ class Builder:
         name = self._layer.name or self._layer.type
         main = made[0].producer() if made else None
         for node in self.nodes[self._first :]:
-            node.name = unique(name if node is main else f"{name}/{node.op_type.lower()}", self._names)
+            node.name = take_name(name if node is main else f"{name}/{node.op_type.lower()}", self._names)
 
     def where(self, layer: Layer | None = None) -> str:
         layer = layer or self._layer
@@ -94,7 +94,7 @@ class Builder:
         """An initializer, named for the layer; ints become int64 as ONNX wants them."""
         assert self._layer is not None
         data = np.asarray(array, dtype)
-        name = unique(f"{self._layer.name or self._layer.type}.{what}", self._constants)
+        name = take_name(f"{self._layer.name or self._layer.type}.{what}", self._constants)
         value = ir.Value(name=name, shape=ir.Shape(data.shape), const_value=ir.tensor(data, name=name))
         value.type = ir.TensorType(ir.DataType.from_numpy(data.dtype))
         self.initializers.append(value)
@@ -149,7 +149,7 @@ class Builder:
         try:
             made = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items() if v is not None]
             node = ir.Node("", op, list(inputs), made, num_outputs=count)
-            found = _infer(node)
+            found = infer_node(node)
         except Exception as error:  # onnx raises many kinds, C++ exceptions among them
             shapes = ", ".join(str(list(self.shape(v))) for v in inputs if v is not None)
             text = " ".join(str(error).split("\n")[0].split())
@@ -173,44 +173,5 @@ class Builder:
         return self.constant(array.reshape(array.shape + (1,) * behind), what)
 
 
-def unique(name: str, taken: set[str]) -> str:
-    """The name, or the name with a number where it is taken; takes it."""
-    wanted, number = name, 1
-    while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
-    taken.add(name)
-    return name
-
-
 def _sizes(shape: tuple[int, ...] | None) -> str:
     return "unknown sizes" if shape is None else str(list(shape))
-
-
-def _infer(node: ir.Node) -> list[tuple[ir.DataType, tuple[int, ...] | None]]:
-    """Types and shapes of a node's outputs, by onnx's shape inference on the node alone."""
-    names = {id(v): f"i{i}" for i, v in enumerate(v for v in node.inputs if v is not None)}
-    inputs = ["" if v is None else names[id(v)] for v in node.inputs]
-    outputs = [f"o{i}" for i in range(len(node.outputs))]
-    attributes = [ir.to_proto(a) for a in node.attributes.values()]
-    proto = onnx.helper.make_node(node.op_type, inputs, outputs)
-    proto.attribute.extend(attributes)
-    known, constants = [], []
-    for value in {id(v): v for v in node.inputs if v is not None}.values():
-        name, data = names[id(value)], graph.constant(value)
-        if data is not None and data.size <= SMALL:
-            constants.append(onnx.numpy_helper.from_array(data, name))
-        else:
-            dtype = int(value.dtype or FLOAT)
-            known.append(onnx.helper.make_tensor_value_info(name, dtype, graph.static_shape(value)))
-    wanted = [onnx.ValueInfoProto(name=name) for name in outputs]
-    body = onnx.helper.make_graph([proto], "node", known, wanted, constants)
-    opsets = [onnx.helper.make_opsetid("", graph.OPSET)]
-    model = onnx.helper.make_model(body, opset_imports=opsets, ir_version=graph.IR_VERSION)
-    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    return [_described(info.type.tensor_type) for info in inferred.graph.output]
-
-
-def _described(found: onnx.TypeProto.Tensor) -> tuple[ir.DataType, tuple[int, ...] | None]:
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in found.shape.dim]
-    shape = None if None in dims or not found.HasField("shape") else tuple(d for d in dims if d is not None)
-    return ir.DataType(found.elem_type), shape

@@ -11,8 +11,9 @@ import onnx_ir as ir
 
 from magik_core import graph
 from magik_core.errors import ModelError, Problem, UsageError
+from magik_core.naming import take_name
 from magik_frontend_caffe import files, reader
-from magik_frontend_caffe.builder import MAX_DIM, MAX_ELEMENTS, Builder, unique
+from magik_frontend_caffe.builder import MAX_DIM, MAX_ELEMENTS, Builder
 from magik_frontend_caffe.data import DATA, data_shapes
 from magik_frontend_caffe.layers import table
 from magik_frontend_caffe.layers.detection import DECODE, DETECTION
@@ -202,7 +203,7 @@ class Conversion:
 
         def name(value: ir.Value, wanted: str) -> None:
             if value.name is None:
-                value.name = unique(wanted, taken)
+                value.name = take_name(wanted, taken)
 
         for blob, versions in self.versions.items():
             name(versions[-1][0], blob)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper
 
 from magik_core.graph import IR_VERSION, OPSET
+from magik_core.infer import infer_types
 from magik_frontend_mxnet.refusal import Refusal
 
 Size = int | str | None  # None and names are open
 MAX_MADE_BYTES = 1 << 30
-SMALL = 64  # elements of a constant that shape inference may look at
 # operators that a parameter may pass through: they move its values about, and no more
 MOVES = frozenset({"Cast", "Concat", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 
@@ -79,23 +79,12 @@ class Builder:
         Raises: Refusal: onnx says that the inputs do not fit the operator.
         """
         node = helper.make_node(op, inputs, outputs, name, **attributes)
-        types = {i: self.types[i] for i in inputs if i}
-        small = {
-            i: numpy_helper.from_array(self.constants[i], i)
-            for i in types
-            if i in self.constants and self.constants[i].size <= SMALL
-        }
-        schema = onnx.defs.get_schema(op, OPSET)
-        versions = [helper.make_opsetid("", OPSET)]
         try:
-            found = shape_inference.infer_node_outputs(
-                schema, node, types, small, opset_imports=versions, ir_version=IR_VERSION
-            )
-        except Exception as error:  # onnx raises InferenceError, and C++ what it likes
-            said = " ".join(str(error).split())[:200]
-            raise Refusal("the inputs of a layer do not fit it", said) from None
-        for output in outputs:
-            self.types[output] = found.get(output) or helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, None)
+            found = infer_types(node, self.types, self.constants)
+        except ValueError as error:
+            raise Refusal("the inputs of a layer do not fit it", str(error)) from None
+        for output, made in zip(outputs, found, strict=True):
+            self.types[output] = made
             self._makers[output] = node
         self.nodes.append(node)
 

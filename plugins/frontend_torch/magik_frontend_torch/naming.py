@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.naming import free_name, take_name
 
 SCOPES = "pkg.torch.onnx.name_scopes"  # module paths from the root down, then the traced operator
 # what a module is there for; the other nodes of the module only bring its tensors into form
@@ -28,9 +29,8 @@ def name_nodes(model: ir.Model, parameters: frozenset[str]) -> None:
     taken = {v.name for v in (*model.graph.inputs, *model.graph.initializers.values()) if v.name}
     for node, (path, traced) in zip(model.graph, scopes, strict=True):
         is_main = sizes[path] == 1 or node.op_type in MAIN
-        name = _free((path if is_main else f"{path}/{node.op_type}") if path else traced or node.op_type, taken)
-        taken.add(name)
-        node.name = name
+        wanted = (path if is_main else f"{path}/{node.op_type}") if path else traced
+        node.name = take_name(wanted or node.op_type, taken)
         _name_values(node, taken)
     _name_constants(model, parameters, taken)
 
@@ -43,8 +43,7 @@ def _name_values(node: ir.Node, taken: set[str]) -> None:
         if value in read and len(read) == 1:
             value.name = node.name
         elif value in read or index < needed:
-            value.name = _free(f"{node.name}/{index}", taken)
-            taken.add(value.name)
+            value.name = take_name(f"{node.name}/{index}", taken)
         else:
             value.name = ""
 
@@ -58,11 +57,11 @@ def name_outputs(model: ir.Model, names: Sequence[str]) -> None:
     seen: set[ir.Value] = set()
     for index, value in enumerate(model.graph.outputs):
         if value in seen or value.producer() is None:
-            value = _copy(model, value, _free(f"{value.name}/output", taken))
+            value = _copy(model, value, free_name(f"{value.name}/output", taken))
             model.graph.outputs[index] = value
         seen.add(value)
         if index < len(names) and names[index]:
-            value.name = _free(names[index], taken - {str(value.name)})
+            value.name = free_name(names[index], taken - {str(value.name)})
         taken.add(str(value.name))
 
 
@@ -94,9 +93,7 @@ def _name_constants(model: ir.Model, parameters: frozenset[str], taken: set[str]
         uses = list(value.uses())
         if value.name not in parameters and uses:
             node, index = uses[0]
-            name = _free(f"{node.name}/{_input(node.op_type, index)}", taken)
-            taken.add(name)
-            value.name = name
+            value.name = take_name(f"{node.name}/{_input(node.op_type, index)}", taken)
 
 
 def _input(op: str, index: int) -> str:
@@ -105,10 +102,3 @@ def _input(op: str, index: int) -> str:
         return "constant"
     inputs = onnx.defs.get_schema(op).inputs
     return str(inputs[min(index, len(inputs) - 1)].name)
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    name, number = wanted, 1
-    while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
-    return name

@@ -12,9 +12,10 @@ import onnx_ir as ir
 
 from magik_core import graph
 from magik_core.errors import MagikError, ModelError, Problem, short
+from magik_core.naming import free_name
 from magik_frontend_tf.graphs import recurrent, tidy, transposes
 from magik_frontend_tf.graphs.cutting import graph_def
-from magik_frontend_tf.graphs.net import Net, free_name, make_node, needed, node_of
+from magik_frontend_tf.graphs.net import Net, make_node, needed, node_of
 from magik_frontend_tf.graphs.refuse import OPSET
 
 AT_NODE = re.compile(r"\s+for '\{\{node (.+?)\}\}")  # what TensorFlow says behind it is the whole node
@@ -69,7 +70,7 @@ def _name_outputs(net: Net) -> None:
     for name, ref in net.outputs.items():
         if ref in seen:
             kind = _type(net, ref)
-            node = make_node(free_name(net.nodes, re.sub(r"[^\w./-]", "_", name)), "Identity", [ref], T=kind)
+            node = make_node(free_name(re.sub(r"[^\w./-]", "_", name), net.nodes), "Identity", [ref], T=kind)
             net.nodes[node.name] = node
             net.outputs[name] = ref = f"{node.name}:0"
         seen.add(ref)

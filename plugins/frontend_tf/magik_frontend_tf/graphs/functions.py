@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from magik_core.errors import ModelError
-from magik_frontend_tf.graphs.net import MAX_NODES, Net, free_name, make_node, node_of, tensor_of
+from magik_core.naming import free_name
+from magik_frontend_tf.graphs.net import MAX_NODES, Net, make_node, node_of, tensor_of
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 MAX_ROUNDS = 200  # of calls in calls
@@ -58,7 +59,7 @@ def _expand(net: Net, call: Any) -> dict[str, str]:
     for node in body.node_def:
         copy = type(node)()
         copy.CopyFrom(node)
-        copy.name = free_name(net.nodes, scope + node.name)
+        copy.name = free_name(scope + node.name, net.nodes)
         renamed[node.name] = copy.name
         net.nodes[copy.name] = copy
         made.append(copy)
@@ -170,7 +171,7 @@ def specialize(net: Net, name: str, types: Mapping[int, Any], caller: Any) -> st
         ref = body.ret[arg.name]
         body.ret[arg.name] = renames.get(ref, ref)
         arg.type = args[ref].dtype if ref in args else arg.type
-    copy = free_name(net.functions, f"{name}/values")
+    copy = free_name(f"{name}/values", net.functions)
     body.signature.name = copy
     net.functions[copy] = body
     return copy

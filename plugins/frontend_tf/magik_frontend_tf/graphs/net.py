@@ -108,14 +108,6 @@ def constant(nodes: dict[str, Any], ref: str) -> np.ndarray | None:
     return np.asarray(tensor_util.MakeNdarray(node.attr["value"].tensor)) if node.op == "Const" else None
 
 
-def free_name(nodes: dict[str, Any], wanted: str) -> str:
-    """`wanted`, numbered where a node has that name."""
-    name, number = wanted, 1
-    while name in nodes:
-        name, number = f"{wanted}_{number}", number + 1
-    return name
-
-
 def const_node(name: str, array: np.ndarray) -> Any:
     """A Const."""
     from tensorflow.python.framework import tensor_util

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from magik_core.errors import ModelError, Problem
+from magik_core.naming import free_name
 from magik_frontend_tf.graphs.cutting import inferred_shapes
-from magik_frontend_tf.graphs.net import Net, const_node, constant, data_inputs, free_name, make_node, tensor_of
+from magik_frontend_tf.graphs.net import Net, const_node, constant, data_inputs, make_node, tensor_of
 
 FLOAT, COMPLEX = 1, 8  # DT_FLOAT, DT_COMPLEX64
 COMPLEX_OPS = frozenset({"Angle", "Complex", "ComplexAbs", "Conj", "IRFFT", "Imag", "RFFT", "Real"})
@@ -41,12 +42,12 @@ class Rewrite:
 
     def add(self, after: str, op: str, *inputs: str) -> str:
         """A node of reals; returns its tensor."""
-        name = free_name(self.net.nodes, f"{after}/{op.lower()}")
+        name = free_name(f"{after}/{op.lower()}", self.net.nodes)
         self.net.nodes[name] = make_node(name, op, inputs, T=FLOAT)
         return f"{name}:0"
 
     def const(self, after: str, array: np.ndarray | float) -> str:
-        name = free_name(self.net.nodes, f"{after}/const")
+        name = free_name(f"{after}/const", self.net.nodes)
         self.net.nodes[name] = const_node(name, np.asarray(array, np.float32))
         return f"{name}:0"
 
@@ -248,7 +249,7 @@ def move(state: Rewrite, node: Any) -> Pair:
     z = state.pair(node.input[0])
     made = []
     for part in (z.re, z.im):
-        name = free_name(state.net.nodes, f"{node.name}/part")
+        name = free_name(f"{node.name}/part", state.net.nodes)
         copy = type(node)()
         copy.CopyFrom(node)
         copy.name, copy.input[0] = name, part

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from magik_core import graph
+from magik_core.naming import take_name
 
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 MOVED = "/nchw"  # how transposes.py names what was in NHWC
@@ -25,8 +26,7 @@ def rename(model: ir.Model, inputs: Mapping[str, str], outputs: Mapping[str, str
         for value in values:
             wanted = _wanted(value, inputs, outputs)
             if wanted is None:
-                wanted = _free((value.name or "").removesuffix(":0"), taken)
-                taken.add(wanted)
+                wanted = take_name((value.name or "").removesuffix(":0"), taken)
             if wanted != value.name:
                 _set_name(inner, value, wanted)
 
@@ -34,13 +34,6 @@ def rename(model: ir.Model, inputs: Mapping[str, str], outputs: Mapping[str, str
 def _wanted(value: ir.Value, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str | None:
     table = inputs if value.is_graph_input() else outputs if value.is_graph_output() else {}
     return table.get(value.name or "")
-
-
-def _free(name: str, taken: set[str]) -> str:
-    wanted, number = name, 1
-    while wanted in taken:
-        wanted, number = f"{name}_{number}", number + 1
-    return wanted
 
 
 def _set_name(inner: ir.Graph, value: ir.Value, name: str) -> None:
@@ -99,9 +92,7 @@ def _renumber(model: ir.Model) -> None:
     taken = {value.name for value in values if value.name and not NUMBERED.search(value.name)}
     for value in values:
         if value.name and value.name not in taken:
-            name = _free(NUMBERED.sub("", value.name), taken)
-            taken.add(name)
-            _set_name(model.graph, value, name)
+            _set_name(model.graph, value, take_name(NUMBERED.sub("", value.name), taken))
     for node in model.graph:
         if not node.name or NUMBERED.search(node.name):
             node.name = _scope_of_layer(node) or next((v.name for v in node.outputs if v.name), None)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from magik_core.errors import ModelError, Problem, short
+from magik_core.naming import free_name
 from magik_frontend_tf.graphs import functions
 from magik_frontend_tf.graphs.net import (
     Net,
     const_node,
     constant,
     data_inputs,
-    free_name,
     make_node,
     node_of,
     origin,
@@ -133,7 +133,7 @@ def _unwrap(net: Net, name: str) -> None:
         if node.op in ("ReadVariableOp", "Identity"):
             net.nodes[node.name].CopyFrom(make_node(node.name, "Identity", [name], T=kind))
         elif node.op == "ResourceGather":
-            axis = const_node(free_name(net.nodes, f"{node.name}/axis"), np.zeros((), np.int32))
+            axis = const_node(free_name(f"{node.name}/axis", net.nodes), np.zeros((), np.int32))
             net.nodes[axis.name] = axis
             types = {"Tparams": kind, "Tindices": node.attr["Tindices"].type, "Taxis": axis.attr["dtype"].type}
             node.CopyFrom(make_node(node.name, "GatherV2", [name, node.input[1], axis.name], **types))
@@ -158,7 +158,7 @@ def _states(net: Net) -> None:
             where = f"variable '{name}' in {net.where}"
             raise ModelError("a variable is read after it is written", where=where, found=(late or [write])[0].name)
         shape = handle.attr["shape"].shape
-        state = make_node(free_name(net.nodes, f"{name}/state"), "Placeholder", dtype=handle.attr["dtype"].type)
+        state = make_node(free_name(f"{name}/state", net.nodes), "Placeholder", dtype=handle.attr["dtype"].type)
         state.attr["shape"].shape.CopyFrom(shape)
         net.nodes[state.name] = state
         for node in reads:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
 from magik_core.errors import GraphError
 from magik_core.graph import IR_VERSION, OPSET
+from magik_core.infer import infer_types
+from magik_core.naming import take_name
 from magik_frontend_tf.keras_files.refusal import Refusal
 from magik_frontend_tf.keras_files.tensor import Tensor
 
@@ -20,7 +22,6 @@ Shape = tuple[Size, ...]
 MAX_ELEMENTS = 1 << 31  # of one value
 MAX_MADE_BYTES = 1 << 30  # of all constants that are in no file
 MAX_NODES = 1 << 14  # the largest networks of keras.applications have a tenth
-SMALL = 64  # elements of a constant that shape inference may look at
 
 
 class Builder:
@@ -35,7 +36,7 @@ class Builder:
         self.outputs: list[str] = []
         self.states: list[tuple[str, Tensor]] = []  # outputs that the model does not list: states of layers
         self._numbers: dict[str, int] = {}
-        self._node_names: set[str] = set()
+        self.node_names: set[str] = set()
         self._made_bytes = 0
 
     def add_input(self, wanted: str, dtype: int, shape: Shape) -> str:
@@ -64,14 +65,6 @@ class Builder:
             name = f"{wanted}_{self._numbers[wanted]}"
         return name
 
-    def unique_node(self, wanted: str) -> str:
-        name, number = wanted, 0
-        while name in self._node_names:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._node_names.add(name)
-        return name
-
     def add_node(self, op: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attributes: Any) -> None:
         """Append a node whose outputs have names that are free.
 
@@ -80,27 +73,13 @@ class Builder:
         if len(self.nodes) >= MAX_NODES:
             most = f"more than {MAX_NODES} nodes"
             raise GraphError("the model has too many layers", where=self.where, found=most)
-        node = helper.make_node(op, inputs, outputs, self.unique_node(name), **attributes)
-        types = {i: self.types[i] for i in inputs if i}
-        small = {
-            i: numpy_helper.from_array(self.constants[i], i)
-            for i in types
-            if i in self.constants and self.constants[i].size <= SMALL
-        }
+        node = helper.make_node(op, inputs, outputs, take_name(name, self.node_names), **attributes)
         try:
-            found = shape_inference.infer_node_outputs(
-                onnx.defs.get_schema(op, OPSET),
-                node,
-                types,
-                small,
-                opset_imports=[helper.make_opsetid("", OPSET)],
-                ir_version=IR_VERSION,
-            )
-        except Exception as error:  # onnx raises InferenceError, and C++ what it likes
-            said = " ".join(str(error).split())[:200]
-            raise Refusal("the inputs of the layer do not fit it", said) from None
-        for output in outputs:
-            self.types[output] = found.get(output) or helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, None)
+            found = infer_types(node, self.types, self.constants)
+        except ValueError as error:
+            raise Refusal("the inputs of the layer do not fit it", str(error)) from None
+        for output, made in zip(outputs, found, strict=True):
+            self.types[output] = made
             self._check_size(output)
         self.nodes.append(node)
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from magik_core import graph
 from magik_core.errors import GraphError, Problem
 from magik_core.hookspecs import Request
+from magik_core.naming import take_name
 from magik_frontend_tf.keras_files import functions, layers, order
 from magik_frontend_tf.keras_files.builder import Builder, Shape
 from magik_frontend_tf.keras_files.call import FLOAT, Call, tensors
@@ -158,7 +159,7 @@ class _Walk:
                 continue  # handed on, or named by the layer inside
             names[old] = self.builder.unique(path if i == 0 else f"{path}:{i}")
             if i == 0:
-                maker.name = self.builder.unique_node(path)
+                maker.name = take_name(path, self.builder.node_names)
             self.builder.types[names[old]] = self.builder.types[old]
         self.builder.rename(names, since)
         for tensor in made:

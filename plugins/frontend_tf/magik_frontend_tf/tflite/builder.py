@@ -8,16 +8,16 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from magik_core import graph
 from magik_core.errors import short
+from magik_core.infer import infer_node
+from magik_core.naming import take_name
 from magik_frontend_tf.tflite.schema import Quantization
 
 MAX_ELEMENTS = 1 << 31  # of one tensor
 MAX_MADE_BYTES = 1 << 28  # of all constants that are in no file
-SMALL = 1024  # elements of a constant that shape inference may want to see
 DTYPES = {
     "f32": np.float32, "f16": np.float16, "s32": np.int32, "u8": np.uint8, "s64": np.int64, "bool": np.bool_,
     "s16": np.int16, "s8": np.int8, "f64": np.float64, "u64": np.uint64, "u32": np.uint32, "u16": np.uint16,
@@ -56,10 +56,10 @@ class Builder:
 
     def take(self, name: str) -> str:
         """The name, numbered where a value has it."""
-        return _unique(name, self._names)
+        return take_name(name, self._names)
 
     def name_node(self, node: ir.Node, name: str) -> None:
-        node.name = _unique(name, self._node_names)
+        node.name = take_name(name, self._node_names)
 
     def constant(self, name: str, array: Any, dtype: Any = None) -> ir.Value:
         """An initializer."""
@@ -87,7 +87,7 @@ class Builder:
         try:
             made = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items() if v is not None]
             node = ir.Node("", op, list(inputs), made, num_outputs=count)
-            found = _infer(node)
+            found = infer_node(node)
         except Exception as error:  # onnx raises many kinds, C++ exceptions among them
             shapes = ", ".join(graph.describe(v) for v in inputs if v is not None)
             text = " ".join(str(error).split("\n")[0].split())[:200]
@@ -130,39 +130,3 @@ class Builder:
                 raise Refusal("a tensor of s32 has a zero point", how.zero_point[0], "0")
             return scale, None
         return scale, self.constant(f"{name}/zero_point", how.zero_point.astype(DTYPES[kind]).reshape(shape))
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    wanted, number = name, 1
-    while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
-    taken.add(name)
-    return name
-
-
-def _infer(node: ir.Node) -> list[tuple[ir.DataType, tuple[int, ...] | None]]:
-    """Types and shapes of a node's outputs, by onnx's shape inference on the node alone."""
-    names = {id(v): f"i{i}" for i, v in enumerate(v for v in node.inputs if v is not None)}
-    outputs = [f"o{i}" for i in range(len(node.outputs))]
-    proto = onnx.helper.make_node(node.op_type, ["" if v is None else names[id(v)] for v in node.inputs], outputs)
-    proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
-    known, constants = [], []
-    for value in {id(v): v for v in node.inputs if v is not None}.values():
-        name, data = names[id(value)], graph.constant(value)
-        if data is not None and data.size <= SMALL and data.dtype.kind in "fiub":
-            constants.append(onnx.numpy_helper.from_array(data, name))
-        else:
-            dtype = int(value.dtype or ir.DataType.FLOAT)
-            known.append(onnx.helper.make_tensor_value_info(name, dtype, graph.static_shape(value)))
-    wanted = [onnx.ValueInfoProto(name=name) for name in outputs]
-    body = onnx.helper.make_graph([proto], "node", known, wanted, constants)
-    opsets = [onnx.helper.make_opsetid("", graph.OPSET)]
-    model = onnx.helper.make_model(body, opset_imports=opsets, ir_version=graph.IR_VERSION)
-    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    return [_described(info.type.tensor_type) for info in inferred.graph.output]
-
-
-def _described(found: onnx.TypeProto.Tensor) -> tuple[ir.DataType, tuple[int, ...] | None]:
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in found.shape.dim]
-    shape = None if None in dims or not found.HasField("shape") else tuple(d for d in dims if d is not None)
-    return ir.DataType(found.elem_type), shape
