@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from magik_core import dumps, explain
 from magik_core.dumps import Dump
-from magik_core.program import QuantParams, Shape, Tensor
+from magik_core.program import DTYPES, QuantParams, Shape, Tensor
 
 Array = np.ndarray
 KIND = {(True, True): "codes", (False, False): "f32", (True, False): "codes, f32", (False, True): "f32, codes"}
+WIDE = (4, 8, 16, 32, 64, 128, 256, 512, 1024)  # channels that a padded file may have
+ALIGNED = 32  # channels: accelerators store a multiple of them
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def layer(name: str, x: Dump, y: Dump, tensor: Tensor | None, limits: Limits) ->
     """
     found = _types(x, y, None if tensor is None else tensor.count)
     if found is None or not found[0]:
-        return _of_other_size(name, x, y)
+        return _of_other_size(name, x, y, tensor)
     count, dtypes = found
     shape: Shape = tensor.shape if tensor is not None and tensor.count == count else x.sizes or y.sizes
     if tensor is not None and tensor.dtype == "s32" and not (x.is_float or y.is_float) and dtypes == ("f32", "f32"):
@@ -87,26 +90,56 @@ def _types(x: Dump, y: Dump, count: int | None) -> tuple[int, tuple[str, str]] |
     return same, (left[same], right[same])
 
 
-def _of_other_size(name: str, x: Dump, y: Dump) -> Layer:
+def _of_other_size(name: str, x: Dump, y: Dump, tensor: Tensor | None) -> Layer:
     text = f"sizes: {x.nbytes} and {y.nbytes} bytes" if x.nbytes or y.nbytes else "sizes: both files are empty"
-    kind, padded = "sizes", _channel_padding(x, y)
+    kind, padded = "sizes", _channel_padding(x, y, tensor)
     if padded:
         kind, text = "padding", padded
     return Layer(name, "sizes", 0, 1, 0.0, None, None, kind, text)
 
 
-def _channel_padding(x: Dump, y: Dump) -> str:
-    """Channels of zeros in one of two files of codes, as accelerators align them."""
+def _channel_padding(x: Dump, y: Dump, tensor: Tensor | None) -> str:
+    """Channels of filler in one of two files, as accelerators align them: the same number in all pixels."""
     small, large, which = (x, y, "B") if x.nbytes < y.nbytes else (y, x, "A")
-    a, b = np.fromfile(small.path, np.uint8), np.fromfile(large.path, np.uint8)
-    for wide in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
-        pixels, rest = divmod(b.size, wide)
-        if rest or not pixels or a.size % pixels or not a.size:
-            continue
-        narrow = a.size // pixels
-        if narrow < wide and np.array_equal(b.reshape(pixels, wide)[:, :narrow].reshape(-1), a):
+    for width, narrow, wide in _channels(small, large, tensor):
+        a, b = (np.fromfile(d.path, f"<u{width}") for d in (small, large))
+        pixels = b.reshape(-1, wide)
+        filler = pixels[0, narrow]
+        is_filled = np.all(pixels[:, narrow:] == filler) and np.any(pixels[1:, :narrow] != filler)
+        if is_filled and np.array_equal(pixels[:, :narrow].reshape(-1), a):
             return f"padding: {which} has {wide} channels, the first {narrow} of them are the other's"
     return ""
+
+
+def _channels(small: Dump, large: Dump, tensor: Tensor | None) -> list[tuple[int, int, int]]:
+    """Bytes of a number, channels of the smaller and of the larger file; those aligned no wider than needed first."""
+    found = []
+    for width, pixels in _known_pixels(small, large, tensor) or _possible_pixels(small, large):
+        (narrow, rest), (wide, more) = (divmod(d.nbytes, width * pixels) for d in (small, large))
+        if 0 < narrow < wide and not rest and not more:
+            found.append((width, narrow, wide))
+    return sorted(found, key=lambda one: one[2] != math.ceil(one[1] / ALIGNED) * ALIGNED)
+
+
+def _known_pixels(small: Dump, large: Dump, tensor: Tensor | None) -> list[tuple[int, int]]:
+    """Bytes of a number and how many pixels there are, by the shape that one of the files has."""
+    said = () if tensor is None else tensor.shape
+    shapes = [(d, shape) for d in (small, large) for shape in (said, d.sizes) if shape]
+    return [
+        (DTYPES[dtype].itemsize, math.prod(shape[:-1]))
+        for d, shape in shapes
+        for dtype in dumps.dtypes(d, math.prod(shape))
+        if dtype != dumps.NIBBLES
+    ]
+
+
+def _possible_pixels(small: Dump, large: Dump) -> list[tuple[int, int]]:
+    """The same by the lengths alone: codes may be u8 or u16."""
+    theirs = dumps.counts(large).values()
+    dtypes = [dtype for dtype in dumps.counts(small).values() if dtype in theirs]
+    widths = [DTYPES[dtype].itemsize for dtype in (dtypes[:1] if "f32" in dtypes else dtypes)]
+    sizes = [(n, *divmod(large.nbytes, n * wide)) for n in widths for wide in WIDE]
+    return [(n, pixels) for n, pixels, rest in sizes if pixels and not rest]
 
 
 def _measure(

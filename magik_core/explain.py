@@ -11,6 +11,7 @@ from magik_core.program import Shape
 
 Array = np.ndarray
 LEFT = 0.02  # of the difference: what may be left for something to explain it
+ROUNDED = 0.5  # of the variance of B: what may be left where it is no more than rounding
 FEW = 4  # different numbers: no pattern is read out of fewer
 PROBED = 2048  # numbers that are looked at before an order is tried on all
 BORDER = 3  # widest border that is looked for
@@ -43,7 +44,7 @@ def explain(a: Array, b: Array, differs: Array, shape: Shape, step: float) -> Gu
         return Guess("rounding", f"numbers: rounding, at most {largest:g} apart")
     found = _saturation(a, b, differs)
     if not found and np.count_nonzero(differs) >= FEW:
-        found = _order(a, b, shape) or _padding(a, b, differs, shape) or _linear(a, b)
+        found = _order(a, b, shape) or _padding(a, b, differs, shape) or _linear(a, b, step)
     return found or Guess("numbers", f"numbers: at most {largest:g} apart")
 
 
@@ -136,11 +137,12 @@ def _shift(a: Array, b: Array) -> tuple[int, int] | None:
     return None
 
 
-def _linear(a: Array, b: Array) -> Guess | None:
-    """Another scale or zero point."""
+def _linear(a: Array, b: Array, step: float) -> Guess | None:
+    """Another scale or zero point: little of the difference is left, and little of B but rounding of either."""
     factor, offset = fit(a, b)
-    left, all_ = float(np.sum((factor * a + offset - b) ** 2)), float(np.sum((a - b) ** 2))
-    if left > LEFT * all_:
+    left = factor * a + offset - b
+    is_rounded = np.abs(left).max() <= step * max(1.0, abs(factor))
+    if np.sum(left**2) > LEFT * np.sum((a - b) ** 2) or unlike(a, b) > (ROUNDED if is_rounded else LEFT):
         return None
     return Guess("offset and scale", f"offset and scale: B is {factor:.6g} * A {'-+'[offset >= 0]} {abs(offset):.6g}")
 

@@ -11,6 +11,8 @@ SHAPE = (1, 12, 10, 6)
 RANDOM = np.random.default_rng(5)
 CODES = RANDOM.integers(0, 256, SHAPE).astype(float)
 IMAGE = RANDOM.integers(0, 256, (1, 12, 10, 3)).astype(float)
+UP = np.arange(16)
+VALLEY = np.abs(UP - 7.5)  # without relation to UP
 SQUARE = RANDOM.integers(0, 256, (1, 9, 9, 5)).astype(float)
 
 
@@ -62,6 +64,38 @@ def test_what_noise_lies_over_is_recognized_too() -> None:
     real = RANDOM.standard_normal((1, 16, 16, 8))
     other = (real + 0.02 * RANDOM.standard_normal(real.shape)).transpose(0, 3, 1, 2)
     assert guess(real, other, (1, 16, 16, 8), 1e-6)[1] == "layout: A is NHWC where B is NCHW with 8 channels"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "apart"),
+    [
+        (100 * UP, VALLEY, "1492.5"),  # as if B were 0 * A + 4: the numbers of A are large
+        (UP, VALLEY + 1000, "1007.5"),  # those of B
+        (UP, 50 + (VALLEY > 1) + (VALLEY > 7), "52"),  # within a code of 0 * A + 51
+        (UP, 1000 + 100 * (UP // 6), "1188"),  # the factor explains 0.88 of B
+    ],
+)
+def test_unrelated_numbers_of_other_magnitude_are_no_offset(a: np.ndarray, b: np.ndarray, apart: str) -> None:
+    assert guess(a, b) == ("numbers", f"numbers: at most {apart} apart")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "text"),
+    [
+        (100 * UP, VALLEY + 100 * UP + 5000, "B is 1 * A + 5004"),
+        (UP, -0.001 * UP + 50, "B is -0.001 * A + 50"),
+        (UP, UP // 4, "B is 0.235294 * A - 0.264706"),  # 5 / 21.25, the covariance by the variance
+        (UP // 4, 10 * UP, "B is 40 * A + 15"),
+    ],
+)
+def test_factors_and_offsets_with_what_rounding_leaves(a: np.ndarray, b: np.ndarray, text: str) -> None:
+    assert guess(a, b) == ("offset and scale", f"offset and scale: {text}")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_is_no_offset(wrong: float) -> None:
+    with np.errstate(invalid="ignore"):
+        assert guess(UP, np.where(UP == 3, wrong, UP + 100.0))[0] == "numbers"
 
 
 def test_few_differences_are_no_pattern() -> None:
