@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ RESIZE_SAYS_HOW = 11  # the first opset whose Resize has coordinate_transformati
 IR_VERSION = 10  # the newest that every supported onnxruntime reads
 ORIGIN = "magik.origin"  # in the metadata of a node: name and operator of the one that it was inserted for
 FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
+PARTS = "magik.parts"  # in the metadata of a node: names of those whose work it does besides its own
 HEAD = "magik.head"  # property of a node: it is the MEAN or NORMAL of an input
 # A quantized weight is the point of these nodes: folding them would lose the integers.
 QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
@@ -161,16 +162,42 @@ def insert(
 
 
 def replace(node: ir.Node, new: ir.Value) -> None:
-    """Put a freshly inserted value in the place of a node's only output: name, shape, uses and all."""
+    """Put a freshly inserted value in the place of a node's only output: name, shape, uses and all.
+
+    Its node is known by the names of all that nothing needs any more, too: they are parts of it.
+    """
     (old,) = node.outputs
     name, shape, kind = old.name, old.shape, old.type
     producer = new.producer()
     assert producer is not None and node.graph is not None
     old.name = None
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
-    producer.name, node.name = node.name, None
+    parts, producer.name = _only_for(node), node.name
+    add_parts(producer, parts)
+    node.name = None
     new.name, new.shape, new.type = name, shape, kind
     node.graph.remove(node, safe=True)
+
+
+def add_parts(node: ir.Node, parts: Iterable[ir.Node]) -> None:
+    """Let a node that has its name be known by those of others too, whose work it does now."""
+    names = (name for part in parts for name in (part.name, *part.meta.get(PARTS, ())))
+    node.meta[PARTS] = tuple(dict.fromkeys(name for name in names if name and name != node.name))
+
+
+def _only_for(node: ir.Node) -> list[ir.Node]:
+    """A node that nobody reads and those before it that nobody else needs."""
+    found, waiting = {node: None}, [node]
+    while waiting:
+        for maker in (v.producer() for v in waiting.pop().inputs if v is not None):
+            if maker is not None and maker not in found and _has_readers_within(maker, found):
+                found[maker] = None
+                waiting.append(maker)
+    return [*found]
+
+
+def _has_readers_within(node: ir.Node, nodes: Container[ir.Node]) -> bool:
+    return all(not v.is_graph_output() and all(user in nodes for user, _ in v.uses()) for v in node.outputs)
 
 
 def bypass(node: ir.Node, source: ir.Value) -> bool:

@@ -17,20 +17,38 @@ Test = Callable[[ir.Node], bool]
 def resolve(model: ir.Model, recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with names of nodes in the place of operator types; types that nobody knows stay.
 
-    A source node that was rewritten as several stands for all of them.
+    A source node that was rewritten as several stands for all of them, one that became part of another for that.
 
     Returns: it, and a warning for each type that the network has no node of.
     """
-    made: dict[str, set[str]] = {}
-    for node in model.graph:
-        for name in (node.name or "", _origin(node)[0]):
-            made.setdefault(name, set()).add(node.name or "")
+    made = _made(model)
     found = {name: _nodes(model, name) for name in sorted(recipe.skip_ops)}
     nodes = frozenset().union(*(made.get(name, {name}) for name in recipe.skip_nodes), *found.values())
     unknown = frozenset(name for name, names in found.items() if not names and name not in known(model))
     text = "has no effect: the network, as it is after rewriting, has no node of this type"
     unmet = tuple(f"QUANT_OP_SKIP {name} {text}" for name, names in found.items() if not names and name not in unknown)
-    return replace(recipe, skip_nodes=nodes, skip_ops=unknown), () if recipe.is_float else unmet
+    chosen = {_alone(made, name): choice for name, choice in recipe.nodes.items()}
+    if len(chosen) < len(recipe.nodes):  # a node and a part of it: which one is meant is for the user to say
+        chosen = {**recipe.nodes}
+    resolved = replace(recipe, nodes=chosen, skip_nodes=nodes, skip_ops=unknown)
+    return resolved, () if recipe.is_float else unmet
+
+
+def _made(model: ir.Model) -> Mapping[str, frozenset[str]]:
+    """Names of the nodes of the graph by those that they had, or were made of, in the source."""
+    own = {node.name or "" for node in model.graph}
+    made: dict[str, set[str]] = {}
+    for node in model.graph:
+        parts = (part for part in node.meta.get(graph.PARTS, ()) if part not in own)
+        for name in (node.name or "", _origin(node)[0], *parts):
+            made.setdefault(name, set()).add(node.name or "")
+    return {name: frozenset(names) for name, names in made.items()}
+
+
+def _alone(made: Mapping[str, frozenset[str]], name: str) -> str:
+    """The only node that a name stands for; the name itself where it stands for none or for several."""
+    found = made.get(name, frozenset())
+    return next(iter(found)) if len(found) == 1 else name
 
 
 def known(model: ir.Model) -> set[str]:

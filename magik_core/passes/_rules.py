@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
+
+from magik_core import graph
 
 Rule = tuple[Callable[..., Any], Callable[..., Any]]
 
@@ -18,12 +20,25 @@ def rewrite(model: ir.Model, rules: Sequence[Rule], condition: Callable[..., boo
     """
     from onnxscript.rewriter import pattern
 
-    old = set(model.graph)
-    names = {value.name: node.name for node in model.graph for value in node.outputs}
+    old = {node: [v.producer() for v in node.inputs if v is not None] for node in model.graph}
+    makers = {value.name: node for node in model.graph for value in node.outputs}
     made = [pattern.RewriteRule(source, target, condition) for source, target in rules]
     count = int(pattern.RewriteRuleSet(made).apply_to_model(model))
-    for node in model.graph:
-        if node not in old:
-            node.name = names.get(node.outputs[0].name, node.name)
-            node.metadata_props.clear()  # the rewriter signs its work; bytes must not depend on its version
+    new = {node: makers.get(node.outputs[0].name) for node in model.graph if node not in old}
+    left = {*model.graph, *new.values()}
+    for node, replaced in new.items():
+        if replaced is not None:
+            node.name = replaced.name
+            graph.add_parts(node, _before(replaced, old, left))
+        node.metadata_props.clear()  # the rewriter signs its work; bytes must not depend on its version
     return count
+
+
+def _before(
+    node: ir.Node, makers: Mapping[ir.Node, Iterable[ir.Node | None]], left: Container[ir.Node | None]
+) -> list[ir.Node]:
+    """A node and those before it that are not left."""
+    found = [node]
+    for one in found:
+        found += [m for m in makers[one] if m is not None and m in makers and m not in left and m not in found]
+    return found

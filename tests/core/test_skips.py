@@ -15,7 +15,7 @@ from magik_core.errors import UsageError
 from magik_core.pipeline import quantized
 from magik_core.prepare import prepare
 from magik_core.quantize import check_recipe
-from magik_core.recipe import Recipe
+from magik_core.recipe import Choice, Recipe
 from magik_core.spelling import serialize
 from tests.core.graphs import source_of
 from tests.core.test_lower import model, node
@@ -117,6 +117,67 @@ def test_a_batch_norm_of_which_the_product_is_left() -> None:
     net = network(NORM, {**NORM_CONSTANTS, "c": np.zeros(3, np.float32), "m": np.zeros(3, np.float32)})
     assert len(net.graph) == 3
     assert skipped(net, nodes=["bn"]) == skipped(net, ops=["BatchNormScale"]) == {net.graph[1].name}
+
+
+PARTS = """g (float[1,3,8,8] x) => (float[1,3,8,8] y) {
+    [conv] a = Conv <pads = [1, 1, 1, 1]> (x, w)
+    [bn] b = BatchNormalization (a, k, c, m, v)
+    [gate] d = Sigmoid (b)
+    [silu] e = Mul (b, d)
+    [same] f = Identity (e)
+    [mean] mu = ReduceMean (f, last)
+    [centered] diff = Sub (f, mu)
+    [power] square = Pow (diff, two)
+    [variance] var = ReduceMean (square, last)
+    [sum] s = Add (var, little)
+    [root] r = Sqrt (s)
+    [quotient] q = Div (diff, r)
+    [scale] n = Mul (q, factors)
+    [norm] o = Add (n, factors)
+    [end] y = Relu (o)
+}"""
+PARTS_CONSTANTS = NORM_CONSTANTS | {
+    "w": np.ones((3, 3, 3, 3), np.float32),
+    "last": np.array([-1]),
+    "two": np.float32(2),
+    "little": np.float32(1e-5),
+    "factors": np.arange(1, 9, dtype=np.float32),
+}
+
+
+@pytest.fixture(scope="module")
+def parts() -> ir.Model:
+    return network(PARTS, PARTS_CONSTANTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes"),
+    [
+        ("conv", {"bn"}),  # in whose name it is now
+        ("bn", {"bn"}),
+        ("gate", {"silu"}),
+        ("silu", {"silu"}),
+        ("mean", {"norm"}),
+        ("power", {"norm"}),
+        ("scale", {"norm"}),
+    ],
+)
+def test_a_node_that_became_part_of_another(parts: ir.Model, name: str, nodes: set[str]) -> None:
+    found = {n.name: n.op_type for n in parts.graph}
+    assert found == {"bn": "Conv", "silu": "Swish", "norm": "LayerNormalization", "end": "Relu"}
+    assert skipped(parts, nodes=[name]) == nodes
+
+
+def test_a_node_that_is_gone_is_part_of_none(parts: ir.Model) -> None:
+    with pytest.raises(UsageError, match="the graph has no node of this name"):
+        skipped(parts, nodes=["same"])
+
+
+def test_bits_for_a_node_that_became_part_of_another(parts: ir.Model) -> None:
+    choice, other = Choice(feature_bits=16), Choice(feature_bits=12)
+    assert skips.resolve(parts, Recipe(nodes={"conv": choice, "gate": other}))[0].nodes == {"bn": choice, "silu": other}
+    both = {"conv": choice, "bn": other}
+    assert skips.resolve(parts, Recipe(nodes=both))[0].nodes == both
 
 
 def test_a_type_without_nodes_is_told(net: ir.Model) -> None:
