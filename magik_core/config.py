@@ -212,17 +212,25 @@ class Config(BaseModel):
 
         Both FAKE_QUANT keys together are no diagnosis but what neither asks for: both are quantized.
         """
-        only_features = self.feature_fake_quant and not self.weight_fake_quant
-        only_weights = self.weight_fake_quant and not self.feature_fake_quant
         return Recipe(
             feature_method=self.quant_feature_method,
             weight_method=self.quant_weight_method,
-            feature_bits=REAL if only_weights else self.quant_feature_bit,
-            weight_bits=REAL if only_features else self.quant_weight_bit,
+            feature_bits=REAL if self.only_weights else self.quant_feature_bit,
+            weight_bits=REAL if self.only_features else self.quant_weight_bit,
             skip_nodes=frozenset(self.quant_node_skip),
             skip_ops=frozenset(self.quant_op_skip),
             is_float=is_float,
         )
+
+    @property
+    def only_features(self) -> bool:
+        """Whether FEATURE_FAKE_QUANT leaves the weights in f32."""
+        return self.feature_fake_quant and not self.weight_fake_quant
+
+    @property
+    def only_weights(self) -> bool:
+        """Whether WEIGHT_FAKE_QUANT leaves the activations in f32."""
+        return self.weight_fake_quant and not self.feature_fake_quant
 
     @property
     def corrections(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -29,8 +29,18 @@ def mean_inputs(model: ir.Model, values: Mapping[str, QuantParams] | None = None
     return {name: MeanRounding(found, values[name]) for name, found in windows.items() if name in values}
 
 
+def corrected(model: ir.Model) -> dict[Place, str]:
+    """The weights of every node whose bias can be corrected, with the value that the node reads."""
+    return {(node.name or "", 1): _input(node) for node in model.graph if _is_correctable(node)}
+
+
 def correct_biases(
-    model: ir.Model, weights: Mapping[Place, np.ndarray], means: Mapping[str, Mean], *, of_inputs: bool = False
+    model: ir.Model,
+    weights: Mapping[Place, np.ndarray],
+    means: Mapping[str, Mean],
+    *,
+    of_inputs: bool = False,
+    in_float: Collection[str] = (),
 ) -> ir.Model:
     """A copy of `model` whose biases make up for what quantization did to the weights, on average.
 
@@ -45,7 +55,7 @@ def correct_biases(
     no bias and is left alone.
 
     `of_inputs`: `means` has seen the rounding x - x' of the inputs, and it is that which is made up for:
-    bias += op(E[x - x'], W').
+    bias += op(E[x - x'], W'), and `in_float` names the nodes whose W' is W.
 
     Source: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
             section 4.2, measured rather than derived from BatchNorm.
@@ -53,9 +63,12 @@ def correct_biases(
     out = light.from_proto(*light.to_proto(model))
     for node in list(out.graph):
         weight, place = node.inputs[1] if _is_correctable(node) else None, (node.name or "", 1)
-        if weight is None or weight.const_value is None or place not in weights or _input(node) not in means:
+        is_real = of_inputs and node.name in in_float
+        if weight is None or weight.const_value is None or _input(node) not in means:
             continue
-        w = weights[place].astype(np.float64)
+        if place not in weights and not is_real:
+            continue
+        w = (weight.const_value.numpy() if is_real else weights[place]).astype(np.float64)
         if not of_inputs:
             np.subtract(weight.const_value.numpy(), w, out=w)
         _add_to_bias(node, _mean_output(node, w, means[_input(node)].met(window(node))))

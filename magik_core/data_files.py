@@ -29,6 +29,7 @@ TAGS = {
     "s32": "<i4",
     "f32": "<f4",
 }
+NO_TAG = re.compile(r".+[._](f16|f64|[us](?:[4-9]|[1-6]\d))")  # a stem that ends like one with a tag
 UNTAGGED = ("u8", "u16", "f32")  # without a tag the length decides
 KINDS = (*IMAGES, ".bin", ".npy", ".npz")
 MAX_NPZ_BYTES = 1 << 31
@@ -121,6 +122,7 @@ def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
     tag = split_tag(path)[1]
     kinds = [tag] if tag else []
     if not tag or path.stem in own_stems(spec):
+        _check_no_tag(path, spec)
         kinds += [name for name in UNTAGGED if name != tag]
     for name in kinds:
         dtype = np.dtype(TAGS[name])
@@ -133,6 +135,14 @@ def _read_bin(path: Path, spec: InputSpec) -> np.ndarray:
         found=f"{size} bytes",
         need=f"{' or '.join(sizes)} bytes for {shape_text(spec.shape)} of input '{spec.name}'",
     )
+
+
+def _check_no_tag(path: Path, spec: InputSpec) -> None:
+    """Raises: DataError: a file without a tag has what looks like one."""
+    match = NO_TAG.fullmatch(path.stem)
+    if match and match[1] not in TAGS and path.stem not in own_stems(spec):
+        need = f"one of {', '.join(TAGS)}, or a name that does not end like these"
+        raise DataError("unknown type of elements", where=str(path), found=match[1], need=need)
 
 
 def _in_order(flat: np.ndarray, path: Path, spec: InputSpec) -> np.ndarray:

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
-from magik_core import numerics
+from magik_core import correct, numerics
+from magik_core.config import Config
 from magik_core.errors import MAX_PROBLEMS
 from magik_core.imported import NOTHING, Imported
 from magik_core.program import QuantParams
 from magik_core.quantize import PIXELS
 from magik_core.recipe import REAL, Choice, Recipe
 from magik_core.source import Quantization
-from magik_core.weights import has_weights, is_settled
+from magik_core.weights import has_weights, is_settled, real_weights
 
 
 def remarks(model: ir.Model, recipe: Recipe, quantization: Quantization, imported: Imported = NOTHING) -> list[str]:
@@ -50,6 +51,26 @@ def unsaid(model: ir.Model, recipe: Recipe, quantization: Quantization) -> tuple
         return ()
     bits = f"{recipe.feature_bits} bits, QUANT_FEATURE_BIT"
     return (f"{_listed(names)}: {bits}, where the file of bits has {', '.join(sorted(map(str, said)))} for its nodes",)
+
+
+def of_keys(
+    model: ir.Model, recipe: Recipe, quantization: Quantization, imported: Imported, settings: Config
+) -> Iterator[str]:
+    """A warning for each key of diagnosis or correction that changes nothing."""
+    if recipe.is_float:
+        return
+    if settings.only_features and recipe.is_real:
+        yield "FEATURE_FAKE_QUANT has no effect: QUANT_FEATURE_BIT 32 leaves the activations in f32 too"
+    if settings.only_weights and recipe.weight_bits == REAL:
+        yield "WEIGHT_FAKE_QUANT has no effect: QUANT_WEIGHT_BIT 32 leaves the weights in f32 too"
+    rounded, known = real_weights(model, quantization), correct.corrected(model)
+    if settings.weight_correct_path and not recipe.correct_bias:
+        yield "WEIGHT_CORRECT_PATH has no effect: biases are not corrected"
+    elif settings.weight_correct_path and not any(place in rounded for place in known):
+        yield "WEIGHT_CORRECT_PATH has no effect: no layer with a bias has weights that are rounded"
+    codes = set() if recipe.is_real else quantization.values.keys() - imported.values.keys()
+    if settings.feature_correct_path and codes.isdisjoint(known.values()):
+        yield "FEATURE_CORRECT_PATH has no effect: no layer with a bias reads what is rounded"
 
 
 def _listed(names: list[str]) -> str:

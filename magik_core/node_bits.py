@@ -108,7 +108,8 @@ def _choice(where: str, row: Mapping[str, Any], settings: Config) -> Choice:
     limits = (float(row["MIN"]), float(row["MAX"])) if settings.load_op_quant_min_max and "MIN" in row else None
     if not settings.load_op_quant_bit:
         return Choice(range=limits, where=where)
-    return Choice(row.get("QUANT_FEATURE_BIT"), row.get("QUANT_WEIGHT_BIT"), limits, where)
+    weight_bits = None if settings.only_features else row.get("QUANT_WEIGHT_BIT")
+    return Choice(row.get("QUANT_FEATURE_BIT"), weight_bits, limits, where)
 
 
 def _problems(node: str, row: Any) -> list[Problem]:

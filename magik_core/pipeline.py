@@ -167,7 +167,11 @@ def _quantized(
         if count:
             notes(f"shifted the weak channels of {count} {'tensor' if count == 1 else 'tensors'}")
     corrected, quantization = _quantization(graph, recipe, settings, samples, imported, progress, threads)
-    remarks = (*effects.remarks(graph, recipe, quantization, imported), *effects.unsaid(graph, recipe, quantization))
+    remarks = (
+        *effects.remarks(graph, recipe, quantization, imported),
+        *effects.unsaid(graph, recipe, quantization),
+        *effects.of_keys(graph, recipe, quantization, imported, settings),
+    )
     ops = plugins.load().onnx_ops
     return Quantized(graph, quantization, corrected, imported, ops, samples, settings, remarks)
 
@@ -316,7 +320,7 @@ def _check_dataset(settings: Config) -> None:
         raise UsageError(
             "calibration data is missing",
             need="QUANT_DATASET_PATH: a folder of images, .npy or .bin",
-            hint="pass --calib DIR, or --float to quantize nothing",
+            hint="pass --calib DIR; magik convert --float quantizes nothing",
         )
     check_found(settings.quant_dataset_path)
 
@@ -351,12 +355,12 @@ def _quantization(
     if own is not None:
         calibrate.watch(graph, own, means.items(), progress=report, threads=threads)
     graph = correct.correct_biases(graph, reals, means)
-    if settings.feature_correct_path:
+    if settings.feature_correct_path and not recipe.is_real:
         data = inputs.more(graph, settings, "FEATURE_CORRECT_PATH") or samples
         codes = {name: q for name, q in quantization.values.items() if name not in imported.values}
         means = correct.mean_inputs(graph, codes)
         calibrate.watch(graph, data, means.items(), progress=report, threads=threads)
-        graph = correct.correct_biases(graph, reals, means, of_inputs=True)
+        graph = correct.correct_biases(graph, reals, means, of_inputs=True, in_float=quantization.float_nodes)
     return (with_weights(graph, reals) if recipe.feature_bits == REAL else graph), quantization
 
 

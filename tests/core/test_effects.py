@@ -13,6 +13,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 import magik_core as magik
 from magik_core.cli import main
 from magik_core.config import NODE_BITS
+from magik_core.recipe import Recipe
 from magik_core.spelling import serialize
 from tests.core.test_lower import model, node
 
@@ -74,6 +75,60 @@ def test_what_changes_nothing_is_told(net: Path, node: str, row: dict[str, Any],
 def test_what_has_an_effect_is_not_told(net: Path) -> None:
     assert told(net, {"conv": {"QUANT_WEIGHT_BIT": 4, "QUANT_FEATURE_BIT": 12, "MIN": 0, "MAX": 3}}) == []
     assert told(net, {"relu": {"QUANT_FEATURE_BIT": 10, "MIN": 0, "MAX": 2}, "gap": {"QUANT_FEATURE_BIT": 16}}) == []
+
+
+ALL_REAL = "QUANT_FEATURE_BIT 32 leaves the activations in f32 too"
+
+
+@pytest.mark.parametrize(
+    ("keys", "texts"),
+    [
+        ({"feature_correct_path": "calib.npy"}, []),
+        ({"feature_correct_path": "calib.npy", "feature_fake_quant": True}, []),
+        ({"feature_correct_path": "calib.npy", "quant_node_skip": ["conv"]}, []),
+        ({"weight_correct_path": "calib.npy"}, []),
+        ({"weight_correct_path": "calib.npy", "weight_fake_quant": True}, []),
+        (
+            {"feature_correct_path": "calib.npy", "weight_fake_quant": True},
+            ["FEATURE_CORRECT_PATH has no effect: no layer with a bias reads what is rounded"],
+        ),
+        (
+            {"weight_correct_path": "calib.npy", "feature_fake_quant": True},
+            ["WEIGHT_CORRECT_PATH has no effect: no layer with a bias has weights that are rounded"],
+        ),
+        (
+            {"weight_correct_path": "calib.npy", "recipe": Recipe(correct_bias=False)},
+            ["WEIGHT_CORRECT_PATH has no effect: biases are not corrected"],
+        ),
+        ({"feature_fake_quant": True, "quant_feature_bit": 32}, [f"FEATURE_FAKE_QUANT has no effect: {ALL_REAL}"]),
+        (
+            {"weight_fake_quant": True, "quant_weight_bit": 32},
+            ["WEIGHT_FAKE_QUANT has no effect: QUANT_WEIGHT_BIT 32 leaves the weights in f32 too"],
+        ),
+        ({"feature_fake_quant": True, "weight_fake_quant": True}, []),
+        ({"feature_correct_path": "calib.npy", "is_float": True}, []),
+    ],
+    ids=str,
+)
+def test_keys_of_diagnosis_and_correction(net: Path, keys: dict[str, Any], texts: list[str]) -> None:
+    assert told(net, None, **keys) == texts
+
+
+@pytest.mark.parametrize(
+    ("keys", "has_effect"),
+    [
+        ({}, True),
+        ({"feature_fake_quant": True}, True),
+        ({"quant_node_skip": ["conv"]}, True),
+        ({"weight_fake_quant": True}, False),
+        ({"quant_feature_bit": 32}, False),
+    ],
+    ids=str,
+)
+def test_what_the_correction_for_activations_changes(net: Path, keys: dict[str, Any], has_effect: bool) -> None:
+    magik.convert(net, "without", calibration="calib.npy", **keys)
+    warned = told(net, None, feature_correct_path="calib.npy", **keys)
+    assert (Path("out.bin").read_bytes() != Path("without.bin").read_bytes()) == has_effect == (not warned)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_operators_that_cannot_be_converted_are_named_all_at_once() -> None:
     problems = problems_of(lambda: convert("audio"))
     assert {p.found for p in problems} == {"DecodeWav", "AudioSpectrogram", "Mfcc"}
     assert {p.where for p in problems} >= {"Mfcc 'Mfcc' in audio.pb"}
-    assert problems[-1].hint == "begin behind them: --inputs Mfcc"
+    assert problems[-1].hint == "begin behind them, by INPUT or --inputs: Mfcc"
 
 
 def test_a_loop_that_is_no_layer_is_named() -> None:
@@ -127,7 +127,7 @@ def test_what_lies_before_an_operator_that_cannot_be_converted(tmp_path: Path) -
         graph.node.add(name="scores", op="Identity", input=["top"]).attr["T"].type = 1
 
     (problem,) = problems_of(lambda: convert("cnn", path=edited(tmp_path, edit)))
-    before = problem.hint.removeprefix("end before them: --outputs ")
+    before = problem.hint.removeprefix("end before them, by OUTPUT or --outputs: ")
     assert before != problem.hint
     assert convert("cnn", path=edited(tmp_path, edit), outputs=before.split(","))
 

@@ -94,6 +94,16 @@ def test_bits_alone_and_limits_alone(tool: Tool) -> None:
     assert "update node conv1 MIN 0 MAX 0.5\n" in done.err
 
 
+def test_activations_alone_leave_out_the_bits_of_weights(tool: Tool) -> None:
+    convert(tool, "good", SAVE_OP_QUANT_BIT=True)
+    loaded, done = convert(tool, "good", LOAD_OP_QUANT_BIT=True, FEATURE_FAKE_QUANT=True)
+    alone, _ = convert(tool, "good", FEATURE_FAKE_QUANT=True)
+    assert {t.name: (t.dtype, t.quant) for t in loaded.tensors.values()} == {
+        t.name: (t.dtype, t.quant) for t in alone.tensors.values()
+    }
+    assert loaded.tensors["conv4/w"].dtype == "f32" and "WEIGHT_BIT" not in done.err
+
+
 def test_halving_finds_the_layer_that_was_spoiled(tool: Tool, here: Path) -> None:
     """By operator type first, then by node, as QUANT_OP_SKIP and QUANT_NODE_SKIP have it."""
     import onnxruntime as ort

@@ -85,9 +85,10 @@ def _hint(net: Net, known: frozenset[str]) -> str:
     if not max(behind, before) or len(fronts if behind >= before else ends) > MOST_NAMES:
         return ""
     if behind >= before:
-        return f"begin behind them: --inputs {','.join(ref.removesuffix(':0') for ref in fronts)}"
+        return f"begin behind them, by INPUT or --inputs: {','.join(ref.removesuffix(':0') for ref in fronts)}"
     names = {ref: name for name, ref in net.outputs.items()}
-    return f"end before them: --outputs {','.join(names.get(ref, ref.removesuffix(':0')) for ref in ends)}"
+    found = ",".join(names.get(ref, ref.removesuffix(":0")) for ref in ends)
+    return f"end before them, by OUTPUT or --outputs: {found}"
 
 
 def _behind(net: Net, unknown: set[str]) -> tuple[int, list[str]]:
