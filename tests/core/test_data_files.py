@@ -58,3 +58,21 @@ def test_what_magik_dumped_is_read_as_its_tensors_json_says(tmp_path: Path) -> N
         assert problem_of(tmp_path / "input.bin", RGB).found == f"axes is {json.dumps(axes)}"
     (tmp_path / "tensors.json").write_text("[]")
     assert load_file(tmp_path / "input.bin", RGB).shape == RGB.shape
+
+
+@pytest.mark.parametrize("tag", ["f16", "u11", "s64"])
+def test_types_of_elements_that_are_unknown(tmp_path: Path, tag: str) -> None:
+    path = tmp_path / f"a_{tag}.bin"
+    np.arange(5, dtype=np.float16).tofile(path)
+    problem = problem_of(path, InputSpec("v", (1, 5)))
+    known = "u8, s8, u10, u12, u14, u16, s16, s32, f32"
+    assert (problem.what, problem.where, problem.found) == ("unknown type of elements", str(path), tag)
+    assert problem.need == f"one of {known}, or a name that does not end like these"
+
+
+@pytest.mark.parametrize("name", ["a_f1", "a_s001", "a_u99", "a.f12", "v_f16"])
+def test_names_that_end_in_no_type(tmp_path: Path, name: str) -> None:
+    """Numbers of frames, and an input's own name."""
+    path = tmp_path / f"{name}.bin"
+    np.arange(5, dtype="<f4").tofile(path)
+    assert load_file(path, InputSpec("v_f16", (1, 5))).tolist() == [[0, 1, 2, 3, 4]]

@@ -372,29 +372,6 @@ def test_typed_bins(folder, tag, top):
         assert sample["v"].dtype == np.float32 and np.array_equal(sample["v"][0], codes)
 
 
-@pytest.mark.parametrize("tag", ["f16", "u11", "s64"])
-def test_types_of_elements_that_are_unknown(folder, tag):
-    path = folder / f"a_{tag}.bin"
-    np.arange(5, dtype=np.float16).tofile(path)
-    problem = only(lambda: list(open_samples(folder, [VECTOR])))
-    known = "u8, s8, u10, u12, u14, u16, s16, s32, f32"
-    assert (problem.what, problem.where, problem.found) == ("unknown type of elements", str(path), tag)
-    assert problem.need == f"one of {known}, or a name that does not end like these"
-
-
-@pytest.mark.parametrize("name", ["a_f1", "a_s001", "a_u99", "a.f12"])
-def test_names_that_end_in_a_number(folder, name):
-    np.arange(5, dtype="<f4").tofile(folder / f"{name}.bin")
-    (sample,) = open_samples(folder, [VECTOR])
-    assert np.array_equal(sample["v"][0], np.arange(5))
-
-
-def test_an_input_whose_name_ends_like_a_type(folder):
-    np.arange(5, dtype="<f4").tofile(folder / "x_f16.bin")
-    (sample,) = open_samples(folder, [InputSpec("x_f16", (1, 5))])
-    assert np.array_equal(sample["x_f16"][0], np.arange(5))
-
-
 def test_values_wider_than_their_type(folder):
     np.array([0, 1024, 5, 4000, 1023], "<u2").tofile(folder / "a_u10.bin")
     problem = only(open_samples, folder, [VECTOR])
