@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from magik_core import carry, inputs, pipeline
+from magik_core.config import Config
 from magik_core.debugging.dump import check_folder
 from magik_core.debugging.report import Report
-from magik_core.debugging.session import report
+from magik_core.debugging.session import data_paths, report
 from magik_core.errors import UsageError, together
 from magik_core.limits import some_threads
 from magik_core.pipeline import Keys, Notes
@@ -49,21 +51,21 @@ def debug(
         output: a folder to dump the first sample to, none by default; size: how many samples of a path to take.
         tries_skips: leave the worst layers in f32, one after the other, and measure what the outputs gain.
         Everything else is as in `convert`.
-    Raises: MagikError: as `convert`; UsageError: no data; the folder holds other files.
+    Raises: MagikError: as `convert`; no data; a folder that cannot be made or replaced.
     """
     folder = None if output is None else Path(output)
     threads = some_threads(threads)
-    _check(data, folder)
+    settings = pipeline.settings_of(config, keys, threads)
+    _check(data, folder, settings)
     ready = pipeline.quantized(
         model,
-        config=config,
+        config=settings,
         recipe=recipe,
         example_inputs=example_inputs,
         constants=constants,
         progress=progress,
         notes=notes,
         threads=threads,
-        **keys,
     )
     samples = _samples(ready, data, size)
     name = str(model) if isinstance(model, (str, Path)) else ready.graph.graph.name or type(model).__name__
@@ -85,9 +87,10 @@ def _samples(ready: Quantized, data: Data | None, size: int | None) -> Iterable[
     return inputs.read(ready.graph, ready.settings, path, what, min(sizes, default=None))
 
 
-def _check(data: Data | None, folder: Path | None) -> None:
+def _check(data: Data | None, folder: Path | None, settings: Config) -> None:
     """What is wrong before anything was calibrated. Raises: MagikError: all of it."""
+    own = [data] if isinstance(data, (str, Path)) else []
     together(
-        lambda: None if folder is None else check_folder(folder),
-        lambda: check_found(data, DATA) if isinstance(data, (str, Path)) else None,
+        lambda: None if folder is None else check_folder(folder, [*own, *data_paths(settings)]),
+        *(partial(check_found, path, DATA) for path in own),
     )

@@ -191,7 +191,7 @@ def _layer(i: int, layer: Layer) -> Sequence[Cell]:
 
 
 def _db(value: float) -> Cell:
-    return decibel_text(value), value
+    return decibel_text(value), rank(value)
 
 
 def _tensors(r: Report) -> Iterator[str]:

@@ -44,22 +44,22 @@ def write(files: Mapping[Path, bytes | Iterable[bytes]]) -> None:
                 folder.rmdir()
 
 
-def check_outputs(paths: Iterable[Path]) -> None:
-    """Raises: PackError: every path that is a folder, or lies where no file can be made."""
+def check_outputs(paths: Iterable[Path], *, are_folders: bool = False) -> None:
+    """Raises: PackError: every path that is a folder where a file is to be, or lies where none can be made."""
     problems = []
     for path in paths:
-        found = _in_the_way(path)
+        found = _in_the_way(path, are_folders)
         if found:
             problems.append(Problem("an output cannot be written", str(path), found))
     if problems:
         raise PackError(problems=problems)
 
 
-def _in_the_way(path: Path) -> str:
+def _in_the_way(path: Path, is_folder: bool) -> str:
     try:
-        if path.is_dir():
+        if path.is_dir() and not is_folder:
             return os.strerror(errno.EISDIR)
-        folder = next(p for p in path.parents if p.exists() or p == p.parent)
+        folder = next((p for p in path.parents if p.exists() or p == p.parent), path)
     except OSError as error:
         return error.strerror or str(error)
     if not folder.is_dir():

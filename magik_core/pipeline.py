@@ -90,7 +90,7 @@ def convert(
     """
     started = time.perf_counter()
     threads = some_threads(threads)
-    settings = _settings(config, keys, threads)
+    settings = settings_of(config, keys, threads)
     chosen = _recipe(settings, recipe, is_float=is_float)
     graph, soc, targets = _open(model, settings, chosen, example_inputs, output, constants, notes)
     chosen, unmet = skips.resolve(graph, chosen)
@@ -139,7 +139,7 @@ def quantized(
     Raises: MagikError: of the stage that cannot go on, with all of its problems.
     """
     threads = some_threads(threads)
-    settings = _settings(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
+    settings = settings_of(config, keys, threads).model_copy(update={"save_op_quant_bit": False, "debug_path": ""})
     chosen = _recipe(settings, recipe)
     graph, soc, _ = _open(model, settings, chosen, example_inputs, None, constants, notes)
     chosen, unmet = skips.resolve(graph, chosen)
@@ -233,7 +233,7 @@ def check(
 
     Raises: MagikError: the model cannot be read, or has nodes without a kernel (all of them are named).
     """
-    settings = _settings(config, keys)
+    settings = settings_of(config, keys)
     installed = plugins.load()
     soc, source = together(
         lambda: installed.soc(settings.soc),
@@ -258,7 +258,11 @@ def _rehearse(graph: ir.Model, recipe: Recipe, settings: Config, imported: Impor
     return carry.bind(program, carry.pairs(graph))
 
 
-def _settings(config: Keys | str | Path | None, keys: Mapping[str, Any], threads: int = 1) -> Config:
+def settings_of(config: Keys | str | Path | None, keys: Mapping[str, Any], threads: int = 1) -> Config:
+    """A config with keys over it.
+
+    Raises: MagikError: everything that is wrong with them, or with the number of threads.
+    """
     together(lambda: check_threads(threads), lambda: _check_config(config))
     if isinstance(config, (str, Path)):
         config = Config.load(config)

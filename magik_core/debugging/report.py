@@ -11,6 +11,7 @@ from magik_core.debugging.measure import Layer, Measured
 from magik_core.debugging.usage import Usage
 
 SUSPECTS = 3  # layers that are named as the worst
+DECIBELS = ("sqnr_db", "before", "after")  # fields
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Report:
         return cls(model, found.samples, found.layers, found.tensors, folder, tuple(trials))
 
     def to_json(self) -> dict[str, Any]:
-        """Everything; a number that is not finite is null."""
+        """Everything; a number that is not finite is a text: as `decibel_text` has it, or "inf", "-inf" or "nan"."""
         return {key: _plain(value) for key, value in asdict(self).items()}
 
 
@@ -71,15 +72,17 @@ def rank(sqnr_db: float) -> float:
 
 
 def decibel_text(value: float) -> str:
-    """`41.2`; "exact" without a difference, "none" without a signal."""
+    """`41.2`; "exact" without a difference, "none" without a signal or of an infinite difference, "nan"."""
     if math.isinf(value):
         return "exact" if value > 0 else "none"
     return f"{value:.1f}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, field: str = "") -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, key) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_plain(item, field) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return decibel_text(value) if field in DECIBELS else str(value)
+    return value

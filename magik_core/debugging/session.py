@@ -32,7 +32,7 @@ def report(
 ) -> Report:
     """Measure every layer; `folder` takes the dumps; `tries_skips` leaves the worst layers in f32 in turns.
 
-    Raises: UsageError: the folder holds other files.
+    Raises: MagikError: the folder cannot be made or replaced.
     """
     with nullcontext() if folder is None else Dump(folder, subject.graph) as files:
         found = measure(subject, samples, look=files, progress=partial(progress, "measure"), threads=threads)
@@ -44,12 +44,19 @@ def report(
 def check(settings: Config) -> None:
     """Look at DEBUG_PATH before anything is done.
 
-    Raises: MagikError: no data there, or a folder that holds other files than dumps.
+    Raises: MagikError: no data there, or a folder for the dumps that cannot be replaced.
     """
     if not settings.debug_path:
         return
     check_found(settings.debug_path, "data of DEBUG_PATH")
-    check_folder(Path(FOLDER), hint="leave DEBUG_PATH out, or convert in another working directory")
+    hint = "leave DEBUG_PATH out, or convert in another working directory"
+    check_folder(Path(FOLDER), data_paths(settings), hint)
+
+
+def data_paths(settings: Config) -> list[str]:
+    """All data that a conversion reads."""
+    found = (settings.quant_dataset_path, settings.debug_path, *settings.corrections.values())
+    return [path for path in found if path]
 
 
 def asked(ready: Quantized, settings: Config, progress: Progress, threads: int) -> Report | None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from magik_core.cli._columns import GAP, fit
 from magik_core.cli.debug import COLUMNS, SPARE, Sort, _words
 from magik_core.debug import debug
+from magik_core.debugging.distance import Distance
+from magik_core.debugging.measure import Layer
 from magik_core.debugging.report import Report, Trial
 from magik_core.errors import MagikError
-from tests.cli.models import DIGITS, files, samples
+from tests.cli.models import DIGITS, FLOAT, files, samples, weights, write
 
 PIXELS = ("--mean", 127, "--normal", 128)
+NOT_FINITE = (math.inf, -math.inf, math.nan)
 
 
 @pytest.fixture
@@ -99,10 +104,17 @@ def test_json_is_the_report(magik, calib: Path, at: Path) -> None:
     assert "<h2>Tensors of codes</h2>" in (at / "p.html").read_text() and f"wrote {at / 'p.html'}" in done.err
 
 
-def test_numbers_that_are_not_finite_are_null() -> None:
-    report = Report("m", 1, (), (), trials=(Trial("a", ("a",), "y", 1.0, float("inf")),))
-    assert report.to_json()["trials"][0]["after"] is None
-    assert report.trials[0].gain == float("inf")
+def test_numbers_that_are_not_finite_are_the_tables_words() -> None:
+    distances = [Distance(sqnr, 1.0, -math.inf, math.nan, 0.0, 0.0, 0.0, math.inf) for sqnr in NOT_FINITE]
+    layers = tuple(Layer("a", "Relu", ("a",), "y", (1,), "u8", 8, d, None, None, None) for d in distances)
+    report = Report("m", 1, layers, (), trials=(Trial("a", ("a",), "y", -math.inf, math.inf),))
+    found = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    parts = [layer["accumulated"] for layer in found["layers"]]
+    assert [part["sqnr_db"] for part in parts] == ["exact", "none", "nan"]
+    assert [parts[0][key] for key in ("cosine", "cosine_min", "cosine_max", "share")] == [1.0, "-inf", "nan", "inf"]
+    assert found["layers"][0]["isolated"] is None, "that was not measured"
+    assert (found["trials"][0]["before"], found["trials"][0]["after"]) == ("none", "exact")
+    assert report.trials[0].gain == math.inf
 
 
 def test_what_the_hint_names_can_be_left_out(magik, calib: Path, at: Path) -> None:
@@ -157,6 +169,56 @@ def test_a_conversion_debugs_when_asked(magik, refused, calib: Path, at: Path) -
     said = refused("convert", DIGITS, *keys, "--set", f"DEBUG_PATH={calib}", code=2)
     assert "other files" in said
     assert " hint: leave DEBUG_PATH out, or convert in another working directory\n" in said
+
+
+def test_the_dump_never_takes_the_place_of_data(refused, calib: Path, at: Path) -> None:
+    keys, shape = ("--calib", calib, *PIXELS), np.load(calib).shape[1:]
+    (at / "frames").mkdir()
+    for i in range(3):
+        np.zeros(shape, np.uint8).tofile(at / f"frames/input_{i}.bin")
+    for run in (("--calib", at / "frames"), (*keys, "--data", at / "frames"),
+                (*keys, "--set", f"WEIGHT_CORRECT_PATH={at / 'frames'}")):  # fmt: skip
+        for more in ((), ("--no-try-skips",)):
+            said = refused("debug", DIGITS, *run, "-o", at / "frames", *more, code=2)
+            assert said.startswith(f"error: the dump's folder holds what is in use\nwhere: {at / 'frames'}\n")
+    said = refused("debug", DIGITS, *keys, "-o", at / "frames", code=2)
+    assert "error: the dump's folder holds other files" in said and "found: input_0.bin\n" in said
+
+
+def test_a_dump_that_is_fed_is_not_replaced(magik, refused, calib: Path, at: Path) -> None:
+    run = (DIGITS, "--calib", calib, *PIXELS)
+    for _ in range(2):
+        assert magik("debug", *run, "--no-try-skips").code == 0
+    fed = Path("magik_dump_path/input.bin")
+    for command in (("debug", *run, "--data", fed), ("convert", *run, "--set", f"DEBUG_PATH={fed}")):
+        assert f"holds what is in use\nwhere: magik_dump_path\nfound: {fed}\n" in refused(*command, code=2)
+    said = refused("convert", *run, "-o", at / "a", "--set", f"DEBUG_PATH={calib}", "--calib", fed, code=2)
+    assert " hint: leave DEBUG_PATH out, or convert in another working directory\n" in said
+
+
+def test_a_place_for_dumps_is_looked_at_first(refused, calib: Path, at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, real = (DIGITS, "--calib", calib, *PIXELS), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "." and real(path, mode))
+    for command in (("debug", *run), ("convert", *run, "--set", f"DEBUG_PATH={calib}")):
+        said = refused(*command)
+        assert said == "error: an output cannot be written\nwhere: magik_dump_path\nfound: .: Permission denied\n"
+    said = refused("debug", *run, "-o", calib / "dump")
+    assert said == f"error: an output cannot be written\nwhere: {calib / 'dump'}\nfound: {calib} is no folder\n"
+
+
+def test_the_input_of_a_net_with_memory_can_be_fed_again(magik, at: Path) -> None:
+    node = helper.make_node("GRU", ["x", "w", "r", "", "", "h"], ["y", "hn"], "gru", hidden_size=4)
+    inputs, outputs = [("x", FLOAT, (1, 1, 3)), ("h", FLOAT, (1, 1, 4))], [("hn", FLOAT, (1, 1, 4))]
+    constants = {"w": weights(1, 12, 3), "r": weights(1, 12, 4)}
+    write(at / "gru.onnx", [node], inputs, [("y", FLOAT, (1, 1, 1, 4)), *outputs], constants)
+    np.save(at / "x.npy", weights(5, 1, 1, 3))
+    run = ("debug", "gru.onnx", "--calib", "x.npy", "--state", "h=hn", "--no-try-skips")
+    assert magik(*run).code == 0
+    assert {path.name for path in (at / "magik_dump_path").glob("*input.bin")} == {"input.bin", "h_input.bin"}
+    done = magik(*run, "--data", "magik_dump_path/input.bin", "-o", "again")
+    assert done.code == 0 and "on 1 sample;" in done.err
+    first, again = files(at / "magik_dump_path"), files(at / "again")
+    assert all(again[name] == data for name, data in first.items())
 
 
 @pytest.mark.parametrize("kind", ["nan", "truncated", "other size", "empty folder"])

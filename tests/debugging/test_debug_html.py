@@ -88,10 +88,11 @@ def test_layers_of_infinity_and_nan_are_the_worst() -> None:
     text = render(replace(one, layers=tuple(layers)))
     Page(text)
     assert not re.search(r'c[xy]="(nan|-?inf)', text)
+    assert ">nan<" in text and 'data-value="nan"' not in text, "the page could not sort it"
     gains = [Trial("a", ("a",), "y", before, after).gain for before, after in ((math.nan, 5.0), (1.0, math.nan))]
     assert gains == [math.inf, -math.inf] and Trial("a", ("a",), "y", math.nan, -math.inf).gain == 0.0
 
 
 def test_words() -> None:
-    assert [decibel_text(v) for v in (41.25, math.inf, -math.inf)] == ["41.2", "exact", "none"]
+    assert [decibel_text(v) for v in (41.25, math.inf, -math.inf, math.nan)] == ["41.2", "exact", "none", "nan"]
     assert [layer.name for layer in worst(small().layers, 1)] == ["second"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from magik_core import numerics
 from magik_core.debugging.dump import Dump, check_folder
 from magik_core.debugging.measure import measure
 from magik_core.dump_info import safe
-from magik_core.errors import UsageError
+from magik_core.errors import PackError, UsageError
 from magik_core.float_session import FloatSession
 from magik_core.program import QuantParams, Tensor
 from magik_core.quantized import Quantized
@@ -97,8 +98,8 @@ def test_numbers_that_could_be_pixels_are_none_outside_of_a_picture(tmp_path: Pa
     graph.metadata_props["magik.states"] = '{"x": "y"}'
     with Dump(tmp_path / "state", graph) as dump:
         dump.add_input("x", map_, np.full((1, 1, 2, 3), 8, np.uint16), np.zeros((1, 1, 2, 3), np.float32))
-    for folder in ("row", "state"):
-        assert {name for name in files(tmp_path / folder) if name.endswith(".bin")} == {"input.bin"}
+    for folder, name in (("row", "input.bin"), ("state", "x_input.bin")):
+        assert [file for file in files(tmp_path / folder) if file.endswith(".bin")] == [name]
 
 
 def test_several_inputs_are_named_as_a_sample(tmp_path: Path) -> None:
@@ -110,6 +111,19 @@ def test_several_inputs_are_named_as_a_sample(tmp_path: Path) -> None:
             dump.add_input(name, t, np.arange(4, dtype=np.uint8), np.arange(4, dtype=np.float32) / 2)
     found = {name for name in files(tmp_path / "dump") if name.endswith(".bin")}
     assert found == {"x_input.bin", "x_input_uint8.bin", "state_in_input.bin", "state_in_input_uint8.bin"}
+
+
+def test_an_input_beside_states_is_named_as_one_that_is_alone(tmp_path: Path) -> None:
+    graph = model([node("Relu", "x", "y", "n")], (1, 4), ["y"])
+    graph.graph.inputs.append(graph.graph.inputs[0].__class__(name="state/in"))
+    graph.metadata_props["magik.states"] = '{"state/in": "y"}'
+    t = Tensor("t", "u8", (4,), QuantParams(0.5), None, (0,))
+    with Dump(tmp_path / "dump", graph) as dump:
+        for name in ("x", "state/in"):
+            dump.add_input(name, t, np.arange(4, dtype=np.uint8), np.arange(4, dtype=np.float32) / 2)
+    found = {name for name in files(tmp_path / "dump") if name.endswith(".bin")}
+    assert found == {"input.bin", "input_uint8.bin", "state_in_input.bin", "state_in_input_uint8.bin"}
+    check_folder(tmp_path / "dump")
 
 
 def test_a_layer_may_have_the_name_of_an_input(tmp_path: Path) -> None:
@@ -179,8 +193,108 @@ def test_other_files_are_not_lost(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as e:
         check_folder(tmp_path)
     assert str(e.value) == (
-        f"error: the dump's folder holds other files\nwhere: {tmp_path}\nfound: notes.txt\n need: a folder of its own"
-        "\n\n hint: name another folder, or pass --no-dump"
+        f"error: the dump's folder holds other files\nwhere: {tmp_path}\nfound: notes.txt\n need: nothing but what the "
+        "tensors.json of an older dump lists\n\n hint: name another folder, or pass --no-dump"
     )
     with pytest.raises(UsageError, match="the dump's place is a file"):
         check_folder(tmp_path / "notes.txt")
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """The folder of a dump."""
+    samples, folder = feeds(1), tmp_path / "dump"
+    dumped(folder, quantized(chain(), samples), samples)
+    return folder
+
+
+def refused(folder: Path, *data: str | Path) -> str:
+    """What is found in a folder that must not be replaced."""
+    with pytest.raises(UsageError) as e:
+        check_folder(folder, data)
+    (problem,) = e.value.problems
+    assert problem.where == str(folder) and problem.hint == "name another folder, or pass --no-dump"
+    return problem.found
+
+
+@pytest.mark.parametrize("name", [
+    "input_0.bin", "x_input.bin", "first.bin", "first_uint8.bin", "mine", "mine/first.bin", "float_model/notes.txt",
+    "float_model/input_uint8.bin", "ptq_model/own.bin", "ptq_model_dequantize/mine/first.bin", "ptq_model/.hidden",
+])  # fmt: skip
+def test_a_file_beside_those_of_an_older_dump_is_not_lost(older: Path, name: str) -> None:
+    check_folder(older)
+    (older / name).parent.mkdir(exist_ok=True)
+    (older / name).write_bytes(b"mine")
+    assert refused(older) in (name, str(Path(name).parent))
+
+
+@pytest.mark.parametrize("name", ["input.bin", "tensors.json", "float_model/first.bin", "ptq_model", "more"])
+def test_a_link_in_an_older_dump_is_refused(older: Path, tmp_path: Path, name: str) -> None:
+    place = older / name
+    if place.exists():
+        place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    assert refused(older) == name and place.is_symlink()
+
+
+@pytest.mark.parametrize("text", [
+    None, "", "[", "[]", "{}", "null", "[1]", '[{"file": 1}]', '[{"file": "input.bin"}]', "[" * 100_000, "\ud800",
+    '[{"file": "../notes.txt", "layer": "x", "shape": [1], "dtype": "u8"}]',
+    '[{"file": "float_model", "layer": "x", "shape": [1e999], "dtype": "u8"}]',
+])  # fmt: skip
+def test_without_a_list_of_its_files_nothing_is_an_older_dump(older: Path, text: str | None) -> None:
+    (older.parent / "tensors.json").write_bytes((older / "tensors.json").read_bytes())
+    (older / "tensors.json").unlink()
+    if text is not None:
+        (older / "tensors.json").write_bytes(text.encode(errors="surrogatepass"))
+    assert refused(older) == "input.bin"
+
+
+@pytest.mark.parametrize("name", ["model_node_info.json", "tensors.json"])
+def test_what_describes_a_dump_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[]")
+    assert refused(tmp_path) == name
+
+
+def test_a_folder_that_holds_what_is_in_use_is_refused(
+    older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(older / "input.bin")
+    (tmp_path / "dumps").write_bytes(b"")
+    check_folder(older, [tmp_path, tmp_path / "none", tmp_path / "dumps", tmp_path / "new"])
+    check_folder(tmp_path / "new", [tmp_path / "new"])
+    inside = [older / name for name in ("input.bin", "float_model", "ptq_model/../input.bin")]
+    for used in (older, *inside, tmp_path / "link"):
+        assert refused(older, tmp_path, used) == str(used)
+    monkeypatch.chdir(older)
+    assert refused(Path(".")) == refused(older) == "."
+    monkeypatch.chdir("ptq_model")
+    with pytest.raises(UsageError) as e:
+        check_folder(older)
+    assert str(e.value) == (
+        f"error: the dump's folder holds what is in use\nwhere: {older}\nfound: .\n need: a folder apart from the data "
+        "and the working directory\n\n hint: name another folder, or pass --no-dump"
+    )
+
+
+def test_a_place_that_takes_no_folder(older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(PackError) as e:
+        check_folder(tmp_path / "file/dump")
+    assert str(e.value) == (
+        f"error: an output cannot be written\nwhere: {tmp_path / 'file/dump'}\nfound: {tmp_path / 'file'} is no folder"
+    )
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    for name in (older, tmp_path / "new", tmp_path / "new/folder"):
+        with pytest.raises(PackError) as e:
+            check_folder(name)
+        assert str(e.value) == (
+            f"error: an output cannot be written\nwhere: {name}\nfound: {tmp_path}: Permission denied"
+        )
+
+
+def test_a_file_that_comes_while_the_dump_is_made_is_not_lost(older: Path) -> None:
+    before = files(older)
+    with pytest.raises(UsageError, match=r"found: notes\.txt"), Dump(older, chain()):
+        (older / "notes.txt").write_text("mine")
+    assert files(older) == {**before, "notes.txt": b"mine"} and [p.name for p in older.parent.iterdir()] == ["dump"]
