@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -126,6 +127,9 @@ def _check_folder(folder: Path) -> None:
     hint = "pass -o FOLDER with a new one"
     if folder.name in ("", ".."):
         raise BuildError("a folder without a name cannot be replaced", where=str(folder), need="a name", hint=hint)
+    if folder.is_symlink():
+        found, need = f"to {os.readlink(folder)}", "a folder that can be replaced, or none"
+        raise BuildError("the folder is a link", where=str(folder), found=found, need=need, hint=hint)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:

@@ -44,27 +44,53 @@ def write(files: Mapping[Path, bytes | Iterable[bytes]]) -> None:
                 folder.rmdir()
 
 
-def check_outputs(paths: Iterable[Path], *, are_folders: bool = False) -> None:
-    """Raises: PackError: every path that is a folder where a file is to be, or lies where none can be made."""
+def check_outputs(paths: Iterable[Path], *, are_folders: bool = False, reads: Iterable[str | Path | None] = ()) -> None:
+    """Look at the places of outputs before anything is done.
+
+    Args:   reads: files that are read, and folders of which every file is.
+    Raises: PackError: every path that is a folder where a file is to be, a device, one of `reads` or in one of them,
+            or lies where none can be made.
+    """
+    sources = [Path(path) for path in reads if path]
     problems = []
     for path in paths:
         found = _in_the_way(path, are_folders)
+        source = None if found else next((s for s in sources if _is_within(path, s)), None)
         if found:
             problems.append(Problem("an output cannot be written", str(path), found))
+        elif source is not None:
+            problems.append(Problem("an output lies where it is read from", str(path), str(source), "another place"))
     if problems:
         raise PackError(problems=problems)
 
 
+def _is_within(path: Path, source: Path) -> bool:
+    """Whether a path, links followed, is a source or lies in it."""
+    if not source.exists():
+        return False
+    real = path.resolve()
+    return any(p.exists() and p.samefile(source) for p in (real, *(real.parents if source.is_dir() else ())))
+
+
 def _in_the_way(path: Path, is_folder: bool) -> str:
+    if "\0" in str(path):
+        return "a name with a zero in it"
     try:
         if path.is_dir() and not is_folder:
             return os.strerror(errno.EISDIR)
+        if path.exists() and not path.is_dir() and not _is_file(path):
+            return "a device or a pipe"
         folder = next((p for p in path.parents if p.exists() or p == p.parent), path)
     except OSError as error:
         return error.strerror or str(error)
     if not folder.is_dir():
         return f"{folder} is no folder"
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder}: {os.strerror(errno.EACCES)}"
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file, or a link to one, could be replaced by another: not what /dev/stdout leads to."""
+    return path.is_file() and not (path.is_symlink() and os.readlink(path).startswith("/proc/"))
 
 
 def _make_folder(folder: Path) -> list[Path]:

@@ -21,6 +21,7 @@ RESIZE_SAYS_HOW = 11  # the first opset whose Resize has coordinate_transformati
 IR_VERSION = 10  # the newest that every supported onnxruntime reads
 ORIGIN = "magik.origin"  # in the metadata of a node: name and operator of the one that it was inserted for
 FOLD_LIMIT_BYTES = 64 << 20  # a constant larger than this stays an expression
+READS = "magik.reads"  # in the metadata of a model: files beside its own that it was read from
 PARTS = "magik.parts"  # in the metadata of a node: names of those whose work it does besides its own
 HEAD = "magik.head"  # property of a node: it is the MEAN or NORMAL of an input
 # A quantized weight is the point of these nodes: folding them would lose the integers.

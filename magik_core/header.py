@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ _LINES = 1 << 12  # of the array that are spelled at a time
 def as_header(data: bytes, name: str) -> Iterator[bytes]:
     """The model file as a C array, and for C++ as the class that programs for T40 expect: `.mk.h`, in pieces."""
     symbol = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).lower()
-    guard = symbol.upper()
+    guard = f"{symbol.upper()}_{zlib.crc32(data):08X}"  # of other data under this name, the compiler shall hear
     array = f"magik_model_{symbol}_mk[{len(data)}] __attribute__((aligned(64)))"
     kind = f"MagikModel{''.join(part.capitalize() for part in symbol.split('_'))}Mk"
     head = (

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from magik_core import layout
 from magik_core.errors import LowerError, Problem, RunError
 from magik_core.graph import static_shape
+from magik_core.numerics import INT32_MAX
 from magik_core.program import MAX_DIMS, MAX_ELEMENTS, Shape
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ def oversize(shape: Shape) -> tuple[str, str] | None:
         return f"{len(shape)} axes", f"at most {MAX_DIMS}"
     count = layout.count(shape)
     return (f"{count} elements", f"at most {MAX_ELEMENTS}") if count > MAX_ELEMENTS else None
+
+
+def is_size(value: object) -> bool:
+    """Whether an axis can be as long as that, alone."""
+    return isinstance(value, (int, np.integer)) and bool(1 <= value <= INT32_MAX)
 
 
 def some_threads(asked: int | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from magik_core import layout, numerics
 from magik_core.container import DTYPE_NAMES, too_new
-from magik_core.errors import LoadError, PackError, Problem, RunError
+from magik_core.errors import LoadError, PackError, Problem, RunError, short
 from magik_core.library import COLOR_CODES, ISAS, CFault, CMeaning, CParallel, choosable, library
-from magik_core.limits import check_threads
+from magik_core.limits import check_threads, is_size
 from magik_core.program import DTYPES, MAX_DIMS, QuantParams, Shape
 
 Array = np.ndarray
-INT32_MAX = 2**31 - 1
 TOO_NEW = -2  # MAGIK_TOO_NEW of magik.h
 LAYOUTS = {(0, 2, 3, 1): "NHWC", (0, 1, 2, 3): "NCHW", (0, 2, 1): "NLC"}
 
@@ -278,10 +277,11 @@ class Net:
         ports = {p.name: p for p in self.inputs}
         if name not in ports:
             return [Problem("an input has an unknown name", found=name, need=", ".join(ports))]
-        if len(shape) == len(ports[name].axes) and all(1 <= n <= INT32_MAX for n in shape):
+        sizes, axes = tuple(shape) if isinstance(shape, Iterable) else (), ports[name].axes
+        if len(sizes) == len(axes) and all(map(is_size, sizes)):
             return []
-        need = f"{len(ports[name].axes)} sizes of 1 and above, as in {ports[name].shape}"
-        return [Problem("an input cannot have this shape", f"input '{name}'", str(tuple(shape)), need)]
+        need = f"{len(axes)} sizes of 1 and above, as in {ports[name].shape}"
+        return [Problem("an input cannot have this shape", f"input '{name}'", short(sizes if sizes else shape), need)]
 
     def _misfit(self, fault: CFault, shapes: Mapping[str, Sequence[int]]) -> RunError:
         lib = self._lib
@@ -331,6 +331,8 @@ class Net:
                     ready.append((index, encode(p, np.asarray(named[p.name]))))
                 except RunError as error:
                     problems += error.problems
+                except ValueError as error:  # rows of several lengths
+                    problems.append(Problem("an input is no array", f"input '{p.name}'", short(error)))
         if problems:
             raise RunError(problems=problems)
         for index, value in ready:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -16,9 +16,10 @@ from magik_core.program import Program
 SUFFIXES = {".bin": "board", ".mgk": "pc", ".mk.h": "header"}  # the header is the board's file as a C array
 
 
-def targets(output: str | Path) -> tuple[Path, ...]:
+def targets(output: str | Path, reads: Iterable[str | Path] = ()) -> tuple[Path, ...]:
     """The files to write.
 
+    Args:   reads: what the conversion reads.
     Raises: UsageError: the output is a folder. PackError: one of them cannot be made there.
     """
     path = Path(output)
@@ -27,7 +28,7 @@ def targets(output: str | Path) -> tuple[Path, ...]:
         raise UsageError("the output is a folder", where="--output", found=str(output), need=need, hint=hint)
     base = _base(path)
     paths = tuple(base.with_name(base.name + suffix) for suffix in SUFFIXES)
-    files.check_outputs(paths)
+    files.check_outputs(paths, reads=reads)
     return paths
 
 

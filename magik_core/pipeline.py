@@ -18,6 +18,7 @@ from magik_core import (
     correct,
     effects,
     equalize,
+    files,
     freed,
     inputs,
     node_bits,
@@ -31,6 +32,7 @@ from magik_core import (
 from magik_core.config import NODE_BITS, Config, over
 from magik_core.debugging import session
 from magik_core.errors import UsageError, together
+from magik_core.graph import READS
 from magik_core.imported import Imported, drop, is_quantized, take
 from magik_core.legalize import Finding, check_memory, legalize, stop_at_blockers
 from magik_core.legalize import check as check_program
@@ -193,11 +195,18 @@ def _open(
         load,
         lambda: plugins.load().soc(settings.soc),
         lambda: _check_calibration(recipe, settings, not sources or any(map(is_quantized, sources))),
-        lambda: () if output is None else outputs.targets(output),
+        lambda: () if output is None else outputs.targets(output, _reads(model, settings)),
         lambda: session.check(settings),
         lambda: node_bits.check_place(settings),
     )[:4]
-    return _graph(sources.pop(), settings, constants, notes), soc, targets
+    source = sources.pop()
+    files.check_outputs(targets, reads=source.meta.get(READS, ()))
+    return _graph(source, settings, constants, notes), soc, targets
+
+
+def _reads(model: object, settings: Config) -> list[str | Path]:
+    """Files and folders that a conversion reads, as far as they are known before."""
+    return [*([model] if isinstance(model, (str, Path)) else []), *session.data_paths(settings)]
 
 
 def _recipe(settings: Config, given: Recipe | None = None, *, is_float: bool = False) -> Recipe:

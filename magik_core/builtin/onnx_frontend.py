@@ -54,6 +54,7 @@ def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
     from magik_core import graph
 
     _refuse(onnx_checks.nesting(proto, path), ModelError)
+    beside = _beside(proto, path)
     _refuse([*onnx_checks.functions(proto, path), *_external(proto, path)], ModelError)
     proto = _inline(proto, path)
     trainingkit.adopt(proto)
@@ -76,6 +77,7 @@ def of_proto(proto: onnx.ModelProto, path: Path) -> ir.Model:
     model = graph.in_opset(_as_ir(proto, path))
     common.RemoveInitializersFromInputsPass()(model)
     model.graph.name = model.graph.name or path.stem
+    model.meta[graph.READS] = beside
     return model
 
 
@@ -118,6 +120,12 @@ def _parse(path: Path) -> onnx.ModelProto:
             need="a ModelProto with a graph and an opset",
         )
     return proto
+
+
+def _beside(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
+    """The files of external data."""
+    entries = (entry for tensor in onnx_checks.tensors(proto) for entry in tensor.external_data)
+    return tuple(dict.fromkeys(path.parent / entry.value for entry in entries if entry.key == "location"))
 
 
 def _external(proto: onnx.ModelProto, path: Path) -> list[Problem]:

@@ -77,6 +77,7 @@ def run(args: Sequence[str]) -> int:
 
 def guarded(work: Callable[[], object]) -> int:
     """Do what a command line asks for; print what goes wrong to stderr and return the exit code."""
+    _console.open_streams()
     try:
         code = work()
         sys.stdout.flush()

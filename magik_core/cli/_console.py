@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import math
+import os
 import sys
 import traceback as tracebacks
 from collections.abc import Iterable, Sequence
@@ -20,6 +23,16 @@ from magik_core.errors import Problem
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 CONTROLS |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)}  # bytes of a file's name that are no text
 WIDE = 10_000  # columns of a console that is no terminal: nothing is cut or wrapped there
+
+
+def open_streams() -> None:
+    """Give streams that are closed, as a daemon's are, the null device, and show what their encoding lacks as codes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def out() -> Console:
@@ -58,7 +71,16 @@ def problems(items: Iterable[Problem]) -> None:
 
 def as_json(value: Any) -> None:
     """Pure JSON on stdout, one value, nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become their names."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(

@@ -33,9 +33,10 @@ def feeds(net: Net, texts: Sequence[str], color: str | None) -> dict[str, np.nda
             out.update(_numpy(path).items())
         elif name in ports:
             out[name] = _array(path, ports[name], color)
-    for name in out.keys() - ports.keys():
+    for name in (name for name in out if name not in ports):
         problems.append(Problem("the model has no such input", name, need=f"one of: {', '.join(ports)}"))
-    for name in ports.keys() - out.keys() - {problem.where for problem in problems}:
+    told = {problem.where for problem in problems}
+    for name in (name for name in ports if name not in out and name not in told):
         problems.append(Problem("an input is missing", name, hint=f"add {name}=PATH"))
     if problems:
         raise RunError(problems=problems)

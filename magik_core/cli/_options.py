@@ -123,17 +123,18 @@ SkipOps = Annotated[
 Html = Annotated[str | None, typer.Option("--html", help="Also write a page with charts to this file.", metavar="FILE")]
 
 
-def page(html: str | None) -> Path | None:
+def page(html: str | None, *reads: Path | None) -> Path | None:
     """The file of `--html`, before anything is done for it.
 
-    Raises: UsageError: it is empty. PackError: it cannot be made.
+    Args:   reads: what the command reads.
+    Raises: UsageError: it is empty. PackError: it cannot be made, or is read.
     """
     from magik_core import files
 
     if html == "":
         raise UsageError("--html wants a file", where="--html", found="an empty name", need="FILE")
     if html is not None:
-        files.check_outputs([Path(html)])
+        files.check_outputs([Path(html)], reads=reads)
     return None if html is None else Path(html)
 
 

@@ -89,7 +89,7 @@ def command(
     Example: magik debug model.onnx --calib images/ --mean 127 --normal 128 --sort alone --top 10
     """
     chosen, bound = asked.chosen(), asked.bound()
-    page = _options.page(html)
+    page = _options.page(html, model, data)
     _warn(chosen)
     from magik_core.debug import debug
 

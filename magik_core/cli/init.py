@@ -41,6 +41,7 @@ def command(
             need="a new file",
             hint="pass --force to replace it, or -o FILE",
         )
+    files.check_outputs([output], reads=[model])
     values = dict(config_text.TEMPLATE)
     if model is not None:
         asked = _options.config(None, None, FRONTEND=frontend)

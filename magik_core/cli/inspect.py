@@ -43,7 +43,7 @@ def command(
     """
     from magik_core.describe import describe
 
-    page = _options.page(html)
+    page = _options.page(html, model)
     asked = _options.config(None, None, INPUT=inputs, INPUT_SHAPE=input_shape, OUTPUT=outputs, FRONTEND=frontend)
     asked = _options.with_frontend_options(asked, frontend_options, factory, allows_pickle)
     found = describe(model, frontend=asked.frontend, request=asked.request())

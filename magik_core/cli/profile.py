@@ -40,7 +40,7 @@ def command(
     """
     from magik_core import plugins, profiling
 
-    page = _options.page(html)
+    page = _options.page(html, model)
     chip = None if soc is None else plugins.load().soc(soc)
     found = profiling.profile(
         model,

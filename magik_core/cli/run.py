@@ -55,7 +55,9 @@ def command(
         _check_output(output, names)
     run = loaded.run_quantized if is_quantized else loaded.run
     results = _stream(run, frames(loaded, inputs, color)) if loaded.states else run(feeds(loaded, inputs, color))
-    paths = {} if output is None else _write(output, {name: results[name] for name in names})
+    paths = (
+        {} if output is None else _write(output, {name: results[name] for name in names}, [model, *_read_from(inputs)])
+    )
     _show(names, results, paths, is_json)
 
 
@@ -65,6 +67,11 @@ def _stream(run: Run, given: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np
 
     rows = [run(frame) for frame in given]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _read_from(inputs: Sequence[str]) -> list[Path]:
+    """What arguments may name: `PATH` or `NAME=PATH`."""
+    return [Path(path) for text in inputs for path in (text, text.partition("=")[2]) if path]
 
 
 def _check_output(output: Path, names: Sequence[str]) -> None:
@@ -78,8 +85,8 @@ def _check_output(output: Path, names: Sequence[str]) -> None:
         )
 
 
-def _write(output: Path, results: Mapping[str, np.ndarray]) -> dict[str, Path]:
-    """Write all outputs or none; an old file is replaced whole or not at all."""
+def _write(output: Path, results: Mapping[str, np.ndarray], reads: Iterable[Path]) -> dict[str, Path]:
+    """Write all outputs or none, and none over what was read; an old file is replaced whole or not at all."""
     import numpy as np
 
     from magik_core import files
@@ -94,6 +101,7 @@ def _write(output: Path, results: Mapping[str, np.ndarray]) -> dict[str, Path]:
         np.save(content, array, allow_pickle=False)
         contents[path] = content.getvalue()
         paths[name] = path
+    files.check_outputs(contents, reads=reads)
     files.write(contents)
     return paths
 

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from magik_core import node_bits, pipeline, plugins
 from magik_core.config import Config
+from magik_core.debugging import session
 from magik_core.debugging.report import Report
 from magik_core.errors import together
 from magik_core.files import check_outputs
@@ -41,7 +42,7 @@ def convert(
     source, *_ = together(
         lambda: read(job.model, job.config.frontend, job.config.request()),
         lambda: plugins.load().soc(job.config.soc),
-        lambda: check_outputs(targets),
+        lambda: check_outputs(targets, reads=[job.model, *session.data_paths(job.config)]),
     )
     config = _in_the_models_order(job, source)
     log.info("read %s for %s", job.model, config.soc)

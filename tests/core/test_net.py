@@ -171,6 +171,11 @@ def test_every_wrong_feed_is_said_at_once() -> None:
     ]
 
 
+def test_rows_of_several_lengths() -> None:
+    (problem,) = problems({**GOOD, "a": [[1], [1, 2]]})
+    assert (problem.what, problem.where) == ("an input is no array", "input 'a'") and "inhomogeneous" in problem.found
+
+
 def test_one_array_feeds_one_input_only() -> None:
     assert [(p.what, p.need) for p in problems(GOOD["a"])] == [
         ("an input is missing", "b"),

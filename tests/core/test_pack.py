@@ -102,6 +102,17 @@ def test_as_header_compiles_to_the_same_bytes(tmp_path: Path, stripped: bytes) -
     assert done.stdout == stripped
 
 
+def test_headers_of_two_models_under_one_name_do_not_hide_each_other(tmp_path: Path, stripped: bytes) -> None:
+    for file, data in (("a.h", stripped), ("b.h", stripped + b"1")):
+        (tmp_path / file).write_bytes(b"".join(as_header(data, "模型")))
+    for second, is_fine in (("a.h", True), ("b.h", False)):
+        (tmp_path / "m.c").write_text(f'#include "a.h"\n#include "{second}"\n')
+        command = [*toolchain.host().cc, "-fsyntax-only", str(tmp_path / "m.c")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == is_fine
+        assert is_fine or ("error: " in done.stderr and "magik_model" in done.stderr)
+
+
 def test_as_header_is_a_class_in_cxx(tmp_path: Path, stripped: bytes) -> None:
     """As programs for T40 use it: `MagikModel<Name>Mk model; load_model((const char *)model.data, true)`."""
     (tmp_path / "m.h").write_bytes(b"".join(as_header(stripped, "t40_graph_vgg16")))

@@ -198,3 +198,22 @@ def test_a_slice_that_leaves_nothing_out_goes_to_the_end(end: int, step: int) ->
     count = len(range(0, 11 if takes_all else end, step))
     assert other.tensors[other.outputs[0]].shape == (1, count, 2, 1)
     assert replace(other, tensors=program.tensors) == program
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [
+        ((1, 3, 32.5, 32), "(1, 3, 32.5, 32)"),
+        (None, "None"),
+        ("1x3", "('1', 'x', '3')"),
+        ((1, 3, 32, 0), "(1, 3, 32, 0)"),
+    ],
+)
+def test_shapes_that_are_none(shape: object, found: str) -> None:
+    net = net_of("net u8")
+    before = net.inputs[0].shape
+    with pytest.raises(RunError) as caught:
+        net.reshape({"x": shape})  # type: ignore[dict-item]
+    problem = only(caught)
+    assert (problem.what, problem.where, problem.found) == ("an input cannot have this shape", "input 'x'", found)
+    assert net.inputs[0].shape == before

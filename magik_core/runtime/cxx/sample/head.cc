@@ -4,6 +4,7 @@
  *
  * @about
  */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +37,9 @@ static bool read_file(const char *path, Bytes &out)
     fseek(f, 0, SEEK_END);
     const long size = ftell(f);
     rewind(f);
-    out.resize(size > 0 ? (size_t)size : 0);
-    const bool is_read = size >= 0 && fread(out.data(), 1, out.size(), f) == out.size();
+    const bool is_file = size >= 0 && size < LONG_MAX; /* a folder opens too, and has no end */
+    out.resize(is_file ? (size_t)size : 0);
+    const bool is_read = is_file && fread(out.data(), 1, out.size(), f) == out.size();
     fclose(f);
     return is_read;
 }
